@@ -1,0 +1,1 @@
+//! The loop around the decisions, and what a node serves.

@@ -1,0 +1,2 @@
+//! The REST daemon of PVC.
+fn main() {}

@@ -1,0 +1,1 @@
+//! One machine: small ports to its parts, and their adapters.

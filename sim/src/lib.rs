@@ -1,0 +1,1 @@
+//! A cluster in memory, played by scripts and by seeds.

@@ -1,0 +1,1 @@
+//! The cluster's shared memory: one port, three backends, and a mirror.
