@@ -1,0 +1,127 @@
+//! The records as one value: what a decision sees of the cluster. Lookups only.
+
+use std::sync::Arc;
+
+use imbl::OrdMap;
+use serde::{Deserialize, Serialize};
+
+use crate::id::{NodeName, TaskId, VmId, VmName};
+use crate::node::{Node, NodeStatus, Presence};
+use crate::record::{NodeLedger, Versioned};
+use crate::task::{Task, TaskFact};
+use crate::time::WallTime;
+use crate::vm::{Vm, VmFact};
+
+/// The cluster's settings; their presence says that it is initialised.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterSettings {
+    /// When it was initialised.
+    pub initialised: WallTime,
+}
+
+/// Maintenance mode: nothing is fenced and health shows maintenance.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Maintenance {
+    /// Whether it is on.
+    pub on: bool,
+}
+
+/// The key that signs session cookies, so that a login holds on every coordinator.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiSecret {
+    /// 32 random bytes in hexadecimal.
+    pub key: String,
+}
+
+impl std::fmt::Debug for ApiSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ApiSecret(…)")
+    }
+}
+
+/// Who holds the primary role.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Primary {
+    /// The holder.
+    pub node: NodeName,
+    /// Grows with each change of the holder; acts of the role check it.
+    pub term: u64,
+}
+
+/// Everything known of one node. Each part is one record.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NodeEntry {
+    /// Its registration.
+    pub node: Option<Versioned<Node>>,
+    /// Its latest facts.
+    pub status: Option<Versioned<NodeStatus>>,
+    /// Its session's mark.
+    pub presence: Option<Versioned<Presence>>,
+    /// Its placement ledger.
+    pub ledger: Option<Versioned<NodeLedger>>,
+}
+
+/// Everything known of one VM.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VmEntry {
+    /// What the operator wishes.
+    pub vm: Versioned<Vm>,
+    /// What its owner node says.
+    pub fact: Option<Versioned<VmFact>>,
+    /// The libvirt document, where this reader asked for documents.
+    pub xml: Option<Versioned<Arc<str>>>,
+}
+
+/// Everything known of one task.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TaskEntry {
+    /// What was asked.
+    pub task: Versioned<Task>,
+    /// How far it is.
+    pub fact: Option<Versioned<TaskFact>>,
+}
+
+/// The cluster at one point in time. Cloning is cheap: the maps are persistent and share what did not change.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Cluster {
+    /// Present once initialised.
+    pub settings: Option<Versioned<ClusterSettings>>,
+    /// Absent means off.
+    pub maintenance: Option<Versioned<Maintenance>>,
+    /// The cookie key.
+    pub api_secret: Option<Versioned<ApiSecret>>,
+    /// The primary role.
+    pub primary: Option<Versioned<Primary>>,
+    /// All nodes.
+    pub nodes: OrdMap<NodeName, Arc<NodeEntry>>,
+    /// All VMs that have a wish record.
+    pub vms: OrdMap<VmId, Arc<VmEntry>>,
+    /// Which VM has a name. The version is that of the name's own record.
+    pub vm_names: OrdMap<VmName, Versioned<VmId>>,
+    /// All tasks.
+    pub tasks: OrdMap<TaskId, Arc<TaskEntry>>,
+}
+
+impl Cluster {
+    /// Whether maintenance mode is on.
+    pub fn in_maintenance(&self) -> bool {
+        self.maintenance.as_ref().is_some_and(|m| m.value.on)
+    }
+
+    /// A VM by its name or its UUID; a name wins where both would match.
+    pub fn find_vm(&self, name_or_uuid: &str) -> Option<(VmId, &Arc<VmEntry>)> {
+        let by_name = name_or_uuid.parse::<VmName>().ok().and_then(|name| self.vm_names.get(&name).map(|v| v.value));
+        let id = by_name.or_else(|| name_or_uuid.parse::<VmId>().ok())?;
+        self.vms.get(&id).map(|entry| (id, entry))
+    }
+
+    /// A node's registration.
+    pub fn node(&self, name: &NodeName) -> Option<&Node> {
+        self.nodes.get(name)?.node.as_ref().map(|n| &n.value)
+    }
+
+    /// A node's latest facts.
+    pub fn status(&self, name: &NodeName) -> Option<&NodeStatus> {
+        self.nodes.get(name)?.status.as_ref().map(|s| &s.value)
+    }
+}

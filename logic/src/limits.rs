@@ -1,0 +1,51 @@
+//! Every bound of the decisions, with its unit in its name and its reason.
+
+use crate::time::Span;
+
+/// Names become parts of keys, of file names and of host names; 63 is what DNS allows for one label.
+pub const NAME_LENGTH_MAX: usize = 63;
+
+/// One value in the store. ZooKeeper drops the connection beyond 1 MiB; half of it leaves room for what goes along.
+pub const VALUE_BYTES_MAX: usize = 512 * 1024;
+
+/// One transaction in the store, keys and values together, for the same reason.
+pub const TRANSACTION_BYTES_MAX: usize = 900 * 1024;
+
+/// A libvirt document. Real ones are 4 to 20 KiB.
+pub const XML_BYTES_MAX: usize = 256 * 1024;
+
+/// How many tags a VM may have.
+pub const TAGS_MAX: usize = 64;
+
+/// The power button is pressed again after this long: a guest that is still booting loses the first press.
+pub const SHUTDOWN_PRESS_INTERVAL: Span = Span::seconds(5);
+
+/// How soon a start that failed is tried again at first; each further failure doubles it.
+pub const START_BACKOFF_FIRST: Span = Span::seconds(5);
+
+/// The longest wait between two tries of a start that keeps failing.
+pub const START_BACKOFF_MAX: Span = Span::seconds(300);
+
+/// A guest that ran this long before it crashed is started again at once; one that crashes sooner each time waits.
+pub const CRASH_CALM: Span = Span::seconds(60);
+
+/// How soon a guest that keeps crashing is started again after its second crash in a row; doubled each time.
+pub const CRASH_BACKOFF_FIRST: Span = Span::seconds(2);
+
+/// The longest wait between two starts of a guest that keeps crashing.
+pub const CRASH_BACKOFF_MAX: Span = Span::seconds(60);
+
+/// A failure reason is shown in lists; a longer one is cut.
+pub const REASON_BYTES_MAX: usize = 2048;
+
+/// A finished task stays listed for this long.
+pub const TASK_KEPT: Span = Span::seconds(3600);
+
+/// How long a guest has to shut down by itself before it is stopped, unless configured.
+pub const SHUTDOWN_TIMEOUT_DEFAULT: Span = Span::seconds(180);
+
+/// The keepalive's period unless configured.
+pub const KEEPALIVE_INTERVAL_DEFAULT: Span = Span::seconds(5);
+
+/// How long the loop sleeps at most when nothing is due, so that a lost wake-up costs no more than this.
+pub const PASS_INTERVAL_MAX: Span = Span::seconds(5);

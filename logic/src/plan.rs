@@ -1,0 +1,247 @@
+//! Plans, steps, guards and reasons: the only vocabulary of effects in the workspace.
+//!
+//! A step is data and leaves no choice to whoever performs it. It is idempotent: doing it twice is doing it once. It
+//! carries the guards it was decided on, and a reason whose text is the log line and the answer to "why?". No step
+//! retries itself; the next pass is the retry.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::id::{NodeName, TaskId, VmId, VmName};
+use crate::record::{Guard, Records, Version};
+use crate::time::BootTime;
+
+/// What must be done now, and when to look again.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Plan {
+    /// The steps, at most one per resource. Their order carries no meaning.
+    pub steps: Vec<Step>,
+    /// When something becomes due that no event will announce.
+    pub look_again: Option<BootTime>,
+}
+
+/// What a step works on. At most one step per resource is in flight.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Resource {
+    /// The keepalive: a lane of its own, which nothing else may block.
+    Heartbeat,
+    /// This node's registration and role.
+    Node,
+    /// One VM.
+    Vm(VmId),
+    /// One task.
+    Task(TaskId),
+}
+
+/// One effect.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Step {
+    /// What it works on.
+    pub resource: Resource,
+    /// What is done.
+    pub action: Action,
+    /// What must still hold when it is done. For [`Action::Record`] the records' own guards say so.
+    pub guards: Vec<Guard>,
+    /// Not begun after this moment: the end of the node's lease. `None` where no lease applies.
+    pub not_after: Option<BootTime>,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// What is done.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// Write records, whole or not at all.
+    Record(Box<Records>),
+    /// Announce this daemon's presence, for as long as its session lives.
+    Announce(Box<crate::node::Presence>),
+    /// Create the guest from its document, marked with its incarnation. Done if that incarnation runs already.
+    StartGuest {
+        /// The VM.
+        vm: VmId,
+        /// Its name, for the log.
+        name: VmName,
+        /// The mark.
+        incarnation: u64,
+        /// The document's version that was meant.
+        xml: Version,
+    },
+    /// Press the guest's power button. Done if it is gone or another incarnation runs.
+    PressPower {
+        /// The VM.
+        vm: VmId,
+        /// The mark it must carry.
+        incarnation: u64,
+    },
+    /// End the guest at once. Done if it is gone or another incarnation runs.
+    StopGuest {
+        /// The VM.
+        vm: VmId,
+        /// The mark it must carry.
+        incarnation: u64,
+    },
+    /// Attach a device to the running guest. Done if it is attached already.
+    AttachDevice {
+        /// The VM.
+        vm: VmId,
+        /// The device's element.
+        xml: String,
+    },
+    /// Detach a device from the running guest. Done if it is not there.
+    DetachDevice {
+        /// The VM.
+        vm: VmId,
+        /// The device's element.
+        xml: String,
+    },
+}
+
+impl Action {
+    /// The action's name, as it stands in logs.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Action::Record(_) => "record",
+            Action::Announce(_) => "announce",
+            Action::StartGuest { .. } => "start-guest",
+            Action::PressPower { .. } => "press-power",
+            Action::StopGuest { .. } => "stop-guest",
+            Action::AttachDevice { .. } => "attach-device",
+            Action::DetachDevice { .. } => "detach-device",
+        }
+    }
+}
+
+/// Why a step is taken: the log line and the operator's answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the text of each is its sentence, in Display below")]
+pub enum Reason {
+    NodeStarts,
+    NodeChanged,
+    SessionBegan,
+    KeepaliveDue,
+    NodeStops,
+    RoleVacant { node: NodeName },
+    Wished,
+    Crashed { times: u32 },
+    FailureOver,
+    Takes { incarnation: u64 },
+    Started,
+    Adopted { incarnation: u64 },
+    StartFailed { attempts: u32 },
+    ShutdownBegins,
+    ShutdownPressed,
+    ShutdownOverdue,
+    ShutdownAborted,
+    Down,
+    StopWished,
+    StaleGuest { incarnation: u64 },
+    StartedBehindOurBack,
+    StrangerGone,
+    Removed,
+    TaskClaimed,
+    TaskStage { stage: u32 },
+    TaskDone,
+    TaskFailed,
+    TaskOld,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NodeStarts => write!(f, "the node's daemon has started"),
+            Self::NodeChanged => write!(f, "the node is not as it is registered"),
+            Self::SessionBegan => write!(f, "the session with the store is new"),
+            Self::KeepaliveDue => write!(f, "a keepalive is due"),
+            Self::NodeStops => write!(f, "the node's daemon is stopping"),
+            Self::RoleVacant { node } => write!(f, "nobody holds the primary role; {node} takes it"),
+            Self::Wished => write!(f, "the operator wishes it to run"),
+            Self::Crashed { times } => write!(f, "the guest ended by itself ({times} in a row) and should run"),
+            Self::FailureOver => write!(f, "the wait after a failed start is over"),
+            Self::Takes { incarnation } => write!(f, "incarnation {incarnation} is taken and the guest is not there yet"),
+            Self::Started => write!(f, "the guest runs"),
+            Self::Adopted { incarnation } => write!(f, "incarnation {incarnation} was found running"),
+            Self::StartFailed { attempts } => write!(f, "the start failed ({attempts} in a row)"),
+            Self::ShutdownBegins => write!(f, "the operator wishes it to shut down"),
+            Self::ShutdownPressed => write!(f, "the guest has not shut down yet"),
+            Self::ShutdownOverdue => write!(f, "the guest did not shut down in time"),
+            Self::ShutdownAborted => write!(f, "the operator no longer wishes the shutdown"),
+            Self::Down => write!(f, "the guest is down"),
+            Self::StopWished => write!(f, "the operator wishes it stopped"),
+            Self::StaleGuest { incarnation } => write!(f, "incarnation {incarnation} is not the current one"),
+            Self::StartedBehindOurBack => write!(f, "a guest of this UUID runs that PVC did not start"),
+            Self::StrangerGone => write!(f, "the guest that PVC did not start is gone"),
+            Self::Removed => write!(f, "the operator wishes it removed, and it does not run"),
+            Self::TaskClaimed => write!(f, "the task is for this node's worker"),
+            Self::TaskStage { stage } => write!(f, "stage {stage} of the task is next"),
+            Self::TaskDone => write!(f, "all stages of the task are done"),
+            Self::TaskFailed => write!(f, "a stage of the task failed"),
+            Self::TaskOld => write!(f, "the task ended long ago"),
+        }
+    }
+}
+
+impl Reason {
+    /// The reason's name, as it stands in logs: its variant in kebab-case.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::NodeStarts => "node-starts",
+            Self::NodeChanged => "node-changed",
+            Self::SessionBegan => "session-began",
+            Self::KeepaliveDue => "keepalive-due",
+            Self::NodeStops => "node-stops",
+            Self::RoleVacant { .. } => "role-vacant",
+            Self::Wished => "wished",
+            Self::Crashed { .. } => "crashed",
+            Self::FailureOver => "failure-over",
+            Self::Takes { .. } => "takes",
+            Self::Started => "started",
+            Self::Adopted { .. } => "adopted",
+            Self::StartFailed { .. } => "start-failed",
+            Self::ShutdownBegins => "shutdown-begins",
+            Self::ShutdownPressed => "shutdown-pressed",
+            Self::ShutdownOverdue => "shutdown-overdue",
+            Self::ShutdownAborted => "shutdown-aborted",
+            Self::Down => "down",
+            Self::StopWished => "stop-wished",
+            Self::StaleGuest { .. } => "stale-guest",
+            Self::StartedBehindOurBack => "started-behind-our-back",
+            Self::StrangerGone => "stranger-gone",
+            Self::Removed => "removed",
+            Self::TaskClaimed => "task-claimed",
+            Self::TaskStage { .. } => "task-stage",
+            Self::TaskDone => "task-done",
+            Self::TaskFailed => "task-failed",
+            Self::TaskOld => "task-old",
+        }
+    }
+}
+
+impl fmt::Display for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Heartbeat => write!(f, "heartbeat"),
+            Self::Node => write!(f, "node"),
+            Self::Vm(id) => write!(f, "vm:{id}"),
+            Self::Task(id) => write!(f, "task:{id}"),
+        }
+    }
+}
+
+impl Plan {
+    /// Asks to be called again at `moment`, or earlier if something else is due earlier.
+    pub fn look_at(&mut self, moment: BootTime) {
+        self.look_again = Some(self.look_again.map_or(moment, |at| at.min(moment)));
+    }
+
+    /// Adds the steps of another plan.
+    pub fn append(&mut self, other: Plan) {
+        self.steps.extend(other.steps);
+        if let Some(moment) = other.look_again {
+            self.look_at(moment);
+        }
+    }
+}

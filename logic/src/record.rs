@@ -1,0 +1,210 @@
+//! What the store holds: ids of records, their versions, and writes guarded by the versions they were decided on.
+//!
+//! Decisions name records by [`RecordId`]; only the store knows their paths.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::cluster::{ApiSecret, ClusterSettings, Maintenance, Primary};
+use crate::id::{NodeName, TaskId, VmId, VmName};
+use crate::node::{Node, NodeStatus, Presence};
+use crate::task::{Task, TaskFact};
+use crate::vm::{Vm, VmFact};
+
+/// Which record.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RecordId {
+    /// The cluster's settings; present once it is initialised. Written by the API.
+    Cluster,
+    /// Whether maintenance mode is on. Written by the API.
+    Maintenance,
+    /// The key that signs the API's cookies. Written once by the API.
+    ApiSecret,
+    /// Who holds the primary role, with its term. Written by the holder and its successor.
+    Primary,
+    /// A node's registration. Written by that node.
+    Node(NodeName),
+    /// Lives as long as the node daemon's session with the store. Written by that node.
+    Presence(NodeName),
+    /// A node's facts, renewed with every keepalive. Written by that node.
+    NodeStatus(NodeName),
+    /// A counter that every placement on the node checks and bumps, so that two deciders cannot overbook it together.
+    NodeLedger(NodeName),
+    /// What the operator wishes of a VM. Written by the API.
+    Vm(VmId),
+    /// What its owner node says of a VM. Written by that node.
+    VmFact(VmId),
+    /// A VM's libvirt document, kept apart because it is bulky. Written by the API.
+    VmXml(VmId),
+    /// Which VM has a name: what makes names unique. Written with the VM.
+    VmName(VmName),
+    /// A task as asked. Written by the API.
+    Task(TaskId),
+    /// How far a task is. Written by the worker that claimed it.
+    TaskFact(TaskId),
+}
+
+/// The value of a record.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+#[expect(missing_docs, reason = "each variant holds the record its id names")]
+pub enum Record {
+    Cluster(ClusterSettings),
+    Maintenance(Maintenance),
+    ApiSecret(ApiSecret),
+    Primary(Primary),
+    Node(Node),
+    Presence(Presence),
+    NodeStatus(NodeStatus),
+    NodeLedger(NodeLedger),
+    Vm(Vm),
+    VmFact(VmFact),
+    VmXml(VmXml),
+    VmName(VmNameOwner),
+    Task(Task),
+    TaskFact(TaskFact),
+}
+
+/// A node's ledger: how many placements were decided on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeLedger {
+    /// Bumped with each placement.
+    pub placements: u64,
+}
+
+/// A VM's libvirt document.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VmXml {
+    /// The document as the operator gave it.
+    pub xml: std::sync::Arc<str>,
+}
+
+/// Which VM owns a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VmNameOwner {
+    /// The owner.
+    pub vm: VmId,
+}
+
+/// A record's version: changes with every write of it. Opaque; equal means unchanged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Version(pub u64);
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "v{}", self.0)
+    }
+}
+
+/// A record together with the version it was read at.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Versioned<T> {
+    /// The version.
+    pub version: Version,
+    /// The record.
+    pub value: T,
+}
+
+/// What a guard expects of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Expect {
+    /// There is none.
+    Absent,
+    /// It has just this version.
+    Version(Version),
+}
+
+/// One condition on one record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Guard {
+    /// The record.
+    pub record: RecordId,
+    /// What it must be.
+    pub expect: Expect,
+}
+
+/// One guarded change of one record.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Write {
+    /// The record.
+    pub record: RecordId,
+    /// What it must be before.
+    pub expect: Expect,
+    /// What it becomes; `None` deletes it.
+    pub value: Option<Record>,
+}
+
+/// A set of changes that lands whole or not at all.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Records {
+    /// Conditions on records that are not changed.
+    pub guards: Vec<Guard>,
+    /// The changes.
+    pub writes: Vec<Write>,
+}
+
+impl<T> Versioned<T> {
+    /// The guard that this version is still the current one.
+    pub fn expect(&self) -> Expect {
+        Expect::Version(self.version)
+    }
+}
+
+/// What is expected of a record that may not exist yet: its version if it does, absence if it does not.
+pub fn expect_of<T>(current: Option<&Versioned<T>>) -> Expect {
+    current.map_or(Expect::Absent, Versioned::expect)
+}
+
+impl Records {
+    /// Adds the condition that a record is as expected.
+    #[must_use]
+    pub fn guard(mut self, record: RecordId, expect: Expect) -> Self {
+        self.guards.push(Guard { record, expect });
+        self
+    }
+
+    /// Adds a write.
+    #[must_use]
+    pub fn write(mut self, record: RecordId, expect: Expect, value: Record) -> Self {
+        self.writes.push(Write { record, expect, value: Some(value) });
+        self
+    }
+
+    /// Adds a deletion.
+    #[must_use]
+    pub fn delete(mut self, record: RecordId, expect: Expect) -> Self {
+        self.writes.push(Write { record, expect, value: None });
+        self
+    }
+}
+
+macro_rules! record_from {
+    ($($variant:ident($value:ty)),* $(,)?) => {
+        $(impl From<$value> for Record {
+            fn from(value: $value) -> Record {
+                Record::$variant(value)
+            }
+        })*
+    };
+}
+
+record_from!(
+    Cluster(ClusterSettings),
+    Maintenance(Maintenance),
+    ApiSecret(ApiSecret),
+    Primary(Primary),
+    Node(Node),
+    Presence(Presence),
+    NodeStatus(NodeStatus),
+    NodeLedger(NodeLedger),
+    Vm(Vm),
+    VmFact(VmFact),
+    VmXml(VmXml),
+    VmName(VmNameOwner),
+    Task(Task),
+    TaskFact(TaskFact),
+);

@@ -1,0 +1,135 @@
+//! Why a request is refused, and what to do about it. The API turns each into a status code and a message.
+
+use crate::id::{BadId, NodeName, TaskId, VmId, VmName};
+use crate::vm::{DomainError, State};
+
+/// The answer "no", with the thing refused, the reason and the remedy.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Refusal {
+    /// The cluster has no records yet.
+    #[error("The cluster is not initialised. Run: pvc cluster init")]
+    NotInitialised,
+    /// Initialising twice.
+    #[error("The cluster is already initialised. To begin anew, and lose everything in it, ask for overwrite.")]
+    AlreadyInitialised,
+    /// A destructive request without its consent parameter.
+    #[error("{what} destroys data: confirm it with the parameter 'yes-i-really-mean-it'.")]
+    NotConfirmed {
+        /// What would be destroyed.
+        what: &'static str,
+    },
+    /// A name or number that cannot be one.
+    #[error(transparent)]
+    BadId(#[from] BadId),
+    /// No such VM.
+    #[error("VM not found.")]
+    VmUnknown {
+        /// What was asked for.
+        vm: String,
+    },
+    /// No such node.
+    #[error("Specified node \"{node}\" is invalid: no node of that name is registered.")]
+    NodeUnknown {
+        /// What was asked for.
+        node: String,
+    },
+    /// No such task.
+    #[error("Task \"{task}\" not found.")]
+    TaskUnknown {
+        /// What was asked for.
+        task: TaskId,
+    },
+    /// No node is there to own the VM.
+    #[error("No node can take this VM: {why}.")]
+    NoNode {
+        /// Why not.
+        why: String,
+    },
+    /// A libvirt document that is not one.
+    #[error("The VM's XML is refused: {0}.")]
+    Domain(#[from] DomainError),
+    /// A name that is taken.
+    #[error("A VM named \"{name}\" exists already ({vm}). Choose another name.")]
+    NameTaken {
+        /// The name.
+        name: VmName,
+        /// Its owner.
+        vm: VmId,
+    },
+    /// A UUID that is taken.
+    #[error("A VM with UUID {vm} exists already (\"{name}\"). Give the new one another UUID.")]
+    UuidTaken {
+        /// The UUID.
+        vm: VmId,
+        /// The name of the VM that has it.
+        name: VmName,
+    },
+    /// A document that belongs to another VM.
+    #[error("The XML's {field} is \"{given}\", the VM's is \"{current}\": {remedy}.")]
+    IdentityChanged {
+        /// Which field.
+        field: &'static str,
+        /// In the new document.
+        given: String,
+        /// In the record.
+        current: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// More than the node has.
+    #[error("The VM asks for {asked} {what}, but node \"{node}\" has {has}. Ask for less, or choose another node.")]
+    TooLarge {
+        /// Memory in MiB, or vCPUs.
+        what: &'static str,
+        /// How much is asked.
+        asked: u64,
+        /// How much there is.
+        has: u64,
+        /// Where.
+        node: NodeName,
+    },
+    /// The VM is in the wrong state for this.
+    #[error("VM \"{name}\" is in state \"{state}\": {remedy}.")]
+    WrongState {
+        /// The VM.
+        name: VmName,
+        /// Its state.
+        state: State,
+        /// What to do first.
+        remedy: &'static str,
+    },
+    /// A parameter whose value is not one of its choices.
+    #[error("{what} \"{given}\" is not valid. Valid: {choices}.")]
+    BadChoice {
+        /// The parameter, as the operator calls it.
+        what: &'static str,
+        /// What was given.
+        given: String,
+        /// What could have been given.
+        choices: String,
+    },
+    /// A parameter that is required.
+    #[error("The parameter '{parameter}' is required.")]
+    Missing {
+        /// Its name.
+        parameter: &'static str,
+    },
+    /// A tag that is there already, is not there, or may not be removed.
+    #[error("Tag \"{tag}\" of VM \"{name}\": {why}.")]
+    Tag {
+        /// The tag.
+        tag: String,
+        /// The VM.
+        name: VmName,
+        /// Why not.
+        why: &'static str,
+    },
+    /// Too many of something.
+    #[error("{what}: at most {max} are allowed.")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// The bound.
+        max: usize,
+    },
+}

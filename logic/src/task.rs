@@ -1,0 +1,86 @@
+//! A task is long work as a list of stages; each can be repeated, so that a worker killed in the middle goes on.
+//!
+//! `PENDING` (no fact) → `RUNNING` (stage 0, 1, …) → `SUCCESS` or `FAILURE`. The worker daemon of the node in `run_on`
+//! is the only one that works on it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{NodeName, VmId};
+use crate::time::WallTime;
+
+pub mod accept;
+pub mod decide;
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Work {
+    /// Attach a device to a running VM.
+    AttachDevice {
+        /// The VM.
+        vm: VmId,
+        /// The device's libvirt element.
+        xml: String,
+    },
+    /// Detach a device from a running VM.
+    DetachDevice {
+        /// The VM.
+        vm: VmId,
+        /// The device's libvirt element.
+        xml: String,
+    },
+}
+
+impl Work {
+    /// The name clients know it by.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Work::AttachDevice { .. } => "vm.attach_device",
+            Work::DetachDevice { .. } => "vm.detach_device",
+        }
+    }
+
+    /// Its stages, each as the operator reads it while it runs.
+    pub fn stages(&self) -> &'static [&'static str] {
+        match self {
+            Work::AttachDevice { .. } => &["Attaching the device"],
+            Work::DetachDevice { .. } => &["Detaching the device"],
+        }
+    }
+}
+
+/// A task as asked. Written once by the API, deleted by the worker when it is old.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Task {
+    /// What to do.
+    pub work: Work,
+    /// The node whose worker does it.
+    pub run_on: NodeName,
+    /// When it was asked.
+    pub asked: WallTime,
+}
+
+/// How a task stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum TaskState {
+    /// Some stage is being worked on.
+    Running,
+    /// All stages are done.
+    Success,
+    /// A stage failed for good; the message says why.
+    Failure,
+}
+
+/// How far a task is. Written by its worker only.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskFact {
+    /// How it stands.
+    pub state: TaskState,
+    /// How many stages are done.
+    pub stage: u32,
+    /// What an operator should read.
+    pub message: String,
+    /// When the state last changed.
+    pub at: WallTime,
+}
