@@ -1,0 +1,15 @@
+//! The session: the lease under which this process may act on what it holds in the store.
+
+use logic::time::BootTime;
+
+/// The session as this process may rely on it, by its own clock and not by what a client library says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// Changes when a new session replaces a lost one; what was announced under an older one is gone.
+    pub epoch: u64,
+    /// The moment, on this machine's boot clock, after which others may hold this process for dead. `None` where
+    /// nothing expires.
+    pub until: Option<BootTime>,
+    /// Whether the backend answers now.
+    pub connected: bool,
+}
