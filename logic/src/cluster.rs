@@ -110,7 +110,8 @@ impl Cluster {
 
     /// A VM by its name or its UUID; a name wins where both would match.
     pub fn find_vm(&self, name_or_uuid: &str) -> Option<(VmId, &Arc<VmEntry>)> {
-        let by_name = name_or_uuid.parse::<VmName>().ok().and_then(|name| self.vm_names.get(&name).map(|v| v.value));
+        let by_name =
+            name_or_uuid.parse::<VmName>().ok().and_then(|name| self.vm_names.get(&name).map(|v| v.value));
         let id = by_name.or_else(|| name_or_uuid.parse::<VmId>().ok())?;
         self.vms.get(&id).map(|entry| (id, entry))
     }

@@ -1,1 +1,145 @@
-//! Being written.
+//! `/etc/pvc/pvc.toml` as text to value, in two stages: as written, then as meant.
+//!
+//! Everything that can have a default has one; an unknown key is an error that names the nearest known one.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use serde::Deserialize;
+
+use crate::id::NodeName;
+use crate::limits::{KEEPALIVE_INTERVAL_DEFAULT, SHUTDOWN_TIMEOUT_DEFAULT};
+use crate::time::Span;
+
+mod raw;
+
+pub use raw::ConfigError;
+
+/// Where the cluster's records are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreUrl {
+    /// A file on this one machine.
+    Sqlite {
+        /// Its absolute path.
+        path: String,
+    },
+    /// A ZooKeeper ensemble.
+    ZooKeeper {
+        /// Host names or addresses, each with or without a port.
+        servers: Vec<String>,
+    },
+}
+
+/// Which accelerator guests run with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GuestKind {
+    /// `kvm` where the CPU and the kernel have it, else `qemu`.
+    #[default]
+    Auto,
+    /// Hardware virtualisation.
+    Kvm,
+    /// Emulation.
+    Qemu,
+}
+
+/// One token that opens the API.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Token {
+    /// What it is for.
+    #[serde(default)]
+    pub description: String,
+    /// The secret.
+    pub token: String,
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Token({:?}, …)", self.description)
+    }
+}
+
+/// The timers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timers {
+    /// Between two keepalives.
+    pub keepalive_interval: Span,
+    /// How long a guest may take to shut down before it is stopped.
+    pub vm_shutdown_timeout: Span,
+}
+
+/// The hypervisor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HypervisorConfig {
+    /// libvirt's URI.
+    pub uri: String,
+    /// Which accelerator.
+    pub kind: GuestKind,
+    /// Where the guests' console logs are kept.
+    pub console_directory: String,
+}
+
+/// The REST daemon.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiConfig {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// PEM file of the certificate chain; TLS is on when this and the key are given.
+    pub tls_certificate_file: Option<String>,
+    /// PEM file of the key.
+    pub tls_key_file: Option<String>,
+    /// The tokens; none means that nobody has to show one, which only a loopback address may allow.
+    pub tokens: Vec<Token>,
+}
+
+/// Logging.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// Where each daemon keeps its file.
+    pub directory: String,
+    /// `error`, `warn`, `info`, `debug` or `trace`.
+    pub level: String,
+}
+
+/// The configuration as meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where the records are.
+    pub store: StoreUrl,
+    /// File that holds the store's password; needed by ZooKeeper.
+    pub store_secret_file: Option<String>,
+    /// The cluster's name, as it is shown.
+    pub cluster: String,
+    /// This node.
+    pub node: NodeName,
+    /// The timers.
+    pub timers: Timers,
+    /// The hypervisor.
+    pub hypervisor: HypervisorConfig,
+    /// The REST daemon.
+    pub api: ApiConfig,
+    /// Logging.
+    pub log: LogConfig,
+    /// Where sockets live.
+    pub run_directory: String,
+}
+
+impl Config {
+    /// Reads the text of `pvc.toml`. `hostname` is this machine's, used where the file names no node.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the key, what is wrong with it, and the nearest known key or the valid values.
+    pub fn parse(text: &str, hostname: &str) -> Result<Self, ConfigError> {
+        raw::read(text)?.meant(hostname)
+    }
+}
+
+impl Default for Timers {
+    fn default() -> Self {
+        Self { keepalive_interval: KEEPALIVE_INTERVAL_DEFAULT, vm_shutdown_timeout: SHUTDOWN_TIMEOUT_DEFAULT }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -117,7 +117,9 @@ pub struct Presence {
 
 /// The state to show for a node: its own word, unless it should run and its session is gone.
 pub fn shown_daemon_state(entry: &NodeEntry) -> DaemonState {
-    let Some(status) = &entry.status else { return DaemonState::Init };
+    let Some(status) = &entry.status else {
+        return DaemonState::Init;
+    };
     match (status.value.daemon, &entry.presence) {
         (DaemonState::Run | DaemonState::Init, None) => DaemonState::Dead,
         (said, _) => said,

@@ -157,13 +157,21 @@ impl fmt::Display for Reason {
             Self::SessionBegan => write!(f, "the session with the store is new"),
             Self::KeepaliveDue => write!(f, "a keepalive is due"),
             Self::NodeStops => write!(f, "the node's daemon is stopping"),
-            Self::RoleVacant { node } => write!(f, "nobody holds the primary role; {node} takes it"),
+            Self::RoleVacant { node } => {
+                write!(f, "nobody holds the primary role; {node} takes it")
+            }
             Self::Wished => write!(f, "the operator wishes it to run"),
-            Self::Crashed { times } => write!(f, "the guest ended by itself ({times} in a row) and should run"),
+            Self::Crashed { times } => {
+                write!(f, "the guest ended by itself ({times} in a row) and should run")
+            }
             Self::FailureOver => write!(f, "the wait after a failed start is over"),
-            Self::Takes { incarnation } => write!(f, "incarnation {incarnation} is taken and the guest is not there yet"),
+            Self::Takes { incarnation } => {
+                write!(f, "incarnation {incarnation} is taken and the guest is not there yet")
+            }
             Self::Started => write!(f, "the guest runs"),
-            Self::Adopted { incarnation } => write!(f, "incarnation {incarnation} was found running"),
+            Self::Adopted { incarnation } => {
+                write!(f, "incarnation {incarnation} was found running")
+            }
             Self::StartFailed { attempts } => write!(f, "the start failed ({attempts} in a row)"),
             Self::ShutdownBegins => write!(f, "the operator wishes it to shut down"),
             Self::ShutdownPressed => write!(f, "the guest has not shut down yet"),
@@ -171,8 +179,12 @@ impl fmt::Display for Reason {
             Self::ShutdownAborted => write!(f, "the operator no longer wishes the shutdown"),
             Self::Down => write!(f, "the guest is down"),
             Self::StopWished => write!(f, "the operator wishes it stopped"),
-            Self::StaleGuest { incarnation } => write!(f, "incarnation {incarnation} is not the current one"),
-            Self::StartedBehindOurBack => write!(f, "a guest of this UUID runs that PVC did not start"),
+            Self::StaleGuest { incarnation } => {
+                write!(f, "incarnation {incarnation} is not the current one")
+            }
+            Self::StartedBehindOurBack => {
+                write!(f, "a guest of this UUID runs that PVC did not start")
+            }
             Self::StrangerGone => write!(f, "the guest that PVC did not start is gone"),
             Self::Removed => write!(f, "the operator wishes it removed, and it does not run"),
             Self::TaskClaimed => write!(f, "the task is for this node's worker"),

@@ -10,7 +10,9 @@ pub enum Refusal {
     #[error("The cluster is not initialised. Run: pvc cluster init")]
     NotInitialised,
     /// Initialising twice.
-    #[error("The cluster is already initialised. To begin anew, and lose everything in it, ask for overwrite.")]
+    #[error(
+        "The cluster is already initialised. To begin anew, and lose everything in it, ask for overwrite."
+    )]
     AlreadyInitialised,
     /// A destructive request without its consent parameter.
     #[error("{what} destroys data: confirm it with the parameter 'yes-i-really-mean-it'.")]
@@ -77,7 +79,9 @@ pub enum Refusal {
         remedy: &'static str,
     },
     /// More than the node has.
-    #[error("The VM asks for {asked} {what}, but node \"{node}\" has {has}. Ask for less, or choose another node.")]
+    #[error(
+        "The VM asks for {asked} {what}, but node \"{node}\" has {has}. Ask for less, or choose another node."
+    )]
     TooLarge {
         /// Memory in MiB, or vCPUs.
         what: &'static str,

@@ -1,0 +1,257 @@
+//! The configuration as written, and its way to the one as meant.
+
+use serde::Deserialize;
+use toml::{Table, Value};
+
+use super::{ApiConfig, Config, GuestKind, HypervisorConfig, LogConfig, StoreUrl, Timers, Token};
+use crate::id::NodeName;
+use crate::limits::{KEEPALIVE_INTERVAL_DEFAULT, SHUTDOWN_TIMEOUT_DEFAULT};
+use crate::time::Span;
+
+/// What is wrong with the configuration, and how to mend it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// It is not TOML.
+    #[error("line {line}: {why}")]
+    Syntax {
+        /// Where, counted from 1.
+        line: usize,
+        /// What is wrong, in the parser's words.
+        why: String,
+    },
+    /// A key that nobody reads.
+    #[error("the key \"{key}\" is not known{}", nearest.as_ref().map(|n| format!("; did you mean \"{n}\"?")).unwrap_or_default())]
+    UnknownKey {
+        /// The key with its section.
+        key: String,
+        /// The nearest key that is known.
+        nearest: Option<String>,
+    },
+    /// A value that cannot be meant.
+    #[error("the value of \"{key}\" is refused: {why}")]
+    BadValue {
+        /// The key with its section.
+        key: &'static str,
+        /// What is wrong, and what would be right.
+        why: String,
+    },
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Raw {
+    store: Option<String>,
+    store_secret_file: Option<String>,
+    cluster: Option<String>,
+    node: Option<String>,
+    timer: RawTimers,
+    hypervisor: RawHypervisor,
+    api: RawApi,
+    log: RawLog,
+    path: RawPath,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct RawTimers {
+    keepalive_interval_ms: Option<u64>,
+    vm_shutdown_timeout_s: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct RawHypervisor {
+    uri: Option<String>,
+    kind: GuestKind,
+    console_directory: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct RawApi {
+    listen: Option<String>,
+    tls_certificate_file: Option<String>,
+    tls_key_file: Option<String>,
+    token: Vec<Token>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct RawLog {
+    directory: Option<String>,
+    level: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct RawPath {
+    run: Option<String>,
+}
+
+/// Every key there is, by its section; what is not here is unknown.
+const KNOWN: [(&str, &[&str]); 6] = [
+    ("", &["store", "store_secret_file", "cluster", "node", "timer", "hypervisor", "api", "log", "path"]),
+    ("timer", &["keepalive_interval_ms", "vm_shutdown_timeout_s"]),
+    ("hypervisor", &["uri", "kind", "console_directory"]),
+    ("api", &["listen", "tls_certificate_file", "tls_key_file", "token"]),
+    ("log", &["directory", "level"]),
+    ("path", &["run"]),
+];
+
+const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
+
+/// Reads the text as written: valid TOML with known keys of the right types.
+pub(super) fn read(text: &str) -> Result<Raw, ConfigError> {
+    let table: Table = text.parse().map_err(|error| syntax(text, &error))?;
+    for (section, keys) in KNOWN {
+        let part =
+            if section.is_empty() { Some(&table) } else { table.get(section).and_then(Value::as_table) };
+        for key in part.into_iter().flat_map(Table::keys) {
+            if !keys.contains(&key.as_str()) {
+                return Err(unknown(section, key));
+            }
+        }
+    }
+    // The text is read again, and not the table, so that an error can tell its line.
+    toml::from_str(text).map_err(|error| syntax(text, &error))
+}
+
+/// The error with its line number, but without the line itself: it may hold a token.
+fn syntax(text: &str, error: &toml::de::Error) -> ConfigError {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    ConfigError::Syntax { line: before.lines().count().max(1), why: error.message().trim().into() }
+}
+
+fn unknown(section: &str, key: &str) -> ConfigError {
+    let path = |section: &str, key: &str| {
+        if section.is_empty() { key.into() } else { format!("{section}.{key}") }
+    };
+    let near = |candidate: &str| strsim::damerau_levenshtein(candidate, key);
+    let nearest = KNOWN
+        .iter()
+        .flat_map(|(known_section, keys)| keys.iter().map(move |known| (*known_section, *known)))
+        .min_by_key(|(known_section, known)| (near(known), *known_section != section))
+        .filter(|(_, known)| near(known) <= known.len().max(key.len()) / 2)
+        .map(|(known_section, known)| path(known_section, known));
+    ConfigError::UnknownKey { key: path(section, key), nearest }
+}
+
+impl Raw {
+    /// Checks and completes it.
+    pub(super) fn meant(self, hostname: &str) -> Result<Config, ConfigError> {
+        let node = self.node.unwrap_or_else(|| hostname.split('.').next().unwrap_or_default().into());
+        let node: NodeName = node.parse().map_err(|e| bad("node", &e))?;
+        let level = self.log.level.unwrap_or_else(|| "info".into());
+        if !LEVELS.contains(&level.as_str()) {
+            return Err(bad("log.level", &format!("\"{level}\" is none of {}", LEVELS.join(", "))));
+        }
+        let store = store_url(self.store.as_deref().unwrap_or("sqlite:///var/lib/pvc/store.db"))?;
+        if matches!(store, StoreUrl::ZooKeeper { .. }) && self.store_secret_file.is_none() {
+            return Err(bad(
+                "store_secret_file",
+                &"ZooKeeper needs it: a file with the password that only root can read",
+            ));
+        }
+        Ok(Config {
+            store,
+            store_secret_file: self.store_secret_file,
+            cluster: self.cluster.unwrap_or_else(|| "pvc".into()),
+            node,
+            timers: self.timer.meant()?,
+            hypervisor: HypervisorConfig {
+                uri: self.hypervisor.uri.unwrap_or_else(|| "qemu:///system".into()),
+                kind: self.hypervisor.kind,
+                console_directory: absolute(
+                    "hypervisor.console_directory",
+                    self.hypervisor.console_directory,
+                    "/var/log/libvirt/qemu",
+                )?,
+            },
+            api: self.api.meant()?,
+            log: LogConfig {
+                directory: absolute("log.directory", self.log.directory, "/var/log/pvc")?,
+                level,
+            },
+            run_directory: absolute("path.run", self.path.run, "/run/pvc")?,
+        })
+    }
+}
+
+impl RawTimers {
+    fn meant(self) -> Result<Timers, ConfigError> {
+        let keepalive_interval = self.keepalive_interval_ms.map_or(KEEPALIVE_INTERVAL_DEFAULT, Span);
+        if !(100..=60_000).contains(&keepalive_interval.0) {
+            return Err(bad("timer.keepalive_interval_ms", &"it must lie between 100 and 60000"));
+        }
+        let vm_shutdown_timeout = self.vm_shutdown_timeout_s.map_or(SHUTDOWN_TIMEOUT_DEFAULT, Span::seconds);
+        if !(1_000..=86_400_000).contains(&vm_shutdown_timeout.0) {
+            return Err(bad("timer.vm_shutdown_timeout_s", &"it must lie between 1 and 86400"));
+        }
+        Ok(Timers { keepalive_interval, vm_shutdown_timeout })
+    }
+}
+
+impl RawApi {
+    fn meant(self) -> Result<ApiConfig, ConfigError> {
+        let listen = self.listen.as_deref().unwrap_or("127.0.0.1:7370");
+        let listen: std::net::SocketAddr = listen.parse().map_err(|_| {
+            bad("api.listen", &format!("\"{listen}\" is not an address and port such as 127.0.0.1:7370"))
+        })?;
+        if self.tls_certificate_file.is_some() != self.tls_key_file.is_some() {
+            return Err(bad(
+                "api.tls_certificate_file",
+                &"TLS needs both tls_certificate_file and tls_key_file",
+            ));
+        }
+        if self.token.iter().any(|token| token.token.is_empty()) {
+            return Err(bad("api.token", &"a token must not be empty"));
+        }
+        if self.token.is_empty() && !listen.ip().is_loopback() {
+            return Err(bad(
+                "api.listen",
+                &format!(
+                    "{listen} can be reached from other machines, so at least one [[api.token]] is needed"
+                ),
+            ));
+        }
+        Ok(ApiConfig {
+            listen,
+            tls_certificate_file: self.tls_certificate_file,
+            tls_key_file: self.tls_key_file,
+            tokens: self.token,
+        })
+    }
+}
+
+fn store_url(url: &str) -> Result<StoreUrl, ConfigError> {
+    if let Some(path) = url.strip_prefix("sqlite://") {
+        return match path.starts_with('/') {
+            true => Ok(StoreUrl::Sqlite { path: path.into() }),
+            false => Err(bad(
+                "store",
+                &format!("\"{url}\" needs an absolute path: sqlite:///var/lib/pvc/store.db"),
+            )),
+        };
+    }
+    if let Some(servers) = url.strip_prefix("zookeeper://") {
+        let servers: Vec<String> = servers.split(',').map(|server| server.trim().to_owned()).collect();
+        if servers.iter().any(String::is_empty) {
+            return Err(bad("store", &format!("\"{url}\" names no server: zookeeper://node1,node2,node3")));
+        }
+        return Ok(StoreUrl::ZooKeeper { servers });
+    }
+    Err(bad("store", &format!("\"{url}\" begins neither with sqlite:// nor with zookeeper://")))
+}
+
+fn absolute(key: &'static str, given: Option<String>, default: &str) -> Result<String, ConfigError> {
+    let path = given.unwrap_or_else(|| default.into());
+    if path.starts_with('/') {
+        Ok(path)
+    } else {
+        Err(bad(key, &format!("\"{path}\" is not an absolute path")))
+    }
+}
+
+fn bad(key: &'static str, why: &dyn std::fmt::Display) -> ConfigError {
+    ConfigError::BadValue { key, why: why.to_string() }
+}

@@ -1,0 +1,61 @@
+//! The configuration: defaults, refusals, and the nearest known key.
+
+use super::*;
+
+fn refusal(text: &str) -> String {
+    Config::parse(text, "hv1.example.org").unwrap_err().to_string()
+}
+
+#[test]
+fn an_empty_file_is_a_whole_configuration() {
+    let config = Config::parse("", "hv1.example.org").unwrap();
+    assert_eq!(config.node.as_str(), "hv1");
+    assert_eq!(config.store, StoreUrl::Sqlite { path: "/var/lib/pvc/store.db".into() });
+    assert_eq!(config.api.listen.to_string(), "127.0.0.1:7370");
+    assert_eq!(config.timers, Timers::default());
+}
+
+#[test]
+fn a_mistyped_key_is_refused_with_the_nearest_known_one() {
+    assert_eq!(refusal("stroe = 'x'"), "the key \"stroe\" is not known; did you mean \"store\"?");
+    assert_eq!(
+        refusal("[timer]\nkeepalive_intervall_ms = 1"),
+        "the key \"timer.keepalive_intervall_ms\" is not known; did you mean \"timer.keepalive_interval_ms\"?"
+    );
+    assert_eq!(refusal("listen = 'x'"), "the key \"listen\" is not known; did you mean \"api.listen\"?");
+    assert_eq!(refusal("qqqqqqqqqqqq = 1"), "the key \"qqqqqqqqqqqq\" is not known");
+}
+
+#[test]
+fn values_that_cannot_be_meant_are_refused_with_the_key_and_the_remedy() {
+    for (text, part) in [
+        ("store = 'mysql://x'", "neither with sqlite://"),
+        ("store = 'sqlite://x.db'", "absolute path"),
+        ("store = 'zookeeper://a,,b'", "names no server"),
+        ("store = 'zookeeper://a'", "store_secret_file"),
+        ("node = 'a b'", "\"node\""),
+        ("[log]\nlevel = 'loud'", "error, warn, info, debug, trace"),
+        ("[timer]\nkeepalive_interval_ms = 1", "between 100 and 60000"),
+        ("[timer]\nkeepalive_interval_ms = 'x'", "line 2"),
+        ("[api]\nlisten = 'x'", "127.0.0.1:7370"),
+        ("[api]\nlisten = '0.0.0.0:7370'", "[[api.token]]"),
+        ("[api]\ntls_key_file = '/k'", "both"),
+        ("[[api.token]]\ntoken = ''", "empty"),
+        ("[[api.token]]\ntocken = 'x'", "unknown field `tocken`"),
+        ("[hypervisor]\nkind = 'xen'", "`auto`, `kvm`, `qemu`"),
+        ("[path]\nrun = 'run'", "absolute"),
+        ("\nstore = ", "line 2"),
+    ] {
+        let refusal = refusal(text);
+        assert!(refusal.contains(part), "{text}: {refusal}");
+    }
+}
+
+#[test]
+fn a_token_is_never_printed() {
+    let text = "[[api.token]]\ndescription = 'admin'\ntoken = 'secret-value'";
+    let config = Config::parse(text, "hv1").unwrap();
+    assert!(!format!("{config:?}").contains("secret-value"));
+    let broken = refusal("[[api.token]]\ntoken = 'secret-value");
+    assert!(broken.starts_with("line 2") && !broken.contains("secret-value"), "{broken}");
+}
