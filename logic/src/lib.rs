@@ -31,3 +31,6 @@ pub mod refusal;
 pub mod task;
 pub mod time;
 pub mod vm;
+
+#[cfg(test)]
+mod testing;

@@ -114,6 +114,8 @@ pub struct Versioned<T> {
 pub enum Expect {
     /// There is none.
     Absent,
+    /// There is one, whatever its version: for what stands and falls with a record that is guarded by its version.
+    Present,
     /// It has just this version.
     Version(Version),
 }
@@ -160,6 +162,12 @@ pub fn expect_of<T>(current: Option<&Versioned<T>>) -> Expect {
 }
 
 impl Records {
+    /// Adds the deletion of a record that is known to be there, whatever its version.
+    #[must_use]
+    pub fn remove(self, record: RecordId) -> Self {
+        self.delete(record, Expect::Present)
+    }
+
     /// Adds the condition that a record is as expected.
     #[must_use]
     pub fn guard(mut self, record: RecordId, expect: Expect) -> Self {

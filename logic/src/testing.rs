@@ -1,0 +1,76 @@
+//! Small clusters for the tests of this crate.
+
+use crate::cluster::{Cluster, ClusterSettings, NodeEntry, VmEntry};
+use crate::id::{NodeName, VmId};
+use crate::node::{BootId, Node};
+use crate::record::{Record, Records, Version, Versioned};
+use crate::time::{BootTime, Now, WallTime};
+use crate::vm::{Meta, Phase, Power, TagMark, Vm, VmFact, Wish};
+
+pub(crate) const NOW: Now = Now { boot: BootTime(100_000), wall: WallTime(1_700_000_000_000) };
+pub(crate) const VM: VmId = VmId(uuid::uuid!("bdd640fb-0667-4ad1-9c80-317fa3b1799d"));
+pub(crate) const BOOT: BootId = BootId(uuid::uuid!("00000000-0000-4000-8000-000000000001"));
+
+pub(crate) fn hv1() -> NodeName {
+    "hv1".parse().unwrap()
+}
+
+pub(crate) fn at<T>(value: T) -> Versioned<T> {
+    Versioned { version: Version(1), value }
+}
+
+pub(crate) fn xml(name: &str) -> String {
+    format!(
+        "<domain><name>{name}</name><uuid>{VM}</uuid><memory unit='MiB'>1024</memory><vcpu>1</vcpu></domain>"
+    )
+}
+
+/// An initialised cluster of one node with 8 GiB and 4 CPUs.
+pub(crate) fn cluster() -> Cluster {
+    let node = Node {
+        boot: BOOT,
+        version: "0".into(),
+        cpu_count: 4,
+        memory_total_mib: 8192,
+        kernel: "6".into(),
+        os: "GNU/Linux".into(),
+        arch: "x86_64".into(),
+    };
+    let mut cluster =
+        Cluster { settings: Some(at(ClusterSettings { initialised: NOW.wall })), ..Cluster::default() };
+    cluster.nodes.insert(hv1(), NodeEntry { node: Some(at(node)), ..NodeEntry::default() }.into());
+    cluster
+}
+
+pub(crate) fn fact(phase: Phase) -> VmFact {
+    VmFact { phase, incarnation: 1, wish_done: 1, ..VmFact::new(hv1()) }
+}
+
+/// The cluster with a VM `web1` whose wish has serial 1.
+pub(crate) fn cluster_with_vm(power: Power, fact: Option<VmFact>) -> Cluster {
+    let mut cluster = cluster();
+    let vm = Vm {
+        name: "web1".parse().unwrap(),
+        description: String::new(),
+        node: hv1(),
+        last_node: None,
+        wish: Wish { power, serial: 1, at: NOW.wall },
+        meta: Meta::default(),
+        tags: [("kept".parse().unwrap(), TagMark { protected: true })].into(),
+        memory_mib: 1024,
+        vcpus: 1,
+    };
+    cluster.vm_names.insert(vm.name.clone(), at(VM));
+    let entry = VmEntry { vm: at(vm), fact: fact.map(at), xml: Some(at(xml("web1").into())) };
+    cluster.vms.insert(VM, entry.into());
+    cluster
+}
+
+/// The VM that a set of writes leaves behind.
+pub(crate) fn written_vm(records: &Records) -> Vm {
+    let mut vms = records.writes.iter().filter_map(|write| match &write.value {
+        Some(Record::Vm(vm)) => Some(vm.clone()),
+        _ => None,
+    });
+    vms.next().expect("a VM is written")
+}
