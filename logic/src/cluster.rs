@@ -12,6 +12,8 @@ use crate::task::{Task, TaskFact};
 use crate::time::WallTime;
 use crate::vm::{Vm, VmFact};
 
+pub mod accept;
+
 /// The cluster's settings; their presence says that it is initialised.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClusterSettings {

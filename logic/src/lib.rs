@@ -12,6 +12,7 @@
 //! | [`time`] | moments and spans: given, never read |
 //! | [`limits`] | every bound, with its reason |
 //! | [`record`] | what the store holds: ids of records, versions, guarded writes |
+//! | [`observed`] | what one machine sees of itself |
 //! | [`plan`] | the only vocabulary of effects: plans, steps, guards, reasons |
 //! | [`cluster`] | the records as one value |
 //! | [`vm`] | virtual machines: record, states, requests, decisions, libvirt document |
@@ -25,6 +26,7 @@ pub mod config;
 pub mod id;
 pub mod limits;
 pub mod node;
+pub mod observed;
 pub mod plan;
 pub mod record;
 pub mod refusal;

@@ -128,6 +128,9 @@ pub enum Reason {
     Wished,
     Crashed { times: u32 },
     FailureOver,
+    NodeRebooted,
+    Autostarts,
+    RestartGoesOn,
     Takes { incarnation: u64 },
     Started,
     Adopted { incarnation: u64 },
@@ -164,6 +167,9 @@ impl fmt::Display for Reason {
             Self::Crashed { times } => {
                 write!(f, "the guest ended by itself ({times} in a row) and should run")
             }
+            Self::NodeRebooted => write!(f, "the node was started anew, and it should run"),
+            Self::Autostarts => write!(f, "it is to start with its node, which was started anew"),
+            Self::RestartGoesOn => write!(f, "the guest is down and should run again"),
             Self::FailureOver => write!(f, "the wait after a failed start is over"),
             Self::Takes { incarnation } => {
                 write!(f, "incarnation {incarnation} is taken and the guest is not there yet")
@@ -209,6 +215,9 @@ impl Reason {
             Self::Wished => "wished",
             Self::Crashed { .. } => "crashed",
             Self::FailureOver => "failure-over",
+            Self::NodeRebooted => "node-rebooted",
+            Self::Autostarts => "autostarts",
+            Self::RestartGoesOn => "restart-goes-on",
             Self::Takes { .. } => "takes",
             Self::Started => "started",
             Self::Adopted { .. } => "adopted",

@@ -40,6 +40,14 @@ impl Work {
         }
     }
 
+    /// What an operator reads when it has succeeded.
+    pub fn done(&self) -> String {
+        match self {
+            Work::AttachDevice { .. } => "The device is attached".into(),
+            Work::DetachDevice { .. } => "The device is detached".into(),
+        }
+    }
+
     /// Its stages, each as the operator reads it while it runs.
     pub fn stages(&self) -> &'static [&'static str] {
         match self {

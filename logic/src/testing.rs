@@ -1,8 +1,10 @@
 //! Small clusters for the tests of this crate.
 
 use crate::cluster::{Cluster, ClusterSettings, NodeEntry, VmEntry};
+use crate::config::Timers;
 use crate::id::{NodeName, VmId};
 use crate::node::{BootId, Node};
+use crate::observed::{Activity, Guest, Guests, Life, Load, Observed};
 use crate::record::{Record, Records, Version, Versioned};
 use crate::time::{BootTime, Now, WallTime};
 use crate::vm::{Meta, Phase, Power, TagMark, Vm, VmFact, Wish};
@@ -43,7 +45,7 @@ pub(crate) fn cluster() -> Cluster {
 }
 
 pub(crate) fn fact(phase: Phase) -> VmFact {
-    VmFact { phase, incarnation: 1, wish_done: 1, ..VmFact::new(hv1()) }
+    VmFact { phase, incarnation: 1, wish_done: 1, ..VmFact::new(hv1(), BOOT) }
 }
 
 /// The cluster with a VM `web1` whose wish has serial 1.
@@ -73,4 +75,24 @@ pub(crate) fn written_vm(records: &Records) -> Vm {
         _ => None,
     });
     vms.next().expect("a VM is written")
+}
+
+/// The machine `hv1`, running, with the given guests: a VM and the mark it carries.
+pub(crate) fn observed(guests: &[(VmId, Option<u64>)]) -> Observed {
+    let guest = |incarnation| Guest { name: "web1".into(), activity: Activity::Running, incarnation };
+    Observed {
+        name: hv1(),
+        node: cluster().node(&hv1()).expect("the test cluster has this node").clone(),
+        timers: Timers::default(),
+        guests: Guests::Seen(guests.iter().map(|(vm, mark)| (*vm, guest(*mark))).collect()),
+        load: Load::default(),
+        failures: Default::default(),
+        presses: Default::default(),
+        stages: Default::default(),
+        announced: None,
+        keepalives: 0,
+        keepalive_at: None,
+        lease_until: None,
+        life: Life::Going,
+    }
 }

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cluster::VmEntry;
 use crate::id::{NodeName, Tag, VmName};
+use crate::node::BootId;
 use crate::time::{BootTime, WallTime};
 
 pub mod accept;
@@ -200,6 +201,8 @@ pub struct Crashes {
 pub struct VmFact {
     /// The node that says so.
     pub node: NodeName,
+    /// The boot in which it says so. The boot-clock moments below mean nothing in another.
+    pub boot: BootId,
     /// The latest incarnation that was taken; zero before the first.
     pub incarnation: u64,
     /// Where it stands.
@@ -218,9 +221,10 @@ pub struct VmFact {
 
 impl VmFact {
     /// What is true of a VM that its node has not spoken of yet.
-    pub fn new(node: NodeName) -> Self {
+    pub fn new(node: NodeName, boot: BootId) -> Self {
         Self {
             node,
+            boot,
             incarnation: 0,
             phase: Phase::Stopped,
             wish_done: 0,

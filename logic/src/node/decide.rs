@@ -1,1 +1,124 @@
-//! Being written.
+//! What this node must do about itself: be announced, be registered, hold the vacant role, send its keepalive.
+//!
+//! The heartbeat begins last, once the node is registered, and ends last: the final status says `stop`.
+
+use super::{DaemonState, NodeStatus, Presence};
+use crate::cluster::{Cluster, NodeEntry, Primary};
+use crate::id::VmId;
+use crate::observed::{Guests, Life, Observed};
+use crate::plan::{Action, Plan, Reason, Resource, Step};
+use crate::record::{Expect, Record, RecordId, Records, expect_of};
+use crate::time::Now;
+
+/// Decides about this node. Only the role waits until the cluster is initialised.
+pub fn decide(cluster: &Cluster, observed: &Observed, now: Now) -> Plan {
+    let mut plan = Plan::default();
+    let vacant = NodeEntry::default();
+    let entry = cluster.nodes.get(&observed.name).map_or(&vacant, AsRef::as_ref);
+    if observed.life == Life::Going {
+        plan.steps.extend(
+            announce(observed).or_else(|| register(entry, observed)).or_else(|| role(cluster, observed)),
+        );
+    }
+    plan.append(keepalive(entry, observed, now));
+    plan
+}
+
+/// The session's mark, once per session.
+fn announce(observed: &Observed) -> Option<Step> {
+    let presence = Presence { boot: observed.node.boot, restart_planned: None };
+    if observed.announced.as_ref() == Some(&presence) {
+        return None;
+    }
+    Some(step(Resource::Node, Action::Announce(Box::new(presence)), Reason::SessionBegan))
+}
+
+/// The registration, whenever it differs from what the machine is.
+fn register(entry: &NodeEntry, observed: &Observed) -> Option<Step> {
+    let current = entry.node.as_ref();
+    let reason = match current {
+        Some(current) if current.value == observed.node => return None,
+        Some(current) if current.value.boot == observed.node.boot => Reason::NodeChanged,
+        _ => Reason::NodeStarts,
+    };
+    let id = RecordId::Node(observed.name.clone());
+    Some(record(Resource::Node, id, expect_of(current), observed.node.clone().into(), reason))
+}
+
+/// The primary role, where nobody ever held it.
+fn role(cluster: &Cluster, observed: &Observed) -> Option<Step> {
+    if cluster.primary.is_some() || cluster.settings.is_none() {
+        return None;
+    }
+    let primary = Primary { node: observed.name.clone(), term: 1 };
+    let reason = Reason::RoleVacant { node: observed.name.clone() };
+    Some(record(Resource::Node, RecordId::Primary, Expect::Absent, primary.into(), reason))
+}
+
+/// The status record: when it is due, and once more when the daemon's state changes.
+fn keepalive(entry: &NodeEntry, observed: &Observed, now: Now) -> Plan {
+    let mut plan = Plan::default();
+    if entry.node.as_ref().is_none_or(|node| node.value != observed.node) {
+        return plan;
+    }
+    let daemon = state(entry, observed);
+    let current = entry.status.as_ref();
+    let said =
+        current.filter(|status| status.value.boot == observed.node.boot).map(|status| status.value.daemon);
+    let due_at = observed.keepalive_at.map_or(now.boot, |sent| sent + observed.timers.keepalive_interval);
+    if observed.life == Life::Stopping && said == Some(DaemonState::Stop) {
+        return plan;
+    }
+    let changed = said != Some(daemon);
+    plan.look_at(due_at.max(now.boot));
+    if due_at > now.boot && !changed {
+        return plan;
+    }
+    let status = NodeStatus {
+        daemon,
+        sequence: observed.keepalives + 1,
+        at: now.wall,
+        at_boot: now.boot,
+        boot: observed.node.boot,
+        load: observed.load.load,
+        memory_used_mib: observed.load.memory_used_mib,
+        memory_free_mib: observed.load.memory_free_mib,
+        running: running(observed),
+        foreign: observed.foreign(),
+        hypervisor_fault: match &observed.guests {
+            Guests::Seen(_) => None,
+            Guests::Unknown { why } => Some(why.clone()),
+        },
+    };
+    let reason = if observed.life == Life::Stopping { Reason::NodeStops } else { Reason::KeepaliveDue };
+    let id = RecordId::NodeStatus(observed.name.clone());
+    plan.steps.push(record(Resource::Heartbeat, id, expect_of(current), status.into(), reason));
+    plan
+}
+
+/// The daemon's word about itself: `init` until the first look at the guests, `shutdown` before `stop`.
+fn state(entry: &NodeEntry, observed: &Observed) -> DaemonState {
+    let said = entry.status.as_ref().filter(|status| status.value.boot == observed.node.boot);
+    match (observed.life, said.map(|status| status.value.daemon)) {
+        (Life::Stopping, Some(DaemonState::Shutdown | DaemonState::Stop)) => DaemonState::Stop,
+        (Life::Stopping, _) => DaemonState::Shutdown,
+        (Life::Going, _) if observed.keepalives == 0 => DaemonState::Init,
+        (Life::Going, _) => DaemonState::Run,
+    }
+}
+
+fn running(observed: &Observed) -> Vec<VmId> {
+    let Guests::Seen(guests) = &observed.guests else { return Vec::new() };
+    guests.iter().filter(|(_, guest)| guest.incarnation.is_some()).map(|(vm, _)| *vm).collect()
+}
+
+fn record(resource: Resource, id: RecordId, expect: Expect, value: Record, reason: Reason) -> Step {
+    step(resource, Action::Record(Box::new(Records::default().write(id, expect, value))), reason)
+}
+
+fn step(resource: Resource, action: Action, reason: Reason) -> Step {
+    Step { resource, action, guards: Vec::new(), not_after: None, reason }
+}
+
+#[cfg(test)]
+mod tests;

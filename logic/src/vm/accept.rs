@@ -13,6 +13,7 @@ use crate::time::WallTime;
 
 mod power;
 
+pub(crate) use power::removal;
 pub use power::{Force, PowerRequest, undefine, wish_power};
 
 /// A VM to be defined.

@@ -1,1 +1,344 @@
-//! Being written.
+//! What this node must do about one VM that it owns.
+//!
+//! | the wish | the guest | what is done |
+//! |---|---|---|
+//! | anything | is not PVC's | said so in the record, and left alone |
+//! | anything | carries an older mark than the record | ended: it is stale |
+//! | run | runs | recorded as running |
+//! | run | is not there, and ran before | a new incarnation is taken; at once, or after a wait if it keeps crashing |
+//! | run | is not there | a new incarnation is taken, then the guest is started with it |
+//! | shut down, restart, disable | runs | the shutdown is recorded, the power button pressed, again from time to time; ended when overdue |
+//! | restart | the one that was to go is gone | as for run |
+//! | stop | runs | ended |
+//! | any but run | is not there | recorded as stopped |
+//! | stopped, to start with its node | is not there, and the node was started anew | the wish becomes to run |
+//! | remove | is not there | all of the VM's records are deleted |
+//!
+//! Whatever the wish changes to in the middle, the table is entered anew: nothing remembers the way here but the
+//! record. When the hypervisor does not answer, nothing is concluded and nothing done.
+
+use super::accept::removal;
+use super::{Crashes, Failure, Meta, Phase, Power, Stopping, Vm, VmFact, Wish};
+use crate::cluster::{Cluster, VmEntry};
+use crate::id::VmId;
+use crate::limits::{
+    CRASH_BACKOFF_FIRST, CRASH_BACKOFF_MAX, CRASH_CALM, REASON_BYTES_MAX, SHUTDOWN_PRESS_INTERVAL,
+    START_BACKOFF_FIRST, START_BACKOFF_MAX,
+};
+use crate::observed::{Guests, Observed};
+use crate::plan::{Action, Plan, Reason, Resource, Step};
+use crate::record::{Guard, RecordId, Records, Version, expect_of};
+use crate::time::{BootTime, Now, Span};
+
+/// One VM, its record's word and its guest: what the table is entered with.
+struct Case<'a> {
+    cluster: &'a Cluster,
+    observed: &'a Observed,
+    now: Now,
+    id: VmId,
+    entry: &'a VmEntry,
+    fact: VmFact,
+}
+
+/// Decides about one VM. Empty for a VM that another node owns.
+pub fn decide(cluster: &Cluster, observed: &Observed, id: VmId, now: Now) -> Plan {
+    let mut plan = Plan::default();
+    let Some(entry) = cluster.vms.get(&id) else { return plan };
+    if entry.vm.value.node != observed.name || matches!(observed.guests, Guests::Unknown { .. }) {
+        return plan;
+    }
+    let unspoken = || VmFact::new(observed.name.clone(), observed.node.boot);
+    let fact = entry.fact.as_ref().map_or_else(unspoken, |fact| fact.value.clone());
+    let case = Case { cluster, observed, now, id, entry, fact };
+    plan.steps.extend(case.step(&mut |moment| plan.look_again = sooner(plan.look_again, moment)));
+    plan
+}
+
+fn sooner(current: Option<BootTime>, moment: BootTime) -> Option<BootTime> {
+    Some(current.map_or(moment, |at| at.min(moment)))
+}
+
+/// Told when to look again.
+type LookAt<'a> = dyn FnMut(BootTime) + 'a;
+
+impl Case<'_> {
+    fn step(&self, look_at: &mut LookAt<'_>) -> Option<Step> {
+        let guest = self.observed.guest(self.id);
+        let Some(guest) = guest else { return self.absent(look_at) };
+        match guest.incarnation {
+            None if self.fact.foreign => None,
+            None => self.record(VmFact { foreign: true, ..self.fact.clone() }, Reason::StartedBehindOurBack),
+            Some(running) if running < self.fact.incarnation => self.host(
+                Action::StopGuest { vm: self.id, incarnation: running },
+                Reason::StaleGuest { incarnation: running },
+            ),
+            Some(running) => self.present(running, look_at),
+        }
+    }
+
+    /// Nothing of the VM runs here.
+    fn absent(&self, look_at: &mut LookAt<'_>) -> Option<Step> {
+        if self.fact.foreign {
+            return self.record(VmFact { foreign: false, ..self.fact.clone() }, Reason::StrangerGone);
+        }
+        match self.wish().power {
+            Power::Start | Power::Restart => self.bring_up(look_at),
+            Power::Remove => {
+                let records = removal(self.cluster, self.id, self.entry);
+                Some(self.write(records, Reason::Removed))
+            }
+            Power::Shutdown | Power::Stop if self.entry.vm.value.meta.node_autostart && !self.same_boot() => {
+                self.autostart()
+            }
+            Power::Shutdown | Power::Stop | Power::Disable | Power::DisableNow => {
+                let down = VmFact {
+                    boot: self.observed.node.boot,
+                    phase: Phase::Stopped,
+                    wish_done: self.wish().serial,
+                    stopping: None,
+                    failure: None,
+                    crashes: Crashes::default(),
+                    ..self.fact.clone()
+                };
+                self.record(down, Reason::Down)
+            }
+        }
+    }
+
+    /// Whether the record's boot-clock moments are of this boot.
+    fn same_boot(&self) -> bool {
+        self.fact.boot == self.observed.node.boot
+    }
+
+    /// The node came up anew and the VM is to start with it: the wish becomes to run, and the mark is used up.
+    fn autostart(&self) -> Option<Step> {
+        let vm = &self.entry.vm.value;
+        let wish = Wish { power: Power::Start, serial: vm.wish.serial + 1, at: self.now.wall };
+        let meta = Meta { node_autostart: false, ..vm.meta.clone() };
+        let records = Records::default()
+            .guard(RecordId::VmFact(self.id), expect_of(self.entry.fact.as_ref()))
+            .write(RecordId::Vm(self.id), self.entry.vm.expect(), Vm { wish, meta, ..vm.clone() }.into());
+        Some(self.write(records, Reason::Autostarts))
+    }
+
+    /// It should run and does not.
+    fn bring_up(&self, look_at: &mut LookAt<'_>) -> Option<Step> {
+        let fact = &self.fact;
+        let new_wish = fact.wish_done < self.wish().serial;
+        match fact.phase {
+            Phase::Running => self.after_end(),
+            Phase::Stopped => match &fact.failure {
+                Some(failure) if self.same_boot() && !new_wish && failure.retry_at > self.now.boot => {
+                    look_at(failure.retry_at);
+                    None
+                }
+                Some(_) => self.take(fact.crashes, Reason::FailureOver),
+                None => self.take(fact.crashes, Reason::Wished),
+            },
+            Phase::Starting => {
+                if let Some(why) = self.start_failure() {
+                    return self
+                        .record(self.failed(why), Reason::StartFailed { attempts: self.attempts() + 1 });
+                }
+                let calm_at = crash_wait(fact.crashes).map(|wait| fact.crashes.running_since + wait);
+                let waits = |moment: &BootTime| *moment > self.now.boot && !new_wish && self.same_boot();
+                if let Some(moment) = calm_at.filter(waits) {
+                    look_at(moment);
+                    return None;
+                }
+                self.start()
+            }
+        }
+    }
+
+    /// The guest was running and has gone: by a wish that brought it down, or by itself.
+    fn after_end(&self) -> Option<Step> {
+        let fact = &self.fact;
+        if !self.same_boot() {
+            return self.take(Crashes::default(), Reason::NodeRebooted);
+        }
+        if fact.stopping.is_some() {
+            return self.take(Crashes::default(), Reason::RestartGoesOn);
+        }
+        let ran = self.now.boot - fact.crashes.running_since;
+        let in_a_row = if ran < CRASH_CALM { fact.crashes.in_a_row + 1 } else { 1 };
+        let crashes = Crashes { in_a_row, running_since: self.now.boot };
+        self.take(crashes, Reason::Crashed { times: in_a_row })
+    }
+
+    /// Takes the next incarnation, before anything is started with it.
+    fn take(&self, crashes: Crashes, reason: Reason) -> Option<Step> {
+        let taken = VmFact {
+            boot: self.observed.node.boot,
+            phase: Phase::Starting,
+            incarnation: self.fact.incarnation + 1,
+            crashes,
+            ..self.fact.clone()
+        };
+        self.record(taken, reason)
+    }
+
+    fn start(&self) -> Option<Step> {
+        let incarnation = self.fact.incarnation;
+        let xml = self.entry.xml.as_ref().map_or(Version(0), |xml| xml.version);
+        let action =
+            Action::StartGuest { vm: self.id, name: self.entry.vm.value.name.clone(), incarnation, xml };
+        self.host(action, Reason::Takes { incarnation })
+    }
+
+    /// Why the start of the present incarnation failed, if it did.
+    fn start_failure(&self) -> Option<&str> {
+        let failure = self.observed.failures.get(&Resource::Vm(self.id))?;
+        let ours = failure.step == "start-guest" && failure.incarnation == self.fact.incarnation;
+        ours.then_some(failure.why.as_str())
+    }
+
+    fn attempts(&self) -> u32 {
+        self.fact.failure.as_ref().map_or(0, |failure| failure.attempts)
+    }
+
+    fn failed(&self, why: &str) -> VmFact {
+        let attempts = self.attempts() + 1;
+        let retry_at = self.now.boot + doubled(START_BACKOFF_FIRST, attempts - 1, START_BACKOFF_MAX);
+        let mut reason = why.to_owned();
+        reason.truncate(reason.floor_char_boundary(REASON_BYTES_MAX));
+        VmFact {
+            boot: self.observed.node.boot,
+            phase: Phase::Stopped,
+            failure: Some(Failure { reason, attempts, retry_at }),
+            wish_done: self.wish().serial,
+            ..self.fact.clone()
+        }
+    }
+
+    /// A guest of ours runs here with the given mark.
+    fn present(&self, running: u64, look_at: &mut LookAt<'_>) -> Option<Step> {
+        let pending = self.fact.wish_done < self.wish().serial;
+        match self.wish().power {
+            Power::Start => self.settle_running(running),
+            Power::Restart if !pending => self.settle_running(running),
+            Power::Restart => {
+                match self.fact.stopping.filter(|stopping| stopping.serial == self.wish().serial) {
+                    Some(stopping) if stopping.incarnation < running => self.settle_running(running),
+                    _ => self.shut_down(running, look_at),
+                }
+            }
+            Power::Shutdown | Power::Disable => self.shut_down(running, look_at),
+            Power::Stop | Power::DisableNow | Power::Remove => {
+                self.host(Action::StopGuest { vm: self.id, incarnation: running }, Reason::StopWished)
+            }
+        }
+    }
+
+    /// It should run and does: the record must say so.
+    fn settle_running(&self, running: u64) -> Option<Step> {
+        let fact = &self.fact;
+        let settled = fact.phase == Phase::Running
+            && fact.incarnation == running
+            && fact.wish_done == self.wish().serial
+            && fact.stopping.is_none()
+            && !fact.foreign;
+        if settled {
+            return None;
+        }
+        let reason = match fact.phase {
+            Phase::Running if fact.stopping.is_some() && fact.incarnation == running => {
+                Reason::ShutdownAborted
+            }
+            Phase::Starting if fact.incarnation == running => Reason::Started,
+            _ => Reason::Adopted { incarnation: running },
+        };
+        let running_since = match fact.phase {
+            Phase::Running if fact.incarnation == running && self.same_boot() => fact.crashes.running_since,
+            _ => self.now.boot,
+        };
+        let record = VmFact {
+            boot: self.observed.node.boot,
+            phase: Phase::Running,
+            incarnation: running,
+            wish_done: self.wish().serial,
+            stopping: None,
+            failure: None,
+            foreign: false,
+            crashes: Crashes { running_since, ..fact.crashes },
+            ..fact.clone()
+        };
+        self.record(record, reason)
+    }
+
+    /// It should go by its own means.
+    fn shut_down(&self, running: u64, look_at: &mut LookAt<'_>) -> Option<Step> {
+        let serial = self.wish().serial;
+        let begun = self
+            .fact
+            .stopping
+            .filter(|stopping| (stopping.serial, stopping.incarnation) == (serial, running));
+        let Some(stopping) = begun else {
+            let stopping = Some(Stopping { serial, incarnation: running, since: self.now.boot });
+            let boot = self.observed.node.boot;
+            let record =
+                VmFact { boot, phase: Phase::Running, incarnation: running, stopping, ..self.fact.clone() };
+            return self.record(record, Reason::ShutdownBegins);
+        };
+        let deadline = stopping.since + self.observed.timers.vm_shutdown_timeout;
+        if deadline <= self.now.boot {
+            return self
+                .host(Action::StopGuest { vm: self.id, incarnation: running }, Reason::ShutdownOverdue);
+        }
+        look_at(deadline);
+        let pressed =
+            self.observed.presses.get(&(self.id, running)).filter(|pressed| **pressed >= stopping.since);
+        let press_at = pressed.map_or(self.now.boot, |pressed| *pressed + SHUTDOWN_PRESS_INTERVAL);
+        if press_at > self.now.boot {
+            look_at(press_at);
+            return None;
+        }
+        self.host(Action::PressPower { vm: self.id, incarnation: running }, Reason::ShutdownPressed)
+    }
+
+    fn wish(&self) -> Wish {
+        self.entry.vm.value.wish
+    }
+
+    /// Writes this node's word, if it says anything new.
+    fn record(&self, fact: VmFact, reason: Reason) -> Option<Step> {
+        let current = self.entry.fact.as_ref();
+        if current.is_some_and(|current| current.value == fact) {
+            return None;
+        }
+        let records = Records::default().guard(RecordId::Vm(self.id), self.entry.vm.expect()).write(
+            RecordId::VmFact(self.id),
+            expect_of(current),
+            fact.into(),
+        );
+        Some(self.write(records, reason))
+    }
+
+    fn write(&self, records: Records, reason: Reason) -> Step {
+        let action = Action::Record(Box::new(records));
+        Step { resource: Resource::Vm(self.id), action, guards: Vec::new(), not_after: None, reason }
+    }
+
+    /// An act on the guest: only while wish and word are as they were read, and the lease holds.
+    fn host(&self, action: Action, reason: Reason) -> Option<Step> {
+        let guards = vec![
+            Guard { record: RecordId::Vm(self.id), expect: self.entry.vm.expect() },
+            Guard { record: RecordId::VmFact(self.id), expect: expect_of(self.entry.fact.as_ref()) },
+        ];
+        let not_after = self.observed.lease_until;
+        Some(Step { resource: Resource::Vm(self.id), action, guards, not_after, reason })
+    }
+}
+
+/// How long to wait before a guest that keeps crashing is started again; `None` for the first crash.
+fn crash_wait(crashes: Crashes) -> Option<Span> {
+    let repeated = crashes.in_a_row.checked_sub(2)?;
+    Some(doubled(CRASH_BACKOFF_FIRST, repeated, CRASH_BACKOFF_MAX))
+}
+
+fn doubled(first: Span, times: u32, most: Span) -> Span {
+    Span(first.0.saturating_mul(1 << times.min(20)).min(most.0))
+}
+
+#[cfg(test)]
+mod tests;

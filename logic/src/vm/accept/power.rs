@@ -107,7 +107,7 @@ pub fn undefine(cluster: &Cluster, id: VmId, now: WallTime) -> Result<Records, R
 }
 
 /// The deletion of everything that is recorded of a VM, guarded by all of it.
-pub(in crate::vm) fn removal(cluster: &Cluster, id: VmId, entry: &VmEntry) -> Records {
+pub(crate) fn removal(cluster: &Cluster, id: VmId, entry: &VmEntry) -> Records {
     let vm = &entry.vm.value;
     let mut records = Records::default().delete(RecordId::Vm(id), entry.vm.expect());
     records = match &entry.fact {

@@ -1,0 +1,131 @@
+//! What one machine sees of itself: the facts that decisions of its daemon start from, besides the records.
+
+use std::collections::BTreeMap;
+
+use crate::config::Timers;
+use crate::id::{NodeName, VmId};
+use crate::node::{Foreign, Node, Presence};
+use crate::plan::Resource;
+use crate::time::BootTime;
+
+/// How a guest stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activity {
+    /// Its CPUs run.
+    Running,
+    /// Its CPUs stand still.
+    Paused,
+}
+
+/// A guest that exists here now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Guest {
+    /// Its name at the hypervisor.
+    pub name: String,
+    /// How it stands.
+    pub activity: Activity,
+    /// PVC's mark; `None` when PVC did not start it.
+    pub incarnation: Option<u64>,
+}
+
+/// What the hypervisor says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Guests {
+    /// It answered: these exist, and no others.
+    Seen(BTreeMap<VmId, Guest>),
+    /// It did not answer: nothing may be concluded.
+    Unknown {
+        /// Why.
+        why: String,
+    },
+}
+
+/// A step that did not succeed, remembered until a step on the same resource does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StepFailure {
+    /// The step's action, by its name.
+    pub step: &'static str,
+    /// The incarnation it was for; zero for other steps.
+    pub incarnation: u64,
+    /// Why, in the words of whoever refused.
+    pub why: String,
+    /// When it ended.
+    pub at: BootTime,
+}
+
+/// The stage of a task that is done, though its record does not say so yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StageDone {
+    /// Which stage, counted from zero.
+    pub stage: u32,
+    /// Why it failed; `None` when it succeeded.
+    pub failure: Option<String>,
+}
+
+/// Whether the daemon is to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Life {
+    /// It is.
+    Going,
+    /// It was asked to stop.
+    Stopping,
+}
+
+/// Load and memory of this machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Load {
+    /// Load average over one minute.
+    pub load: f64,
+    /// Memory in use, in MiB.
+    pub memory_used_mib: u64,
+    /// Memory the kernel could still give, in MiB.
+    pub memory_free_mib: u64,
+}
+
+/// Everything a daemon sees of its machine and of itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Observed {
+    /// This node.
+    pub name: NodeName,
+    /// This node as it should be registered.
+    pub node: Node,
+    /// How it is configured.
+    pub timers: Timers,
+    /// Its guests.
+    pub guests: Guests,
+    /// Its load.
+    pub load: Load,
+    /// Steps that failed.
+    pub failures: BTreeMap<Resource, StepFailure>,
+    /// When the guest's power button was last pressed, by VM and incarnation.
+    pub presses: BTreeMap<(VmId, u64), BootTime>,
+    /// Stages of tasks that ended.
+    pub stages: BTreeMap<crate::id::TaskId, StageDone>,
+    /// What this daemon announced in its present session; `None` when the session is new.
+    pub announced: Option<Presence>,
+    /// Keepalives sent since the daemon started.
+    pub keepalives: u64,
+    /// When the last keepalive was sent by this process; `None` before the first.
+    pub keepalive_at: Option<BootTime>,
+    /// The end of the lease on which host steps rest; `None` where nothing expires.
+    pub lease_until: Option<BootTime>,
+    /// Whether to go on.
+    pub life: Life,
+}
+
+impl Observed {
+    /// The guest of a VM, if the hypervisor answered and it exists.
+    pub fn guest(&self, vm: VmId) -> Option<&Guest> {
+        match &self.guests {
+            Guests::Seen(guests) => guests.get(&vm),
+            Guests::Unknown { .. } => None,
+        }
+    }
+
+    /// Guests that PVC did not start.
+    pub fn foreign(&self) -> Vec<Foreign> {
+        let Guests::Seen(guests) = &self.guests else { return Vec::new() };
+        let strangers = guests.iter().filter(|(_, guest)| guest.incarnation.is_none());
+        strangers.map(|(vm, guest)| Foreign { vm: *vm, name: guest.name.clone() }).collect()
+    }
+}
