@@ -127,6 +127,9 @@ impl Case<'_> {
         let new_wish = fact.wish_done < self.wish().serial;
         match fact.phase {
             Phase::Running => self.after_end(),
+            Phase::Starting if fact.stopping.is_some_and(|gone| gone.incarnation >= fact.incarnation) => {
+                self.take(Crashes::default(), Reason::RestartGoesOn)
+            }
             Phase::Stopped => match &fact.failure {
                 Some(failure) if self.same_boot() && !new_wish && failure.retry_at > self.now.boot => {
                     look_at(failure.retry_at);

@@ -1,1 +1,304 @@
-//! Tests.
+//! The table of decisions: every wish against every word and guest, then that it always comes to rest.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::observed::StepFailure;
+use crate::record::{Expect, Record};
+use crate::testing::{BOOT, NOW, VM, at, cluster_with_vm, fact, observed};
+
+/// The one step decided on, as `action` or the phase it records, with its reason's name.
+fn decided(cluster: &Cluster, observed: &Observed, now: Now) -> Option<(String, &'static str)> {
+    let plan = decide(cluster, observed, VM, now);
+    assert!(plan.steps.len() <= 1, "{plan:?}");
+    plan.steps.first().map(|step| (what(&step.action), step.reason.name()))
+}
+
+fn what(action: &Action) -> String {
+    let Action::Record(records) = action else { return action.name().into() };
+    let written = records.writes.iter().find_map(|write| match &write.value {
+        Some(Record::VmFact(fact)) => Some(format!("{:?}", fact.phase).to_lowercase()),
+        Some(Record::Vm(vm)) => Some(format!("wish {:?}", vm.wish.power).to_lowercase()),
+        _ => None,
+    });
+    written.unwrap_or_else(|| "delete".into())
+}
+
+fn stopping(mut fact: VmFact, since: BootTime) -> VmFact {
+    fact.stopping = Some(Stopping { serial: 1, incarnation: fact.incarnation, since });
+    fact
+}
+
+fn pending(mut fact: VmFact) -> VmFact {
+    fact.wish_done = 0;
+    fact
+}
+
+/// A wish, the record's word, the guests with their marks, and the action with its reason.
+type Line<'a> = (Power, Option<VmFact>, &'a [(VmId, Option<u64>)], Option<(&'a str, &'a str)>);
+
+#[test]
+fn the_table_holds_line_by_line() {
+    use Phase::{Running, Starting, Stopped};
+    use Power::{Disable, DisableNow, Remove, Restart, Shutdown, Start, Stop};
+    let gone: &[(VmId, Option<u64>)] = &[];
+    let ours: &[(VmId, Option<u64>)] = &[(VM, Some(1))];
+    let newer: &[(VmId, Option<u64>)] = &[(VM, Some(2))];
+    let stale: &[(VmId, Option<u64>)] = &[(VM, Some(0))];
+    let strange: &[(VmId, Option<u64>)] = &[(VM, None)];
+    let foreign = VmFact { foreign: true, ..fact(Stopped) };
+    let since = NOW.boot;
+    let table: Vec<Line<'_>> = vec![
+        (Start, None, gone, Some(("starting", "wished"))),
+        (Start, Some(pending(fact(Stopped))), gone, Some(("starting", "wished"))),
+        (Start, Some(fact(Starting)), gone, Some(("start-guest", "takes"))),
+        (Start, Some(fact(Running)), gone, Some(("starting", "crashed"))),
+        (Start, Some(fact(Starting)), ours, Some(("running", "started"))),
+        (Start, Some(fact(Running)), ours, None),
+        (Start, Some(pending(fact(Running))), ours, Some(("running", "adopted"))),
+        (Start, Some(fact(Stopped)), ours, Some(("running", "adopted"))),
+        (Start, Some(fact(Running)), newer, Some(("running", "adopted"))),
+        (Start, Some(fact(Running)), stale, Some(("stop-guest", "stale-guest"))),
+        (Start, Some(stopping(fact(Running), since)), ours, Some(("running", "shutdown-aborted"))),
+        (Start, Some(fact(Stopped)), strange, Some(("stopped", "started-behind-our-back"))),
+        (Start, Some(foreign.clone()), strange, None),
+        (Stop, Some(foreign.clone()), strange, None),
+        (Start, Some(foreign), gone, Some(("stopped", "stranger-gone"))),
+        (Shutdown, Some(pending(fact(Running))), ours, Some(("running", "shutdown-begins"))),
+        (
+            Shutdown,
+            Some(stopping(pending(fact(Running)), since)),
+            ours,
+            Some(("press-power", "shutdown-pressed")),
+        ),
+        (Shutdown, Some(stopping(pending(fact(Running)), since)), gone, Some(("stopped", "down"))),
+        (Shutdown, Some(pending(fact(Starting))), gone, Some(("stopped", "down"))),
+        (Shutdown, Some(fact(Stopped)), gone, None),
+        (Disable, Some(pending(fact(Running))), ours, Some(("running", "shutdown-begins"))),
+        (Disable, Some(pending(fact(Stopped))), gone, Some(("stopped", "down"))),
+        (DisableNow, Some(pending(fact(Running))), ours, Some(("stop-guest", "stop-wished"))),
+        (Stop, Some(pending(fact(Running))), ours, Some(("stop-guest", "stop-wished"))),
+        (Stop, Some(pending(fact(Running))), gone, Some(("stopped", "down"))),
+        (Stop, None, gone, Some(("stopped", "down"))),
+        (Stop, None, ours, Some(("stop-guest", "stop-wished"))),
+        (Stop, Some(fact(Stopped)), gone, None),
+        (Restart, Some(pending(fact(Running))), ours, Some(("running", "shutdown-begins"))),
+        (
+            Restart,
+            Some(stopping(pending(fact(Running)), since)),
+            ours,
+            Some(("press-power", "shutdown-pressed")),
+        ),
+        (Restart, Some(stopping(pending(fact(Running)), since)), gone, Some(("starting", "restart-goes-on"))),
+        (Restart, Some(stopping(pending(fact(Running)), since)), newer, Some(("running", "adopted"))),
+        (Restart, Some(fact(Running)), ours, None),
+        (Restart, Some(fact(Running)), gone, Some(("starting", "crashed"))),
+        (Remove, Some(pending(fact(Running))), ours, Some(("stop-guest", "stop-wished"))),
+        (Remove, Some(pending(fact(Running))), gone, Some(("delete", "removed"))),
+        (Remove, None, gone, Some(("delete", "removed"))),
+    ];
+    for (power, word, guests, expected) in table {
+        let cluster = cluster_with_vm(power, word.clone());
+        let got = decided(&cluster, &observed(guests), NOW);
+        let expected = expected.map(|(action, reason)| (action.to_owned(), reason));
+        assert_eq!(got, expected, "{power:?} with {word:?} and {guests:?}");
+    }
+}
+
+#[test]
+fn nothing_is_concluded_from_a_hypervisor_that_does_not_answer() {
+    for power in [Power::Start, Power::Stop, Power::Remove, Power::Restart, Power::Shutdown] {
+        let cluster = cluster_with_vm(power, Some(pending(fact(Phase::Running))));
+        let silent = Observed { guests: Guests::Unknown { why: "hung".into() }, ..observed(&[]) };
+        assert_eq!(decided(&cluster, &silent, NOW), None);
+    }
+}
+
+#[test]
+fn the_vm_of_another_node_is_left_alone() {
+    let cluster = cluster_with_vm(Power::Start, None);
+    let elsewhere = Observed { name: "hv2".parse().unwrap(), ..observed(&[(VM, Some(1))]) };
+    assert_eq!(decided(&cluster, &elsewhere, NOW), None);
+}
+
+#[test]
+fn the_power_button_is_pressed_again_and_an_overdue_guest_is_ended() {
+    let cluster = cluster_with_vm(Power::Shutdown, Some(stopping(pending(fact(Phase::Running)), NOW.boot)));
+    let mut seen = observed(&[(VM, Some(1))]);
+    seen.presses.insert((VM, 1), NOW.boot);
+    let later = |seconds| Now { boot: NOW.boot + Span::seconds(seconds), ..NOW };
+    let plan = decide(&cluster, &seen, VM, later(1));
+    assert_eq!((plan.steps.len(), plan.look_again), (0, Some(NOW.boot + SHUTDOWN_PRESS_INTERVAL)));
+    assert_eq!(decided(&cluster, &seen, later(5)).unwrap().1, "shutdown-pressed");
+    assert_eq!(decided(&cluster, &seen, later(180)).unwrap(), ("stop-guest".into(), "shutdown-overdue"));
+}
+
+fn failing(why: &str) -> Observed {
+    let mut seen = observed(&[]);
+    let failure = StepFailure { step: "start-guest", incarnation: 1, why: why.into(), at: NOW.boot };
+    seen.failures.insert(Resource::Vm(VM), failure);
+    seen
+}
+
+#[test]
+fn a_failed_start_is_told_and_tried_again_after_a_growing_wait() {
+    let cluster = cluster_with_vm(Power::Start, Some(fact(Phase::Starting)));
+    let plan = decide(&cluster, &failing("no such disk"), VM, NOW);
+    let Action::Record(records) = &plan.steps[0].action else { panic!("{plan:?}") };
+    let Some(Record::VmFact(word)) = &records.writes[0].value else { panic!("{plan:?}") };
+    let failure = word.failure.clone().unwrap();
+    assert_eq!((failure.reason.as_str(), failure.attempts), ("no such disk", 1));
+    assert_eq!(failure.retry_at, NOW.boot + START_BACKOFF_FIRST);
+    let waiting = cluster_with_vm(Power::Start, Some(word.clone()));
+    let plan = decide(&waiting, &failing("no such disk"), VM, NOW);
+    assert_eq!((plan.steps.len(), plan.look_again), (0, Some(failure.retry_at)));
+    let due = Now { boot: failure.retry_at, ..NOW };
+    assert_eq!(decided(&waiting, &failing("x"), due).unwrap(), ("starting".into(), "failure-over"));
+    let reboot = VmFact { boot: crate::node::BootId(uuid::Uuid::nil()), ..word.clone() };
+    let rebooted = cluster_with_vm(Power::Start, Some(reboot));
+    assert_eq!(decided(&rebooted, &observed(&[]), NOW).unwrap().1, "failure-over");
+    let waits: Vec<u64> = (0..8).map(|n| doubled(START_BACKOFF_FIRST, n, START_BACKOFF_MAX).0).collect();
+    assert_eq!(waits, [5_000, 10_000, 20_000, 40_000, 80_000, 160_000, 300_000, 300_000]);
+}
+
+#[test]
+fn the_failure_of_another_incarnation_does_not_count() {
+    let mut word = fact(Phase::Starting);
+    word.incarnation = 2;
+    let cluster = cluster_with_vm(Power::Start, Some(word));
+    assert_eq!(decided(&cluster, &failing("x"), NOW).unwrap().0, "start-guest");
+}
+
+#[test]
+fn the_first_crash_is_mended_at_once_and_the_next_ones_wait() {
+    let crashed = |in_a_row| {
+        let crashes = Crashes { in_a_row, running_since: NOW.boot };
+        cluster_with_vm(Power::Start, Some(VmFact { crashes, ..fact(Phase::Starting) }))
+    };
+    assert_eq!(decided(&crashed(1), &observed(&[]), NOW).unwrap().0, "start-guest");
+    let plan = decide(&crashed(2), &observed(&[]), VM, NOW);
+    assert_eq!((plan.steps.len(), plan.look_again), (0, Some(NOW.boot + CRASH_BACKOFF_FIRST)));
+    let later = Now { boot: NOW.boot + CRASH_BACKOFF_FIRST, ..NOW };
+    assert_eq!(decided(&crashed(2), &observed(&[]), later).unwrap().0, "start-guest");
+}
+
+#[test]
+fn after_a_reboot_of_the_node_what_should_run_is_started_without_a_wait() {
+    let crashes = Crashes { in_a_row: 9, running_since: BootTime(u64::MAX) };
+    let before = VmFact { boot: crate::node::BootId(uuid::Uuid::nil()), crashes, ..fact(Phase::Running) };
+    let cluster = cluster_with_vm(Power::Start, Some(before));
+    assert_eq!(decided(&cluster, &observed(&[]), NOW).unwrap(), ("starting".into(), "node-rebooted"));
+}
+
+#[test]
+fn autostart_is_used_up_when_the_node_comes_up_anew() {
+    let with_autostart = |boot| {
+        let mut cluster = cluster_with_vm(Power::Stop, Some(VmFact { boot, ..fact(Phase::Stopped) }));
+        let mut entry = (*cluster.vms[&VM]).clone();
+        entry.vm.value.meta.node_autostart = true;
+        cluster.vms.insert(VM, entry.into());
+        cluster
+    };
+    let anew = with_autostart(crate::node::BootId(uuid::Uuid::nil()));
+    assert_eq!(decided(&anew, &observed(&[]), NOW).unwrap(), ("wish start".into(), "autostarts"));
+    assert_eq!(decided(&with_autostart(BOOT), &observed(&[]), NOW), None);
+}
+
+#[test]
+fn acts_on_a_guest_rest_on_wish_word_and_lease() {
+    let cluster = cluster_with_vm(Power::Stop, Some(pending(fact(Phase::Running))));
+    let seen = Observed { lease_until: Some(BootTime(7)), ..observed(&[(VM, Some(1))]) };
+    let step = decide(&cluster, &seen, VM, NOW).steps.remove(0);
+    assert_eq!(step.not_after, Some(BootTime(7)));
+    let guarded: BTreeMap<RecordId, Expect> = step.guards.into_iter().map(|g| (g.record, g.expect)).collect();
+    let one = Expect::Version(Version(1));
+    assert_eq!(guarded, BTreeMap::from([(RecordId::Vm(VM), one), (RecordId::VmFact(VM), one)]));
+}
+
+fn any_power() -> impl Strategy<Value = Power> {
+    use Power::{Disable, DisableNow, Remove, Restart, Shutdown, Start, Stop};
+    prop::sample::select(vec![Start, Shutdown, Stop, Restart, Disable, DisableNow, Remove])
+}
+
+fn any_fact() -> impl Strategy<Value = Option<VmFact>> {
+    let phase = prop::sample::select(vec![Phase::Stopped, Phase::Starting, Phase::Running]);
+    let word = (phase, 0u64..4, 0u64..2, any::<bool>(), any::<bool>(), 0u32..4, any::<bool>());
+    prop::option::of(word.prop_map(|(phase, incarnation, wish_done, stop, fail, in_a_row, reboot)| VmFact {
+        boot: if reboot { crate::node::BootId(uuid::Uuid::nil()) } else { BOOT },
+        phase,
+        incarnation,
+        wish_done,
+        stopping: stop.then_some(Stopping { serial: 1, incarnation, since: NOW.boot }),
+        failure: fail.then(|| Failure {
+            reason: "x".into(),
+            attempts: 1,
+            retry_at: BootTime(NOW.boot.0 + 1),
+        }),
+        crashes: Crashes { in_a_row, running_since: NOW.boot },
+        ..fact(phase)
+    }))
+}
+
+proptest! {
+    /// From any record and any guest, performing what is decided, and waiting when told to, comes to rest within
+    /// twenty passes, with the guest as wished.
+    #[test]
+    fn any_beginning_comes_to_rest_as_wished(
+        power in any_power(),
+        word in any_fact(),
+        guest in prop::option::of(0u64..5),
+    ) {
+        let mut cluster = cluster_with_vm(power, word);
+        let mut seen = observed(&guest.map(|mark| (VM, Some(mark))).into_iter().collect::<Vec<_>>());
+        let mut now = NOW;
+        for _ in 0..20 {
+            let plan = decide(&cluster, &seen, VM, now);
+            prop_assert_eq!(&plan, &decide(&cluster, &seen, VM, now), "equal arguments give an equal plan");
+            match (plan.steps.into_iter().next(), plan.look_again) {
+                (Some(step), _) => perform(&step.action, &mut cluster, &mut seen, now),
+                (None, Some(moment)) => now.boot = moment,
+                (None, None) => break,
+            }
+        }
+        let rest = decide(&cluster, &seen, VM, now);
+        prop_assert_eq!(&rest, &Plan::default(), "it is at rest");
+        let runs = seen.guest(VM).is_some();
+        let wish = cluster.vms.get(&VM).map(|entry| entry.vm.value.wish.power);
+        prop_assert_eq!(runs, matches!(wish, Some(Power::Start | Power::Restart)));
+        prop_assert_eq!(wish.is_none(), power == Power::Remove);
+    }
+}
+
+/// A world of one guest that obeys at once.
+fn perform(action: &Action, cluster: &mut Cluster, seen: &mut Observed, now: Now) {
+    let Guests::Seen(guests) = &mut seen.guests else { unreachable!("the hypervisor answers") };
+    match action {
+        Action::StartGuest { incarnation, .. } => {
+            let new = observed(&[(VM, Some(*incarnation))]);
+            guests.insert(VM, new.guest(VM).expect("it was just made").clone());
+        }
+        Action::StopGuest { .. } => drop(guests.remove(&VM)),
+        Action::PressPower { incarnation, .. } => {
+            seen.presses.insert((VM, *incarnation), now.boot);
+            guests.remove(&VM);
+        }
+        Action::Record(records) => {
+            for write in &records.writes {
+                let mut entry =
+                    cluster.vms.get(&VM).map(|entry| (**entry).clone()).expect("it was decided on");
+                match &write.value {
+                    Some(Record::VmFact(fact)) => entry.fact = Some(at(fact.clone())),
+                    Some(Record::Vm(vm)) => entry.vm = at(vm.clone()),
+                    _ => {
+                        cluster.vms.remove(&VM);
+                        return;
+                    }
+                }
+                cluster.vms.insert(VM, entry.into());
+            }
+        }
+        other => unreachable!("not decided about a VM: {other:?}"),
+    }
+}
