@@ -16,6 +16,7 @@
 //! | [`plan`] | the only vocabulary of effects: plans, steps, guards, reasons |
 //! | [`cluster`] | the records as one value |
 //! | [`vm`] | virtual machines: record, states, requests, decisions, libvirt document |
+//! | [`decide`] | what each daemon decides in one pass |
 //! | [`node`] | nodes: record, status, registration, keepalive |
 //! | [`task`] | long work as resumable stages |
 //! | [`refusal`] | why a request is refused, and what to do |
@@ -23,6 +24,7 @@
 
 pub mod cluster;
 pub mod config;
+pub mod decide;
 pub mod id;
 pub mod limits;
 pub mod node;

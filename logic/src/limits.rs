@@ -47,5 +47,14 @@ pub const SHUTDOWN_TIMEOUT_DEFAULT: Span = Span::seconds(180);
 /// The keepalive's period unless configured.
 pub const KEEPALIVE_INTERVAL_DEFAULT: Span = Span::seconds(5);
 
+/// How soon a step that failed is performed again at first; each further failure in a row doubles it.
+pub const STEP_BACKOFF_FIRST: Span = Span(100);
+
+/// The longest wait before a step that keeps failing is performed again.
+pub const STEP_BACKOFF_MAX: Span = Span::seconds(2);
+
+/// How many steps may be in flight at once; what does not fit is planned again in the next pass.
+pub const STEPS_IN_FLIGHT_MAX: usize = 64;
+
 /// How long the loop sleeps at most when nothing is due, so that a lost wake-up costs no more than this.
 pub const PASS_INTERVAL_MAX: Span = Span::seconds(5);

@@ -51,6 +51,8 @@ pub struct StepFailure {
     pub why: String,
     /// When it ended.
     pub at: BootTime,
+    /// How often in a row a step on this resource has failed.
+    pub in_a_row: u32,
 }
 
 /// The stage of a task that is done, though its record does not say so yet.

@@ -9,7 +9,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::id::{NodeName, TaskId, VmId, VmName};
-use crate::record::{Guard, Records, Version};
+use crate::record::{Guard, Records};
 use crate::time::BootTime;
 
 /// What must be done now, and when to look again.
@@ -58,7 +58,8 @@ pub enum Action {
     Record(Box<Records>),
     /// Announce this daemon's presence, for as long as its session lives.
     Announce(Box<crate::node::Presence>),
-    /// Create the guest from its document, marked with its incarnation. Done if that incarnation runs already.
+    /// Create the guest from its document, marked with its incarnation. Done if that incarnation runs already. The
+    /// document is the stored one: it changes only together with the VM's record, which the guards name.
     StartGuest {
         /// The VM.
         vm: VmId,
@@ -66,8 +67,6 @@ pub enum Action {
         name: VmName,
         /// The mark.
         incarnation: u64,
-        /// The document's version that was meant.
-        xml: Version,
     },
     /// Press the guest's power button. Done if it is gone or another incarnation runs.
     PressPower {

@@ -27,7 +27,7 @@ use crate::limits::{
 };
 use crate::observed::{Guests, Observed};
 use crate::plan::{Action, Plan, Reason, Resource, Step};
-use crate::record::{Guard, RecordId, Records, Version, expect_of};
+use crate::record::{Guard, RecordId, Records, expect_of};
 use crate::time::{BootTime, Now, Span};
 
 /// One VM, its record's word and its guest: what the table is entered with.

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::observed::StepFailure;
-use crate::record::{Expect, Record};
+use crate::record::{Expect, Record, Version};
 use crate::testing::{BOOT, NOW, VM, at, cluster_with_vm, fact, observed};
 
 /// The one step decided on, as `action` or the phase it records, with its reason's name.
@@ -137,7 +137,8 @@ fn the_power_button_is_pressed_again_and_an_overdue_guest_is_ended() {
 
 fn failing(why: &str) -> Observed {
     let mut seen = observed(&[]);
-    let failure = StepFailure { step: "start-guest", incarnation: 1, why: why.into(), at: NOW.boot };
+    let failure =
+        StepFailure { step: "start-guest", incarnation: 1, why: why.into(), at: NOW.boot, in_a_row: 1 };
     seen.failures.insert(Resource::Vm(VM), failure);
     seen
 }

@@ -1,0 +1,55 @@
+//! What each daemon decides in one pass: the decisions on its nouns, put together.
+
+use crate::cluster::Cluster;
+use crate::limits::{STEP_BACKOFF_FIRST, STEP_BACKOFF_MAX};
+use crate::observed::{Observed, StepFailure};
+use crate::plan::Plan;
+use crate::time::{BootTime, Now, Span};
+use crate::{node, task, vm};
+
+/// One daemon's decisions.
+pub type Decide = fn(&Cluster, &Observed, Now) -> Plan;
+
+/// The node daemon: its node, and every VM that its node owns.
+pub fn noded(cluster: &Cluster, observed: &Observed, now: Now) -> Plan {
+    let mut plan = node::decide::decide(cluster, observed, now);
+    for (id, entry) in &cluster.vms {
+        if entry.vm.value.node == observed.name {
+            plan.append(vm::decide::decide(cluster, observed, *id, now));
+        }
+    }
+    held_back(plan, observed, now)
+}
+
+/// The worker daemon: the tasks that are meant for its node.
+pub fn workerd(cluster: &Cluster, observed: &Observed, now: Now) -> Plan {
+    let mut plan = Plan::default();
+    for id in cluster.tasks.keys() {
+        plan.append(task::decide::decide(cluster, observed, *id, now));
+    }
+    held_back(plan, observed, now)
+}
+
+/// Leaves out steps that failed just now, and asks to be called again when their wait is over.
+fn held_back(mut plan: Plan, observed: &Observed, now: Now) -> Plan {
+    let mut waits = Vec::new();
+    plan.steps.retain(|step| {
+        let failure =
+            observed.failures.get(&step.resource).filter(|failure| failure.step == step.action.name());
+        let due = failure.map_or(now.boot, due_at);
+        waits.extend((due > now.boot).then_some(due));
+        due <= now.boot
+    });
+    for due in waits {
+        plan.look_at(due);
+    }
+    plan
+}
+
+fn due_at(failure: &StepFailure) -> BootTime {
+    let doubled = STEP_BACKOFF_FIRST.0 << failure.in_a_row.saturating_sub(1).min(16);
+    failure.at + Span(doubled.min(STEP_BACKOFF_MAX.0))
+}
+
+#[cfg(test)]
+mod tests;
