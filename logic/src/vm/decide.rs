@@ -183,9 +183,7 @@ impl Case<'_> {
 
     fn start(&self) -> Option<Step> {
         let incarnation = self.fact.incarnation;
-        let xml = self.entry.xml.as_ref().map_or(Version(0), |xml| xml.version);
-        let action =
-            Action::StartGuest { vm: self.id, name: self.entry.vm.value.name.clone(), incarnation, xml };
+        let action = Action::StartGuest { vm: self.id, name: self.entry.vm.value.name.clone(), incarnation };
         self.host(action, Reason::Takes { incarnation })
     }
 
