@@ -70,8 +70,8 @@ fn keepalive(entry: &NodeEntry, observed: &Observed, now: Now) -> Plan {
         return plan;
     }
     let changed = said != Some(daemon);
-    plan.look_at(due_at.max(now.boot));
     if due_at > now.boot && !changed {
+        plan.look_at(due_at);
         return plan;
     }
     let status = NodeStatus {
