@@ -3,9 +3,14 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`hypervisor`] | the port to guests |
-//! | [`clock`] | the port to the machine's two clocks |
+//! | [`machine`] | the port to the machine itself, and Linux |
+//! | [`clock`] | the port to the machine's two clocks, and the kernel's |
+//! | [`memory`] | a machine in memory, with faults |
 //!
 //! Contains no decision. It alone starts processes or uses `unsafe`.
 
 pub mod clock;
+mod device;
 pub mod hypervisor;
+pub mod machine;
+pub mod memory;

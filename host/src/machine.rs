@@ -1,0 +1,105 @@
+//! The port to the machine itself: what it is, and how loaded it is; read from `/proc`, without a process.
+
+use std::fmt::Debug;
+use std::fs;
+use std::io;
+
+use logic::node::{BootId, Node};
+use logic::observed::Load;
+use uuid::Uuid;
+
+/// The machine a daemon runs on.
+pub trait Machine: Send + Sync + Debug {
+    /// What it is; the same for as long as it is not rebooted.
+    fn node(&self) -> Node;
+
+    /// How loaded it is now.
+    fn load(&self) -> Load;
+}
+
+/// Why the machine could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file of the kernel's is not there or not as it should be.
+    #[error("{path} could not be read: {why}")]
+    Unreadable {
+        /// Which.
+        path: &'static str,
+        /// What is wrong.
+        why: String,
+    },
+    /// The kernel did not name itself.
+    #[error("the kernel did not say its name and release")]
+    Nameless(#[source] nix::Error),
+}
+
+/// This machine, a Linux one.
+#[derive(Clone, Debug)]
+pub struct Linux {
+    node: Node,
+}
+
+impl Linux {
+    /// Reads what this machine is. `version` is PVC's own.
+    ///
+    /// # Errors
+    /// [`Error`] names the file of the kernel's that is missing.
+    pub fn read(version: &str) -> Result<Self, Error> {
+        let name = nix::sys::utsname::uname().map_err(Error::Nameless)?;
+        let text = |part: &std::ffi::OsStr| part.to_string_lossy().into_owned();
+        let node = Node {
+            boot: boot_id()?,
+            version: version.to_owned(),
+            cpu_count: cpu_count(),
+            memory_total_mib: memory_mib(&read("/proc/meminfo")?, "MemTotal").unwrap_or_default(),
+            kernel: text(name.release()),
+            // What `uname -o` prints on every system with GNU's C library, without asking anyone.
+            os: "GNU/Linux".into(),
+            arch: text(name.machine()),
+        };
+        Ok(Self { node })
+    }
+}
+
+impl Machine for Linux {
+    fn node(&self) -> Node {
+        self.node.clone()
+    }
+
+    /// Zeros where the kernel does not say: a machine whose load is unknown still sends its keepalive.
+    fn load(&self) -> Load {
+        let meminfo = read("/proc/meminfo").unwrap_or_default();
+        let total = memory_mib(&meminfo, "MemTotal").unwrap_or_default();
+        let free = memory_mib(&meminfo, "MemAvailable").unwrap_or_default();
+        let loadavg = read("/proc/loadavg").unwrap_or_default();
+        let load = loadavg.split(' ').next().and_then(|first| first.parse().ok()).unwrap_or_default();
+        Load { load, memory_used_mib: total.saturating_sub(free), memory_free_mib: free }
+    }
+}
+
+/// This boot's id.
+fn boot_id() -> Result<BootId, Error> {
+    let path = "/proc/sys/kernel/random/boot_id";
+    let id = Uuid::parse_str(read(path)?.trim());
+    id.map(BootId).map_err(|error| Error::Unreadable { path, why: error.to_string() })
+}
+
+/// Logical CPUs that this process may use; at least one.
+fn cpu_count() -> u32 {
+    let count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    u32::try_from(count).expect("no machine has thousands of millions of CPUs")
+}
+
+/// A line of `/proc/meminfo`, which counts KiB, in MiB.
+fn memory_mib(meminfo: &str, field: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
+    let kib: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
+    Some(kib / 1024)
+}
+
+fn read(path: &'static str) -> Result<String, Error> {
+    fs::read_to_string(path).map_err(|error: io::Error| Error::Unreadable { path, why: error.to_string() })
+}
+
+#[cfg(test)]
+mod tests;

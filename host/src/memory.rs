@@ -1,0 +1,367 @@
+//! A machine in memory: guests that outlive the daemon, a hypervisor to reach them by, and faults to order.
+//!
+//! [`Machine`] is the world: its simulated QEMU processes live on when every [`Connection`] to it is dropped, as real
+//! ones do when a daemon dies. It keeps a ledger of what truly began and ended, for checks that must not trust any
+//! record. It has no thread and no clock of its own: a guest that obeys its power button ends when the given clock has
+//! come there and somebody calls, or calls [`Machine::settle`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use logic::id::VmId;
+use logic::node::{BootId, Node};
+use logic::observed::Load;
+use logic::time::{BootTime, Span};
+use uuid::Uuid;
+
+use crate::clock::Clock;
+use crate::device::Device;
+use crate::hypervisor::{Activity, Guest, Waker};
+
+mod call;
+mod connection;
+
+use call::Call;
+pub use connection::Connection;
+
+/// What a guest does when its power button is pressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PowerButton {
+    /// It ends after this span.
+    Obeyed {
+        /// How long it takes.
+        after: Span,
+    },
+    /// Nothing: it has no operating system, or one that is stuck.
+    Ignored,
+}
+
+/// What becomes of changing calls that reach a hypervisor while it hangs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Late {
+    /// They are performed, in order, when it is healed: as a stopped libvirtd does with what waits in its socket.
+    Performed,
+    /// They are lost.
+    Lost,
+}
+
+/// Why a guest ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum End {
+    /// It was stopped by a call.
+    Stopped,
+    /// It obeyed its power button.
+    PoweredOff,
+    /// It crashed.
+    Crashed,
+    /// The machine lost its power.
+    PowerCut,
+}
+
+/// What happened to a guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Happening {
+    /// A QEMU process began.
+    Began,
+    /// It ended.
+    Ended(End),
+}
+
+/// One line of the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Which VM.
+    pub vm: VmId,
+    /// Which incarnation; `None` for a guest that PVC did not start.
+    pub incarnation: Option<u64>,
+    /// When.
+    pub at: BootTime,
+    /// What.
+    pub happening: Happening,
+}
+
+/// How the hypervisor answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Manner {
+    Prompt,
+    Hanging(Late),
+    Unreachable(String),
+}
+
+/// A simulated QEMU process.
+#[derive(Clone, Debug)]
+struct Process {
+    name: String,
+    activity: Activity,
+    incarnation: Option<u64>,
+    devices: BTreeSet<Device>,
+    ends_at: Option<BootTime>,
+}
+
+#[derive(Debug)]
+struct State {
+    guests: BTreeMap<VmId, Process>,
+    buttons: BTreeMap<VmId, PowerButton>,
+    button: PowerButton,
+    ledger: Vec<Entry>,
+    manner: Manner,
+    refusals: (u32, String),
+    lost_answers: u32,
+    lost_wakes: u32,
+    late: Vec<Call>,
+    watchers: BTreeMap<u64, Vec<Arc<dyn Waker>>>,
+    connections: u64,
+    calls: u64,
+    node: Node,
+    load: Load,
+}
+
+/// A machine in memory.
+#[derive(Debug)]
+pub struct Machine {
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+}
+
+impl Machine {
+    /// A machine with 8 GiB of memory and 4 CPUs, without guests; guests obey their power button after 2 s.
+    pub fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
+        let node = Node {
+            boot: BootId(Uuid::from_u128(1)),
+            version: "0".into(),
+            cpu_count: 4,
+            memory_total_mib: 8192,
+            kernel: "6.1.0".into(),
+            os: "GNU/Linux".into(),
+            arch: "x86_64".into(),
+        };
+        let state = State {
+            guests: BTreeMap::new(),
+            buttons: BTreeMap::new(),
+            button: PowerButton::Obeyed { after: Span::seconds(2) },
+            ledger: Vec::new(),
+            manner: Manner::Prompt,
+            refusals: (0, String::new()),
+            lost_answers: 0,
+            lost_wakes: 0,
+            late: Vec::new(),
+            watchers: BTreeMap::new(),
+            connections: 0,
+            calls: 0,
+            node,
+            load: Load { load: 0.0, memory_used_mib: 512, memory_free_mib: 7680 },
+        };
+        Arc::new(Self { clock, state: Mutex::new(state) })
+    }
+
+    /// Opens the hypervisor. What watches through it does so until it is dropped.
+    pub fn open(self: &Arc<Self>) -> Connection {
+        let mut state = self.lock();
+        state.connections += 1;
+        Connection::new(Arc::clone(self), state.connections)
+    }
+
+    /// The next `count` starts are refused with this text.
+    pub fn refuse_starts(&self, count: u32, why: &str) {
+        self.lock().refusals = (count, why.to_owned());
+    }
+
+    /// From now on every call goes unanswered, until [`Machine::heal`].
+    pub fn hang(&self, late: Late) {
+        self.lock().manner = Manner::Hanging(late);
+    }
+
+    /// From now on the hypervisor cannot be reached, until [`Machine::heal`]. Guests go on.
+    pub fn cut(&self, why: &str) {
+        self.change(|state, _| state.manner = Manner::Unreachable(why.to_owned()));
+    }
+
+    /// Ends every fault of the hypervisor. Calls that were made while it hung are performed now, or are lost, as was
+    /// ordered.
+    pub fn heal(&self) {
+        self.change(|state, now| {
+            state.manner = Manner::Prompt;
+            state.refusals = (0, String::new());
+            (state.lost_answers, state.lost_wakes) = (0, 0);
+            for call in std::mem::take(&mut state.late) {
+                // Whoever asked is no longer there to hear the answer.
+                drop(state.apply(&call, now));
+            }
+        });
+    }
+
+    /// The next `count` changing calls take effect, but the answer is lost.
+    pub fn lose_answers(&self, count: u32) {
+        self.lock().lost_answers = count;
+    }
+
+    /// The next `count` changes wake nobody.
+    pub fn lose_wakes(&self, count: u32) {
+        self.lock().lost_wakes = count;
+    }
+
+    /// A guest's QEMU process dies. Nothing happens when there is none.
+    pub fn crash(&self, vm: VmId) {
+        self.change(|state, now| state.end(vm, End::Crashed, now));
+    }
+
+    /// A guest's CPUs stop, or go on again.
+    pub fn set_activity(&self, vm: VmId, activity: Activity) {
+        self.change(|state, _| {
+            if let Some(guest) = state.guests.get_mut(&vm) {
+                guest.activity = activity;
+            }
+        });
+    }
+
+    /// What one VM does from now on when its power button is pressed.
+    pub fn set_power_button(&self, vm: VmId, button: PowerButton) {
+        self.lock().buttons.insert(vm, button);
+    }
+
+    /// What every other VM does when its power button is pressed.
+    pub fn set_power_buttons(&self, button: PowerButton) {
+        self.lock().button = button;
+    }
+
+    /// Somebody starts a guest by hand, past PVC. Nothing happens when the VM has a guest.
+    pub fn start_by_hand(&self, vm: VmId, name: &str) {
+        self.change(|state, now| {
+            if !state.guests.contains_key(&vm) {
+                state.begin(vm, name.to_owned(), None, BTreeSet::new(), now);
+            }
+        });
+    }
+
+    /// The machine loses its power and is started again: no guest is left and the boot is a new one. Faults end too.
+    pub fn cut_power(&self) {
+        self.lock().late.clear();
+        self.heal();
+        self.change(|state, now| {
+            for vm in state.guests.keys().copied().collect::<Vec<_>>() {
+                state.end(vm, End::PowerCut, now);
+            }
+            state.node.boot = BootId(Uuid::from_u128(state.node.boot.0.as_u128() + 1));
+        });
+    }
+
+    /// What this machine says of itself from now on.
+    pub fn set_node(&self, node: Node) {
+        self.lock().node = node;
+    }
+
+    /// Its load from now on.
+    pub fn set_load(&self, load: Load) {
+        self.lock().load = load;
+    }
+
+    /// The guests that truly exist, whatever the hypervisor answers.
+    pub fn guests(&self) -> Vec<Guest> {
+        let mut state = self.lock();
+        state.settle(self.clock.now().boot);
+        state.guests()
+    }
+
+    /// Everything that began and ended, in order.
+    pub fn ledger(&self) -> Vec<Entry> {
+        self.lock().ledger.clone()
+    }
+
+    /// How many calls reached the hypervisor.
+    pub fn calls(&self) -> u64 {
+        self.lock().calls
+    }
+
+    /// When the next guest ends by itself.
+    pub fn next_change(&self) -> Option<BootTime> {
+        self.lock().guests.values().filter_map(|guest| guest.ends_at).min()
+    }
+
+    /// Lets everything happen that is due.
+    pub fn settle(&self) {
+        self.change(|_, _| ());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("nobody panics while holding the machine")
+    }
+
+    /// Changes the machine now, and wakes who watches if something of it can be seen.
+    fn change<T>(&self, change: impl FnOnce(&mut State, BootTime) -> T) -> T {
+        let now = self.clock.now().boot;
+        let mut state = self.lock();
+        let before = (state.guests(), state.manner.clone());
+        state.settle(now);
+        let outcome = change(&mut state, now);
+        let wakers =
+            if before == (state.guests(), state.manner.clone()) { Vec::new() } else { state.wakers() };
+        // Woken without the lock: a waker may look at once.
+        drop(state);
+        wakers.iter().for_each(|waker| waker.wake());
+        outcome
+    }
+}
+
+impl crate::machine::Machine for Machine {
+    fn node(&self) -> Node {
+        self.lock().node.clone()
+    }
+
+    fn load(&self) -> Load {
+        self.lock().load
+    }
+}
+
+impl State {
+    fn guests(&self) -> Vec<Guest> {
+        let guest = |(vm, process): (&VmId, &Process)| Guest {
+            vm: *vm,
+            name: process.name.clone(),
+            activity: process.activity,
+            incarnation: process.incarnation,
+        };
+        self.guests.iter().map(guest).collect()
+    }
+
+    /// Lets every guest end whose time has come, each at its own time.
+    fn settle(&mut self, now: BootTime) {
+        let due = |(vm, guest): (&VmId, &Process)| guest.ends_at.filter(|at| *at <= now).map(|at| (at, *vm));
+        let mut ends: Vec<_> = self.guests.iter().filter_map(due).collect();
+        ends.sort_unstable();
+        for (at, vm) in ends {
+            self.end(vm, End::PoweredOff, at);
+        }
+    }
+
+    fn begin(
+        &mut self,
+        vm: VmId,
+        name: String,
+        incarnation: Option<u64>,
+        devices: BTreeSet<Device>,
+        at: BootTime,
+    ) {
+        let process = Process { name, activity: Activity::Running, incarnation, devices, ends_at: None };
+        self.guests.insert(vm, process);
+        self.ledger.push(Entry { vm, incarnation, at, happening: Happening::Began });
+    }
+
+    fn end(&mut self, vm: VmId, end: End, at: BootTime) {
+        if let Some(guest) = self.guests.remove(&vm) {
+            let happening = Happening::Ended(end);
+            self.ledger.push(Entry { vm, incarnation: guest.incarnation, at, happening });
+        }
+    }
+
+    /// Who is to be woken by a change; nobody while wakes are to be lost.
+    fn wakers(&mut self) -> Vec<Arc<dyn Waker>> {
+        if self.lost_wakes > 0 {
+            self.lost_wakes -= 1;
+            return Vec::new();
+        }
+        self.watchers.values().flatten().cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

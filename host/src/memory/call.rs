@@ -1,0 +1,108 @@
+//! The changing calls as values, so that one can be performed later than it was made, and what each does.
+
+use logic::id::VmId;
+use logic::time::BootTime;
+use logic::vm::domain::{document_uuid_and_incarnation, parse};
+
+use super::{End, PowerButton, State};
+use crate::device::{Device, devices};
+use crate::hypervisor::{Error, Start};
+
+/// A call that changes something.
+#[derive(Clone, Debug)]
+pub(super) enum Call {
+    Start(Start),
+    PressPower(VmId, u64),
+    Stop(VmId, u64),
+    Attach(VmId, String),
+    Detach(VmId, String),
+}
+
+impl Call {
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Start(_) => "start",
+            Self::PressPower(..) => "press the power button of",
+            Self::Stop(..) => "stop",
+            Self::Attach(..) => "attach a device to",
+            Self::Detach(..) => "detach a device from",
+        }
+    }
+
+    fn vm(&self) -> VmId {
+        match self {
+            Self::Start(start) => start.vm,
+            Self::PressPower(vm, _) | Self::Stop(vm, _) | Self::Attach(vm, _) | Self::Detach(vm, _) => *vm,
+        }
+    }
+}
+
+impl State {
+    /// Performs a call.
+    pub(super) fn apply(&mut self, call: &Call, now: BootTime) -> Result<(), Error> {
+        let outcome = match call {
+            Call::Start(start) => self.start(start, now),
+            Call::PressPower(vm, incarnation) => {
+                self.press_power(*vm, *incarnation, now);
+                Ok(())
+            }
+            Call::Stop(vm, incarnation) => {
+                if self.guests.get(vm).is_some_and(|guest| guest.incarnation == Some(*incarnation)) {
+                    self.end(*vm, End::Stopped, now);
+                }
+                Ok(())
+            }
+            Call::Attach(vm, xml) => self.attach(*vm, xml),
+            Call::Detach(vm, xml) => self.detach(*vm, xml),
+        };
+        outcome.map_err(|why| Error::Refused { call: call.name(), vm: call.vm(), why })
+    }
+
+    fn start(&mut self, start: &Start, now: BootTime) -> Result<(), String> {
+        if self.refusals.0 > 0 {
+            self.refusals.0 -= 1;
+            return Err(self.refusals.1.clone());
+        }
+        if let Some(guest) = self.guests.get(&start.vm) {
+            return match guest.incarnation {
+                Some(incarnation) if incarnation == start.incarnation => Ok(()),
+                Some(other) => Err(format!("it runs already, as incarnation {other}")),
+                None => Err("it runs already, and was not started by PVC".into()),
+            };
+        }
+        let domain = parse(&start.xml).map_err(|error| error.to_string())?;
+        if domain.id != start.vm {
+            return Err(format!("the document is of {}", domain.id));
+        }
+        if let Some((holder, _)) = self.guests.iter().find(|(_, guest)| guest.name == domain.name.as_str()) {
+            return Err(format!("the guest {holder} has the name {} already", domain.name));
+        }
+        // As with libvirt, what is known of a guest afterwards is what its document says, not what the caller meant.
+        let (_, incarnation) = document_uuid_and_incarnation(&start.xml);
+        let devices = devices(&start.xml).into_iter().collect();
+        self.begin(start.vm, domain.name.to_string(), incarnation, devices, now);
+        Ok(())
+    }
+
+    fn press_power(&mut self, vm: VmId, incarnation: u64, now: BootTime) {
+        let button = self.buttons.get(&vm).copied().unwrap_or(self.button);
+        let guest = self.guests.get_mut(&vm).filter(|guest| guest.incarnation == Some(incarnation));
+        if let (Some(guest), PowerButton::Obeyed { after }) = (guest, button) {
+            guest.ends_at.get_or_insert(now + after);
+        }
+    }
+
+    fn attach(&mut self, vm: VmId, xml: &str) -> Result<(), String> {
+        let device = Device::parse(xml)?;
+        let guest = self.guests.get_mut(&vm).ok_or("it does not run")?;
+        guest.devices.insert(device);
+        Ok(())
+    }
+
+    fn detach(&mut self, vm: VmId, xml: &str) -> Result<(), String> {
+        let device = Device::parse(xml)?;
+        let guest = self.guests.get_mut(&vm).ok_or("it does not run")?;
+        guest.devices.remove(&device);
+        Ok(())
+    }
+}
