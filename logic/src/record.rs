@@ -216,3 +216,19 @@ record_from!(
     Task(Task),
     TaskFact(TaskFact),
 );
+
+macro_rules! record_into {
+    ($($variant:ident($value:ty)),* $(,)?) => {
+        $(impl TryFrom<Record> for $value {
+            type Error = Record;
+            fn try_from(record: Record) -> Result<Self, Record> {
+                match record {
+                    Record::$variant(value) => Ok(value),
+                    other => Err(other),
+                }
+            }
+        })*
+    };
+}
+
+record_into!(VmXml(VmXml), Vm(Vm), VmFact(VmFact), Task(Task), TaskFact(TaskFact), NodeStatus(NodeStatus));

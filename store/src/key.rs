@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use logic::record::RecordId;
+
 /// A path such as `/pvc/vms/…`: begins with `/`, has no empty part and does not end in `/`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(Arc<str>);
@@ -44,4 +46,55 @@ impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// Below this lies everything.
+pub const ROOT: &str = "/pvc";
+
+/// The key of a record.
+pub fn path(record: &RecordId) -> Key {
+    Key::new(&match record {
+        RecordId::Cluster => format!("{ROOT}/cluster"),
+        RecordId::Maintenance => format!("{ROOT}/maintenance"),
+        RecordId::ApiSecret => format!("{ROOT}/api-secret"),
+        RecordId::Primary => format!("{ROOT}/primary"),
+        RecordId::Node(name) => format!("{ROOT}/nodes/{name}"),
+        RecordId::NodeStatus(name) => format!("{ROOT}/nodes/{name}/status"),
+        RecordId::NodeLedger(name) => format!("{ROOT}/nodes/{name}/ledger"),
+        RecordId::Presence(name) => format!("{ROOT}/presence/{name}"),
+        RecordId::Vm(id) => format!("{ROOT}/vms/{id}"),
+        RecordId::VmFact(id) => format!("{ROOT}/vms/{id}/fact"),
+        RecordId::VmXml(id) => format!("{ROOT}/documents/{id}"),
+        RecordId::VmName(name) => format!("{ROOT}/vm-names/{name}"),
+        RecordId::Task(id) => format!("{ROOT}/tasks/{id}"),
+        RecordId::TaskFact(id) => format!("{ROOT}/tasks/{id}/fact"),
+    })
+}
+
+/// The record at a key; `None` for a key that no record has.
+pub fn record_at(key: &Key) -> Option<RecordId> {
+    let path = key.as_str().strip_prefix(ROOT)?.strip_prefix('/')?;
+    let parts: Vec<&str> = path.split('/').collect();
+    Some(match parts.as_slice() {
+        ["cluster"] => RecordId::Cluster,
+        ["maintenance"] => RecordId::Maintenance,
+        ["api-secret"] => RecordId::ApiSecret,
+        ["primary"] => RecordId::Primary,
+        ["nodes", name] => RecordId::Node(name.parse().ok()?),
+        ["nodes", name, "status"] => RecordId::NodeStatus(name.parse().ok()?),
+        ["nodes", name, "ledger"] => RecordId::NodeLedger(name.parse().ok()?),
+        ["presence", name] => RecordId::Presence(name.parse().ok()?),
+        ["vms", id] => RecordId::Vm(id.parse().ok()?),
+        ["vms", id, "fact"] => RecordId::VmFact(id.parse().ok()?),
+        ["documents", id] => RecordId::VmXml(id.parse().ok()?),
+        ["vm-names", name] => RecordId::VmName(name.parse().ok()?),
+        ["tasks", id] => RecordId::Task(id.parse().ok()?),
+        ["tasks", id, "fact"] => RecordId::TaskFact(id.parse().ok()?),
+        _ => return None,
+    })
+}
+
+/// Where the libvirt documents lie, for mirrors that leave them out.
+pub fn documents() -> Key {
+    Key::new(&format!("{ROOT}/documents"))
 }

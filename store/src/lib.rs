@@ -21,7 +21,11 @@ use logic::record::Version;
 
 pub mod key;
 pub mod lock;
+pub mod memory;
+pub mod mirror;
+pub mod records;
 pub mod session;
+
 pub mod transaction;
 
 pub use key::Key;
@@ -51,6 +55,14 @@ pub enum Error {
     Unauthorised {
         /// Which backend.
         backend: String,
+    },
+    /// Somebody else holds the lock.
+    #[error("the lock {key} was not free within {waited_ms} ms")]
+    Busy {
+        /// Which.
+        key: Key,
+        /// How long was waited.
+        waited_ms: u64,
     },
     /// What was read cannot be understood.
     #[error("the store holds something unreadable at {key}: {why}")]

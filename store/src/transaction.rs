@@ -86,8 +86,35 @@ impl Transaction {
         }
         total += self.guards.iter().map(|guard| guard.key.as_str().len()).sum::<usize>();
         if total > TRANSACTION_BYTES_MAX {
-            return Err(Oversize { what: "the transaction".into(), bytes: total, bytes_max: TRANSACTION_BYTES_MAX });
+            return Err(Oversize {
+                what: "the transaction".into(),
+                bytes: total,
+                bytes_max: TRANSACTION_BYTES_MAX,
+            });
         }
         Ok(())
     }
+}
+
+/// The transaction that moves everything at and below a key to another place, if nothing of it changes meanwhile.
+pub(crate) fn renaming(
+    subtree: &[(Key, crate::Entry)],
+    from: &Key,
+    to: &Key,
+    guards: &[Guard],
+) -> Transaction {
+    let mut transaction = Transaction { guards: guards.to_vec(), ops: Vec::new() };
+    for (key, entry) in subtree {
+        let rest = &key.as_str()[from.as_str().len()..];
+        let target = Key::new(&format!("{to}{rest}"));
+        transaction.ops.push(Op { key: target, expect: Expect::Absent, value: Some(entry.value.to_vec()) });
+    }
+    for (key, entry) in subtree.iter().rev() {
+        let expect = Expect::Version(entry.version);
+        transaction.ops.push(Op { key: key.clone(), expect, value: None });
+    }
+    if subtree.is_empty() {
+        transaction.guards.push(Guard { key: from.clone(), expect: Expect::Present });
+    }
+    transaction
 }

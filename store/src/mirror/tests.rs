@@ -1,0 +1,92 @@
+//! The mirror over the store in memory: fresh, whole, and back after doubt.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use logic::cluster::{ApiSecret, Maintenance};
+use logic::record::{Expect, RecordId, Records};
+
+use super::*;
+use crate::memory::Memory;
+use crate::records::commit_records;
+
+fn mirrored() -> (Memory, Arc<dyn Store>, Mirror) {
+    let memory = Memory::on_real_time();
+    let store: Arc<dyn Store> = Arc::new(memory.open());
+    let mirror = Mirror::new(Arc::new(memory.open()), Scope::WithoutDocuments);
+    (memory, store, mirror)
+}
+
+fn maintenance(store: &dyn Store, expect: Expect, on: bool) -> Committed {
+    let records = Records::default().write(RecordId::Maintenance, expect, Maintenance { on }.into());
+    commit_records(store, &records).unwrap()
+}
+
+fn on(mirror: &Mirror) -> bool {
+    mirror.snapshot().unwrap().cluster.in_maintenance()
+}
+
+#[test]
+fn nothing_is_published_before_the_first_read_and_everything_after() {
+    let (_memory, store, mirror) = mirrored();
+    maintenance(&*store, Expect::Absent, true);
+    assert!(mirror.snapshot().is_none());
+    mirror.pump().unwrap();
+    assert!(on(&mirror));
+}
+
+#[test]
+fn a_change_is_shown_by_the_next_round_and_told_once() {
+    let (_memory, store, mirror) = mirrored();
+    mirror.pump().unwrap();
+    let told = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&told);
+    mirror.on_change(move || {
+        count.fetch_add(1, Ordering::SeqCst);
+    });
+    let committed = maintenance(&*store, Expect::Absent, true);
+    assert!(!mirror.shows(&committed));
+    mirror.pump().unwrap();
+    mirror.pump().unwrap();
+    assert!(mirror.shows(&committed) && on(&mirror));
+    assert_eq!(told.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn after_an_outage_everything_is_read_anew() {
+    let (memory, store, mirror) = mirrored();
+    let first = maintenance(&*store, Expect::Absent, false);
+    mirror.pump().unwrap();
+    memory.set_unreachable(true);
+    assert!(mirror.pump().is_ok() && !on(&mirror), "nothing is dirty, so the old snapshot stands");
+    memory.set_unreachable(false);
+    let version = first.versions[0].1.unwrap();
+    maintenance(&*store, Expect::Version(version), true);
+    mirror.pump().unwrap();
+    assert!(on(&mirror));
+}
+
+#[test]
+fn a_record_that_cannot_be_read_is_left_out_and_told() {
+    let (_memory, store, mirror) = mirrored();
+    let key = crate::key::path(&RecordId::Maintenance);
+    let op = crate::Op { key, expect: Expect::Absent, value: Some(b"{\"schema\":9}".to_vec()) };
+    store.commit(&crate::Transaction { guards: Vec::new(), ops: vec![op] }).unwrap();
+    let secret = ApiSecret { key: "k".into() };
+    commit_records(&*store, &Records::default().write(RecordId::ApiSecret, Expect::Absent, secret.into()))
+        .unwrap();
+    mirror.pump().unwrap();
+    let snapshot = mirror.snapshot().unwrap();
+    assert!(snapshot.faults[0].contains("its schema is 9"), "{:?}", snapshot.faults);
+    assert!(snapshot.cluster.api_secret.is_some());
+}
+
+#[test]
+fn a_deletion_is_shown_too() {
+    let (_memory, store, mirror) = mirrored();
+    maintenance(&*store, Expect::Absent, true);
+    mirror.pump().unwrap();
+    let gone = commit_records(&*store, &Records::default().remove(RecordId::Maintenance)).unwrap();
+    assert!(!mirror.shows(&gone));
+    mirror.pump().unwrap();
+    assert!(mirror.shows(&gone) && !on(&mirror));
+}

@@ -1,0 +1,145 @@
+//! Records to bytes and back: one JSON document each, with its schema and the id of the transaction that wrote it.
+
+use std::time::{Duration, Instant};
+
+use logic::record::{Expect, Record, RecordId, Records};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::key::path;
+use crate::{CommitError, Committed, Entry, Error, Guard, Key, Op, Store, Transaction};
+
+/// The schema that this version writes. A record of a later one is not read, and said so.
+pub const SCHEMA: u64 = 1;
+
+/// How long an unknown outcome is asked after before it is told.
+const UNKNOWN_WAIT: Duration = Duration::from_secs(10);
+
+/// The bytes of a record, marked with a fresh transaction id.
+pub fn encode(id: &RecordId, record: &Record) -> Vec<u8> {
+    encode_marked(id, record, &Uuid::new_v4().simple().to_string())
+}
+
+fn encode_marked(id: &RecordId, record: &Record, txn: &str) -> Vec<u8> {
+    let mut document = Map::new();
+    document.insert("schema".into(), SCHEMA.into());
+    document.insert("txn".into(), txn.into());
+    match serde_json::to_value(record).expect("a record is plain data") {
+        Value::Object(fields) => document.extend(fields),
+        other => unreachable!("the record of {id:?} is an object, not {other}"),
+    }
+    serde_json::to_vec(&Value::Object(document)).expect("a JSON value has bytes")
+}
+
+/// The record in some bytes, by the kind its id says. Fields it does not know are left aside.
+///
+/// # Errors
+/// [`Error::Corrupt`] names the key and what is wrong.
+pub fn decode(id: &RecordId, bytes: &[u8]) -> Result<Record, Error> {
+    let corrupt = |why: String| Error::Corrupt { key: path(id), why };
+    let document: Value = serde_json::from_slice(bytes).map_err(|error| corrupt(error.to_string()))?;
+    let schema = document.get("schema").and_then(Value::as_u64);
+    match schema {
+        Some(SCHEMA) => {}
+        Some(later) => return Err(corrupt(format!("its schema is {later}, this version reads {SCHEMA}"))),
+        None => return Err(corrupt("it has no schema".into())),
+    }
+    fn read<T: DeserializeOwned + Into<Record>>(document: Value) -> Result<Record, serde_json::Error> {
+        serde_json::from_value::<T>(document).map(Into::into)
+    }
+    let record = match id {
+        RecordId::Cluster => read::<logic::cluster::ClusterSettings>(document),
+        RecordId::Maintenance => read::<logic::cluster::Maintenance>(document),
+        RecordId::ApiSecret => read::<logic::cluster::ApiSecret>(document),
+        RecordId::Primary => read::<logic::cluster::Primary>(document),
+        RecordId::Node(_) => read::<logic::node::Node>(document),
+        RecordId::NodeStatus(_) => read::<logic::node::NodeStatus>(document),
+        RecordId::NodeLedger(_) => read::<logic::record::NodeLedger>(document),
+        RecordId::Presence(_) => read::<logic::node::Presence>(document),
+        RecordId::Vm(_) => read::<logic::vm::Vm>(document),
+        RecordId::VmFact(_) => read::<logic::vm::VmFact>(document),
+        RecordId::VmXml(_) => read::<logic::record::VmXml>(document),
+        RecordId::VmName(_) => read::<logic::record::VmNameOwner>(document),
+        RecordId::Task(_) => read::<logic::task::Task>(document),
+        RecordId::TaskFact(_) => read::<logic::task::TaskFact>(document),
+    };
+    record.map_err(|error| corrupt(error.to_string()))
+}
+
+/// Reads one record that must be there.
+///
+/// # Errors
+/// [`Error::Corrupt`] when it is missing or unreadable, or what kept the store from answering.
+pub fn read_record<T: TryFrom<Record>>(store: &dyn Store, id: &RecordId) -> Result<T, Error> {
+    let corrupt = |why: &str| Error::Corrupt { key: path(id), why: why.into() };
+    let entry = store.read(&path(id))?.ok_or_else(|| corrupt("it is missing"))?;
+    T::try_from(decode(id, &entry.value)?).map_err(|_| corrupt("it is of another kind"))
+}
+
+/// Commits guarded records whole or not at all. An unknown outcome is resolved by reading back the transaction id.
+///
+/// # Errors
+/// [`CommitError::Conflict`] names the key that was changed by somebody else; [`CommitError::Unknown`] only when the
+/// store did not come back in time to ask.
+pub fn commit_records(store: &dyn Store, records: &Records) -> Result<Committed, CommitError> {
+    let txn = Uuid::new_v4().simple().to_string();
+    let transaction = transaction(records, &txn);
+    transaction.check_size().map_err(Error::from)?;
+    match store.commit(&transaction) {
+        Err(CommitError::Unknown) => resolve(store, &transaction, &txn),
+        told => told,
+    }
+}
+
+fn transaction(records: &Records, txn: &str) -> Transaction {
+    let guard = |guard: &logic::record::Guard| Guard { key: path(&guard.record), expect: guard.expect };
+    let op = |write: &logic::record::Write| Op {
+        key: path(&write.record),
+        expect: write.expect,
+        value: write.value.as_ref().map(|record| encode_marked(&write.record, record, txn)),
+    };
+    Transaction {
+        guards: records.guards.iter().map(guard).collect(),
+        ops: records.writes.iter().map(op).collect(),
+    }
+}
+
+/// Asks the store whether a transaction landed: one of its written keys then carries its id. A transaction that only
+/// deletes has landed when what it deletes is gone.
+fn resolve(store: &dyn Store, transaction: &Transaction, txn: &str) -> Result<Committed, CommitError> {
+    let keys: Vec<Key> = transaction.ops.iter().map(|op| op.key.clone()).collect();
+    let deadline = Instant::now() + UNKNOWN_WAIT;
+    loop {
+        match store.read_together(&keys) {
+            Ok(entries) => {
+                let landed =
+                    transaction.ops.iter().zip(&entries).any(|(op, entry)| match (&op.value, entry) {
+                        (Some(_), Some(entry)) => carries(entry, txn),
+                        (None, None) => {
+                            transaction.ops.iter().all(|op| op.value.is_none()) && op.expect != Expect::Absent
+                        }
+                        _ => false,
+                    });
+                if landed {
+                    let version = |entry: &Option<Entry>| entry.as_ref().map(|entry| entry.version);
+                    return Ok(Committed {
+                        versions: keys.into_iter().zip(entries.iter().map(version)).collect(),
+                    });
+                }
+                // It did not land, and cannot any more: the lost connection's request was ordered before this read.
+                return store.commit(transaction);
+            }
+            Err(_) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(100)),
+            Err(_) => return Err(CommitError::Unknown),
+        }
+    }
+}
+
+fn carries(entry: &Entry, txn: &str) -> bool {
+    let document: Result<Value, _> = serde_json::from_slice(&entry.value);
+    document.is_ok_and(|document| document.get("txn").and_then(Value::as_str) == Some(txn))
+}
+
+#[cfg(test)]
+mod tests;
