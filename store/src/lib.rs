@@ -25,6 +25,7 @@ pub mod memory;
 pub mod mirror;
 pub mod records;
 pub mod session;
+pub mod sqlite;
 
 pub mod transaction;
 

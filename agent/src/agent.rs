@@ -1,0 +1,150 @@
+//! One pass of a daemon: take the snapshot, take the latest look, decide, hand the steps to the pool.
+//!
+//! Start-up, a change, a lost watch and a timer all go through [`Agent::pass`]; it does not know why it was called.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use host::machine::Machine;
+use logic::config::Timers;
+use logic::decide::Decide;
+use logic::limits::STEPS_IN_FLIGHT_MAX;
+use logic::node::DaemonState;
+use logic::observed::{Life, Observed};
+use logic::plan::{Plan, Resource};
+use logic::time::BootTime;
+use store::mirror::Mirror;
+
+use crate::memory::{Ended, Memory};
+use crate::perform::Job;
+use crate::sight::Sight;
+use crate::world::World;
+
+/// Where steps are performed: on threads in production, in virtual time in the simulator. Each step that ends is put
+/// into the daemon's [`Inbox`].
+pub trait Pool: Send + Sync + std::fmt::Debug {
+    /// Takes a step. Never blocks and never refuses: the number of steps in flight is bounded by who submits.
+    fn submit(&self, job: Job);
+}
+
+/// Steps that ended since the last pass.
+#[derive(Debug, Default)]
+pub struct Inbox {
+    ended: Mutex<VecDeque<Ended>>,
+}
+
+impl Inbox {
+    /// Puts a step that ended.
+    pub fn put(&self, ended: Ended) {
+        self.ended.lock().expect("nobody panics while holding the inbox").push_back(ended);
+    }
+
+    fn take(&self) -> VecDeque<Ended> {
+        std::mem::take(&mut *self.ended.lock().expect("nobody panics while holding the inbox"))
+    }
+}
+
+/// What a daemon is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// What its steps act on.
+    pub world: Arc<World>,
+    /// The records.
+    pub mirror: Arc<Mirror>,
+    /// The machine's guests.
+    pub sight: Arc<Sight>,
+    /// The machine itself.
+    pub machine: Arc<dyn Machine>,
+    /// Its timers.
+    pub timers: Timers,
+    /// Its decisions.
+    pub decide: Decide,
+    /// Where steps are performed.
+    pub pool: Arc<dyn Pool>,
+    /// Where they come back.
+    pub inbox: Arc<Inbox>,
+}
+
+/// One daemon.
+#[derive(Debug)]
+pub struct Agent {
+    parts: Parts,
+    memory: Memory,
+    life: Life,
+}
+
+/// What a pass came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Passed {
+    /// When to pass again at the latest, if nothing wakes the loop before.
+    pub next: Option<BootTime>,
+    /// How many steps were submitted.
+    pub submitted: usize,
+    /// Whether the daemon was asked to stop and has nothing left to do.
+    pub stopped: bool,
+}
+
+impl Agent {
+    /// A daemon that has done nothing yet.
+    pub fn new(parts: Parts) -> Self {
+        Self { parts, memory: Memory::default(), life: Life::Going }
+    }
+
+    /// From now on the daemon is stopping.
+    pub fn stop(&mut self) {
+        self.life = Life::Stopping;
+    }
+
+    /// One pass.
+    pub fn pass(&mut self) -> Passed {
+        let now = self.parts.world.clock.now();
+        let session = self.parts.world.store.session();
+        for ended in self.parts.inbox.take() {
+            crate::log::step_ended(&ended);
+            self.memory.note(&ended, session.epoch);
+        }
+        let look = self.parts.sight.latest();
+        let Some(snapshot) = self.parts.mirror.snapshot() else {
+            return Passed { next: None, submitted: 0, stopped: self.life == Life::Stopping };
+        };
+        self.memory.settle(look.ticket, |committed| self.parts.mirror.shows(committed));
+        let observed = Observed {
+            name: self.parts.world.name.clone(),
+            node: self.parts.machine.node(),
+            timers: self.parts.timers,
+            guests: look.guests,
+            load: look.load,
+            failures: self.memory.failures.clone(),
+            presses: self.memory.presses.clone(),
+            stages: self.memory.stages.clone(),
+            announced: self.memory.announced.clone().filter(|(epoch, _)| *epoch == session.epoch).map(|(_, p)| p),
+            keepalives: self.memory.keepalives,
+            keepalive_at: self.memory.keepalive_at,
+            lease_until: session.until,
+            life: self.life,
+        };
+        let plan = (self.parts.decide)(&snapshot.cluster, &observed, now);
+        let next = plan.look_again;
+        let submitted = self.submit(plan);
+        let status = snapshot.cluster.status(&observed.name).filter(|status| status.boot == observed.node.boot);
+        let said_stop = status.is_none_or(|status| status.daemon == DaemonState::Stop);
+        let stopped = self.life == Life::Stopping && said_stop && self.memory.in_flight() == 0;
+        Passed { next, submitted, stopped }
+    }
+
+    /// Hands over what fits: one step per resource, and a bound on all of them that the heartbeat is not counted in.
+    fn submit(&mut self, plan: Plan) -> usize {
+        let mut submitted = 0;
+        for step in plan.steps {
+            let full = self.memory.in_flight() >= STEPS_IN_FLIGHT_MAX && step.resource != Resource::Heartbeat;
+            if full || !self.memory.take(&step.resource) {
+                continue;
+            }
+            let job = Job { step: Arc::new(step), world: Arc::clone(&self.parts.world) };
+            crate::log::step_begins(&job.step);
+            self.parts.pool.submit(job);
+            submitted += 1;
+        }
+        submitted
+    }
+}

@@ -1,0 +1,39 @@
+//! One line per step, in the words of its reason.
+
+use logic::plan::Step;
+use tracing::{debug, info, warn};
+
+use crate::memory::Ended;
+use logic::plan::Resource;
+
+/// Says that a step begins. Only the end is a line for the operator.
+pub fn step_begins(step: &Step) {
+    debug!(resource = %step.resource, step = step.action.name(), reason = %step.reason, "begins");
+}
+
+/// Says how a step ended. Keepalives that succeed are not worth a line.
+pub fn step_ended(ended: &Ended) {
+    let step = &ended.step;
+    match &ended.outcome {
+        Ok(_) if step.resource == Resource::Heartbeat => {
+            debug!(resource = %step.resource, step = step.action.name(), reason = %step.reason, "done");
+        }
+        Ok(_) => info!(resource = %step.resource, step = step.action.name(), reason = %step.reason, "done"),
+        Err(fault) => {
+            let why = chain(fault);
+            warn!(resource = %step.resource, step = step.action.name(), reason = %step.reason, why, "not done");
+        }
+    }
+}
+
+/// An error and its sources on one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

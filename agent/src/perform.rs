@@ -1,0 +1,96 @@
+//! One step, performed: a match with one arm per action, and no choice of its own.
+//!
+//! Whether the step still holds is checked just before by [`Job::check`]; what an outcome means is for the decisions.
+
+use std::sync::Arc;
+
+use host::hypervisor::Start;
+use logic::plan::{Action, Step};
+use logic::record::{RecordId, VmXml};
+use logic::vm::domain::{self, render_start};
+use store::Committed;
+use store::records::{commit_records, encode, read_record};
+
+use crate::world::{Fault, World};
+
+/// What a step left behind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Done {
+    /// The versions it wrote, for telling when the mirror shows them.
+    pub committed: Option<Committed>,
+}
+
+/// A step on its way, with the world it acts on.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// The step.
+    pub step: Arc<Step>,
+    /// Where it acts.
+    pub world: Arc<World>,
+}
+
+impl Job {
+    /// Checks the step's guards and its lease, then acts, then looks at the clock once more.
+    ///
+    /// # Errors
+    /// [`Fault`] says what stood in the way, or that the lease ran out while acting.
+    pub fn perform(&self) -> Result<Done, Fault> {
+        self.check()?;
+        let done = self.act()?;
+        self.world.within_lease(self.step.not_after)?;
+        Ok(done)
+    }
+
+    /// Whether the step still holds: its guards and its lease.
+    ///
+    /// # Errors
+    /// [`Fault::Stale`] when a guarded record changed, [`Fault::LeaseOver`] when the lease ran out.
+    pub fn check(&self) -> Result<(), Fault> {
+        self.world.guards_hold(&self.step.guards)?;
+        self.world.within_lease(self.step.not_after)
+    }
+
+    /// Acts.
+    ///
+    /// # Errors
+    /// [`Fault`] in the words of whoever refused.
+    pub fn act(&self) -> Result<Done, Fault> {
+        let World { store, hypervisor, guests, .. } = &*self.world;
+        match &self.step.action {
+            Action::Record(records) => {
+                let committed = commit_records(&**store, records)?;
+                Ok(Done { committed: Some(committed) })
+            }
+            Action::Announce(presence) => {
+                let id = RecordId::Presence(self.world.name.clone());
+                let bytes = encode(&id, &(**presence).clone().into());
+                store.announce(&store::key::path(&id), &bytes)?;
+                Ok(Done::default())
+            }
+            Action::StartGuest { vm, name, incarnation } => {
+                let document: VmXml = read_record(&**store, &RecordId::VmXml(*vm))?;
+                let console_path = guests.console_path(name.as_str());
+                let start = domain::Start { kind: guests.kind, incarnation: *incarnation, console_path: &console_path };
+                let xml = render_start(&document.xml, start)?;
+                hypervisor.start(&Start { vm: *vm, xml, incarnation: *incarnation })?;
+                Ok(Done::default())
+            }
+            Action::PressPower { vm, incarnation } => {
+                hypervisor.press_power(*vm, *incarnation)?;
+                Ok(Done::default())
+            }
+            Action::StopGuest { vm, incarnation } => {
+                hypervisor.stop(*vm, *incarnation)?;
+                Ok(Done::default())
+            }
+            Action::AttachDevice { vm, xml } => {
+                hypervisor.attach(*vm, xml)?;
+                Ok(Done::default())
+            }
+            Action::DetachDevice { vm, xml } => {
+                hypervisor.detach(*vm, xml)?;
+                Ok(Done::default())
+            }
+        }
+    }
+}

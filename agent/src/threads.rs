@@ -1,0 +1,79 @@
+//! The pool of production: a few threads for steps, and a lane of its own for the heartbeat.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use logic::plan::Resource;
+
+use crate::agent::{Inbox, Pool};
+use crate::memory::Ended;
+use crate::perform::Job;
+use crate::sight::Sight;
+use crate::wake::Bell;
+
+/// How many steps are performed side by side. Each may wait for libvirt up to its deadline.
+const STEPPERS: usize = 8;
+
+/// Threads that perform steps.
+#[derive(Debug)]
+pub struct Threads {
+    steps: Sender<Job>,
+    heartbeat: Sender<Job>,
+}
+
+/// What a thread needs to report the end of a step.
+#[derive(Clone, Debug)]
+struct Report {
+    inbox: Arc<Inbox>,
+    sight: Arc<Sight>,
+    looks: Arc<Bell>,
+    passes: Arc<Bell>,
+}
+
+impl Threads {
+    /// Starts the threads. After each step, `looks` is rung for a new look and `passes` for a new pass.
+    pub fn start(inbox: &Arc<Inbox>, sight: &Arc<Sight>, looks: &Arc<Bell>, passes: &Arc<Bell>) -> Self {
+        let report = Report {
+            inbox: Arc::clone(inbox),
+            sight: Arc::clone(sight),
+            looks: Arc::clone(looks),
+            passes: Arc::clone(passes),
+        };
+        Self { steps: lane("step", STEPPERS, &report), heartbeat: lane("heartbeat", 1, &report) }
+    }
+}
+
+impl Pool for Threads {
+    fn submit(&self, job: Job) {
+        let lane = if job.step.resource == Resource::Heartbeat { &self.heartbeat } else { &self.steps };
+        lane.send(job).expect("a lane's threads end only with the process");
+    }
+}
+
+fn lane(name: &str, threads: usize, report: &Report) -> Sender<Job> {
+    let (sender, receiver) = channel::<Job>();
+    let receiver = Arc::new(Mutex::new(receiver));
+    for number in 0..threads {
+        let (receiver, report) = (Arc::clone(&receiver), report.clone());
+        let perform = move || while let Some(job) = next(&receiver) {
+            report.perform(&job);
+        };
+        thread::Builder::new().name(format!("{name}-{number}")).spawn(perform).expect("the machine has threads left");
+    }
+    sender
+}
+
+fn next(receiver: &Mutex<Receiver<Job>>) -> Option<Job> {
+    receiver.lock().expect("no thread panics while it waits for a step").recv().ok()
+}
+
+impl Report {
+    fn perform(&self, job: &Job) {
+        let outcome = job.perform();
+        let at = job.world.clock.now().boot;
+        self.inbox.put(Ended { step: Arc::clone(&job.step), outcome, at, ticket: self.sight.ticket() });
+        self.looks.ring();
+        self.passes.ring();
+    }
+}

@@ -1,0 +1,104 @@
+//! What steps act on: the store, the hypervisor and the clocks of one machine.
+
+use std::sync::Arc;
+
+use host::clock::Clock;
+use host::hypervisor::{self, Hypervisor};
+use logic::id::NodeName;
+use logic::record::{Expect, Guard};
+use logic::time::BootTime;
+use logic::vm::DomainError;
+use store::{CommitError, Key, Store};
+
+/// How guests are run here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GuestSettings {
+    /// libvirt's domain type: `kvm` or `qemu`.
+    pub kind: &'static str,
+    /// Where the guests' console logs are kept.
+    pub console_directory: String,
+}
+
+impl GuestSettings {
+    /// The console log of a VM.
+    pub fn console_path(&self, name: &str) -> String {
+        format!("{}/{name}-console.log", self.console_directory)
+    }
+}
+
+/// The parts of one machine that steps act on.
+#[derive(Clone, Debug)]
+pub struct World {
+    /// This node.
+    pub name: NodeName,
+    /// The cluster's records.
+    pub store: Arc<dyn Store>,
+    /// The guests.
+    pub hypervisor: Arc<dyn Hypervisor>,
+    /// The clocks.
+    pub clock: Arc<dyn Clock>,
+    /// How guests are run.
+    pub guests: GuestSettings,
+}
+
+/// Why a step did not take place, or may not have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// A record that it was decided on changed.
+    #[error("{key} was changed in the meantime; it will be decided anew")]
+    Stale {
+        /// Which.
+        key: Key,
+    },
+    /// The lease ran out: others may hold this node for dead.
+    #[error("the node's lease ended before the step was done")]
+    LeaseOver,
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// A write.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    /// The hypervisor.
+    #[error(transparent)]
+    Hypervisor(#[from] hypervisor::Error),
+    /// The VM's document.
+    #[error("the VM's document cannot be used: {0}")]
+    Document(#[from] DomainError),
+}
+
+impl World {
+    /// Whether every guarded record is as it was.
+    ///
+    /// # Errors
+    /// [`Fault::Stale`] names the first that is not.
+    pub fn guards_hold(&self, guards: &[Guard]) -> Result<(), Fault> {
+        if guards.is_empty() {
+            return Ok(());
+        }
+        let keys: Vec<Key> = guards.iter().map(|guard| store::key::path(&guard.record)).collect();
+        let entries = self.store.read_together(&keys)?;
+        for ((guard, key), entry) in guards.iter().zip(keys).zip(entries) {
+            let holds = match (guard.expect, entry) {
+                (Expect::Absent, None) | (Expect::Present, Some(_)) => true,
+                (Expect::Version(version), Some(entry)) => entry.version == version,
+                _ => false,
+            };
+            if !holds {
+                return Err(Fault::Stale { key });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the lease still holds.
+    ///
+    /// # Errors
+    /// [`Fault::LeaseOver`] when it does not.
+    pub fn within_lease(&self, not_after: Option<BootTime>) -> Result<(), Fault> {
+        match not_after {
+            Some(end) if self.clock.now().boot >= end => Err(Fault::LeaseOver),
+            _ => Ok(()),
+        }
+    }
+}
