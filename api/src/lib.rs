@@ -1,1 +1,28 @@
-//! What travels over HTTP.
+//! What travels over HTTP: the answers of the REST API as types, and a blocking client that asks for them.
+//!
+//! The shapes are a promise to every client of PVC 1.0: names, order and types are those of its answers, its oddities
+//! included. Reading is lenient, so that a client survives fields that a newer or older API adds or leaves out; writing is exact.
+
+mod cluster;
+mod error;
+mod node;
+mod task;
+mod vm;
+
+pub use cluster::{
+    ClusterDetail, ClusterHealth, ClusterStatus, CpuResource, DiskResource, Fault, HealthMessage,
+    MemoryResource, NodeHealth, NodeSummary, OsdSummary, PrimaryNode, Resources, StateCounts, VmSummary,
+};
+pub use error::{Message, ParameterMessage, message_text};
+pub use node::{
+    HealthDetail, Interface, Node, NodeCoordinatorState, NodeDaemonState, NodeDomainState, NodeLog,
+    NodeMemory, NodeVcpu,
+};
+pub use task::{Task, TaskList, TaskRef, TaskStatus};
+pub use vm::{
+    Controller, Disk, MemoryStats, Network, Snapshot, Tag, VcpuStats, Vm, VmLog, VmMetadata, VmNode, VmState,
+    VmTags, Vnc,
+};
+
+#[cfg(test)]
+mod tests;
