@@ -116,6 +116,7 @@ impl Agent {
             load: look.load,
             failures: self.memory.failures.clone(),
             presses: self.memory.presses.clone(),
+            taken: self.memory.taken.clone(),
             stages: self.memory.stages.clone(),
             announced: self.memory.announced.clone().filter(|(epoch, _)| *epoch == session.epoch).map(|(_, p)| p),
             keepalives: self.memory.keepalives,

@@ -9,7 +9,9 @@ use logic::id::{TaskId, VmId};
 use logic::node::Presence;
 use logic::observed::{StageDone, StepFailure};
 use logic::plan::{Action, Reason, Resource, Step};
+use logic::record::{Record, Records};
 use logic::time::BootTime;
+use logic::vm::Phase;
 use store::{CommitError, Committed};
 
 use crate::perform::Done;
@@ -44,6 +46,8 @@ pub struct Memory {
     pub failures: BTreeMap<Resource, StepFailure>,
     /// When a guest's power button was last pressed.
     pub presses: BTreeMap<(VmId, u64), BootTime>,
+    /// Incarnations that were taken and not used yet.
+    pub taken: BTreeMap<VmId, u64>,
     /// Stages of tasks that ended.
     pub stages: BTreeMap<TaskId, StageDone>,
     /// What was announced in the session of the given epoch.
@@ -80,6 +84,9 @@ impl Memory {
     pub fn note(&mut self, ended: &Ended, epoch: u64) {
         let Ended { step, outcome, at, ticket } = ended;
         self.in_flight.remove(&step.resource);
+        if let Action::StartGuest { vm, .. } = &step.action {
+            self.taken.remove(vm);
+        }
         let committed = outcome.as_ref().ok().and_then(|done| done.committed.clone());
         self.settling.insert(step.resource.clone(), Settling { ticket: *ticket, committed });
         match outcome {
@@ -100,6 +107,7 @@ impl Memory {
                 self.keepalives += 1;
                 self.keepalive_at = Some(at);
             }
+            (Action::Record(records), Resource::Vm(vm)) => self.taken.extend(taken(records).map(|taken| (*vm, taken))),
             (Action::Record(_), Resource::Task(task)) => drop(self.stages.remove(task)),
             (_, Resource::Task(task)) => self.note_stage(*task, step, None),
             _ => {}
@@ -133,6 +141,14 @@ impl Memory {
             self.stages.insert(task, StageDone { stage, failure });
         }
     }
+}
+
+/// The incarnation that a write of a VM's fact takes, if it takes one.
+fn taken(records: &Records) -> Option<u64> {
+    records.writes.iter().find_map(|write| match &write.value {
+        Some(Record::VmFact(fact)) if fact.phase == Phase::Starting => Some(fact.incarnation),
+        _ => None,
+    })
 }
 
 /// Whether the step was only overtaken: by a newer wish, or by the end of the lease. Nothing failed then.

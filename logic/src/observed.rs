@@ -101,6 +101,9 @@ pub struct Observed {
     pub failures: BTreeMap<Resource, StepFailure>,
     /// When the guest's power button was last pressed, by VM and incarnation.
     pub presses: BTreeMap<(VmId, u64), BootTime>,
+    /// Incarnations that this process took and has not started anything with yet. Whether one that is not here was
+    /// started is not known: whoever took it may have died, or its call may be late.
+    pub taken: BTreeMap<VmId, u64>,
     /// Stages of tasks that ended.
     pub stages: BTreeMap<crate::id::TaskId, StageDone>,
     /// What this daemon announced in its present session; `None` when the session is new.

@@ -130,6 +130,7 @@ pub enum Reason {
     NodeRebooted,
     Autostarts,
     RestartGoesOn,
+    StartUncertain { incarnation: u64 },
     Takes { incarnation: u64 },
     Started,
     Adopted { incarnation: u64 },
@@ -169,6 +170,9 @@ impl fmt::Display for Reason {
             Self::NodeRebooted => write!(f, "the node was started anew, and it should run"),
             Self::Autostarts => write!(f, "it is to start with its node, which was started anew"),
             Self::RestartGoesOn => write!(f, "the guest is down and should run again"),
+            Self::StartUncertain { incarnation } => {
+                write!(f, "whether incarnation {incarnation} was started is not known, so it is not used again")
+            }
             Self::FailureOver => write!(f, "the wait after a failed start is over"),
             Self::Takes { incarnation } => {
                 write!(f, "incarnation {incarnation} is taken and the guest is not there yet")
@@ -213,6 +217,7 @@ impl Reason {
             Self::RoleVacant { .. } => "role-vacant",
             Self::Wished => "wished",
             Self::Crashed { .. } => "crashed",
+            Self::StartUncertain { .. } => "start-uncertain",
             Self::FailureOver => "failure-over",
             Self::NodeRebooted => "node-rebooted",
             Self::Autostarts => "autostarts",

@@ -88,6 +88,7 @@ pub(crate) fn observed(guests: &[(VmId, Option<u64>)]) -> Observed {
         load: Load::default(),
         failures: Default::default(),
         presses: Default::default(),
+        taken: Default::default(),
         stages: Default::default(),
         announced: None,
         keepalives: 0,

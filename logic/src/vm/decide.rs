@@ -6,7 +6,8 @@
 //! | anything | carries an older mark than the record | ended: it is stale |
 //! | run | runs | recorded as running |
 //! | run | is not there, and ran before | a new incarnation is taken; at once, or after a wait if it keeps crashing |
-//! | run | is not there | a new incarnation is taken, then the guest is started with it |
+//! | run | is not there | a new incarnation is taken, then the guest is started with it, once |
+//! | run | is not there, and whether it was started is not known | a new incarnation is taken |
 //! | shut down, restart, disable | runs | the shutdown is recorded, the power button pressed, again from time to time; ended when overdue |
 //! | restart | the one that was to go is gone | as for run |
 //! | stop | runs | ended |
@@ -142,6 +143,10 @@ impl Case<'_> {
                 if let Some(why) = self.start_failure() {
                     return self
                         .record(self.failed(why), Reason::StartFailed { attempts: self.attempts() + 1 });
+                }
+                if self.observed.taken.get(&self.id) != Some(&fact.incarnation) {
+                    let incarnation = fact.incarnation;
+                    return self.take(fact.crashes, Reason::StartUncertain { incarnation });
                 }
                 let calm_at = crash_wait(fact.crashes).map(|wait| fact.crashes.running_since + wait);
                 let waits = |moment: &BootTime| *moment > self.now.boot && !new_wish && self.same_boot();

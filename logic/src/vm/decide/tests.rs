@@ -26,6 +26,17 @@ fn what(action: &Action) -> String {
     written.unwrap_or_else(|| "delete".into())
 }
 
+/// The machine without guests, whose daemon took incarnation 1 and has not used it.
+fn took_one() -> Observed {
+    Observed { taken: [(VM, 1)].into(), ..observed(&[]) }
+}
+
+#[test]
+fn a_guest_is_started_once_with_the_incarnation_that_was_taken_for_it() {
+    let cluster = cluster_with_vm(Power::Start, Some(fact(Phase::Starting)));
+    assert_eq!(decided(&cluster, &took_one(), NOW).unwrap(), ("start-guest".into(), "takes"));
+}
+
 fn stopping(mut fact: VmFact, since: BootTime) -> VmFact {
     fact.stopping = Some(Stopping { serial: 1, incarnation: fact.incarnation, since });
     fact
@@ -53,7 +64,7 @@ fn the_table_holds_line_by_line() {
     let table: Vec<Line<'_>> = vec![
         (Start, None, gone, Some(("starting", "wished"))),
         (Start, Some(pending(fact(Stopped))), gone, Some(("starting", "wished"))),
-        (Start, Some(fact(Starting)), gone, Some(("start-guest", "takes"))),
+        (Start, Some(fact(Starting)), gone, Some(("starting", "start-uncertain"))),
         (Start, Some(fact(Running)), gone, Some(("starting", "crashed"))),
         (Start, Some(fact(Starting)), ours, Some(("running", "started"))),
         (Start, Some(fact(Running)), ours, None),
@@ -169,7 +180,8 @@ fn the_failure_of_another_incarnation_does_not_count() {
     let mut word = fact(Phase::Starting);
     word.incarnation = 2;
     let cluster = cluster_with_vm(Power::Start, Some(word));
-    assert_eq!(decided(&cluster, &failing("x"), NOW).unwrap().0, "start-guest");
+    let seen = Observed { taken: [(VM, 2)].into(), ..failing("x") };
+    assert_eq!(decided(&cluster, &seen, NOW).unwrap().0, "start-guest");
 }
 
 #[test]
@@ -178,11 +190,11 @@ fn the_first_crash_is_mended_at_once_and_the_next_ones_wait() {
         let crashes = Crashes { in_a_row, running_since: NOW.boot };
         cluster_with_vm(Power::Start, Some(VmFact { crashes, ..fact(Phase::Starting) }))
     };
-    assert_eq!(decided(&crashed(1), &observed(&[]), NOW).unwrap().0, "start-guest");
-    let plan = decide(&crashed(2), &observed(&[]), VM, NOW);
+    assert_eq!(decided(&crashed(1), &took_one(), NOW).unwrap().0, "start-guest");
+    let plan = decide(&crashed(2), &took_one(), VM, NOW);
     assert_eq!((plan.steps.len(), plan.look_again), (0, Some(NOW.boot + CRASH_BACKOFF_FIRST)));
     let later = Now { boot: NOW.boot + CRASH_BACKOFF_FIRST, ..NOW };
-    assert_eq!(decided(&crashed(2), &observed(&[]), later).unwrap().0, "start-guest");
+    assert_eq!(decided(&crashed(2), &took_one(), later).unwrap().0, "start-guest");
 }
 
 #[test]
@@ -277,6 +289,7 @@ fn perform(action: &Action, cluster: &mut Cluster, seen: &mut Observed, now: Now
     let Guests::Seen(guests) = &mut seen.guests else { unreachable!("the hypervisor answers") };
     match action {
         Action::StartGuest { incarnation, .. } => {
+            seen.taken.remove(&VM);
             let new = observed(&[(VM, Some(*incarnation))]);
             guests.insert(VM, new.guest(VM).expect("it was just made").clone());
         }
@@ -290,7 +303,12 @@ fn perform(action: &Action, cluster: &mut Cluster, seen: &mut Observed, now: Now
                 let mut entry =
                     cluster.vms.get(&VM).map(|entry| (**entry).clone()).expect("it was decided on");
                 match &write.value {
-                    Some(Record::VmFact(fact)) => entry.fact = Some(at(fact.clone())),
+                    Some(Record::VmFact(fact)) => {
+                        if fact.phase == Phase::Starting {
+                            seen.taken.insert(VM, fact.incarnation);
+                        }
+                        entry.fact = Some(at(fact.clone()));
+                    }
                     Some(Record::Vm(vm)) => entry.vm = at(vm.clone()),
                     _ => {
                         cluster.vms.remove(&VM);
