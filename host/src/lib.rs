@@ -6,11 +6,21 @@
 //! | [`machine`] | the port to the machine itself, and Linux |
 //! | [`clock`] | the port to the machine's two clocks, and the kernel's |
 //! | [`memory`] | a machine in memory, with faults |
+//! | [`tail`] | the end of a log file, and what follows |
+//! | [`command`] | the one place that starts a process |
+//! | [`signals`] | what the machine asks of a daemon by a signal |
+//! | [`notify`] | what systemd is told |
+//! | [`logfile`] | a log file that can be opened anew |
 //!
 //! Contains no decision. It alone starts processes or uses `unsafe`.
 
 pub mod clock;
+pub mod command;
 mod device;
 pub mod hypervisor;
+pub mod logfile;
 pub mod machine;
 pub mod memory;
+pub mod notify;
+pub mod signals;
+pub mod tail;

@@ -77,6 +77,26 @@ impl Machine for Linux {
     }
 }
 
+/// The short name of this host: up to the first dot.
+pub fn hostname() -> String {
+    let name = nix::unistd::gethostname().unwrap_or_default();
+    name.to_string_lossy().split('.').next().unwrap_or_default().to_owned()
+}
+
+/// Which accelerator guests can use here, as libvirt names it: `kvm` where the CPU has it and `/dev/kvm` opens, else
+/// `qemu`.
+pub fn accelerator() -> &'static str {
+    let cpuinfo = read("/proc/cpuinfo").unwrap_or_default();
+    accelerator_by(&cpuinfo, || fs::OpenOptions::new().read(true).write(true).open("/dev/kvm").is_ok())
+}
+
+/// The device is not even tried where the CPU has no virtualisation: opening it can hang there.
+fn accelerator_by(cpuinfo: &str, opens: impl FnOnce() -> bool) -> &'static str {
+    let flags = cpuinfo.lines().find(|line| line.starts_with("flags")).unwrap_or_default();
+    let virtualises = flags.split_whitespace().any(|flag| flag == "vmx" || flag == "svm");
+    if virtualises && opens() { "kvm" } else { "qemu" }
+}
+
 /// This boot's id.
 fn boot_id() -> Result<BootId, Error> {
     let path = "/proc/sys/kernel/random/boot_id";

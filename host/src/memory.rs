@@ -224,6 +224,11 @@ impl Machine {
         self.lock().button = button;
     }
 
+    /// Somebody stops a guest by hand, past PVC. Nothing happens when there is none.
+    pub fn stop_by_hand(&self, vm: VmId) {
+        self.change(|state, now| state.end(vm, End::Stopped, now));
+    }
+
     /// Somebody starts a guest by hand, past PVC. Nothing happens when the VM has a guest.
     pub fn start_by_hand(&self, vm: VmId, name: &str) {
         self.change(|state, now| {

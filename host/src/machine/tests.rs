@@ -29,3 +29,26 @@ fn a_line_of_meminfo_is_found_by_its_whole_name() {
     assert_eq!(memory_mib(meminfo, "MemAvailable"), Some(1));
     assert_eq!(memory_mib(meminfo, "Mem"), None);
 }
+
+#[test]
+fn kvm_needs_the_flag_of_the_cpu_and_a_device_that_opens() {
+    for (cpuinfo, opens, expected) in [
+        ("x\nflags\t\t: fpu vmx sse\n", true, "kvm"),
+        ("flags : svm", true, "kvm"),
+        ("flags : svm", false, "qemu"),
+        ("flags : fpu svmx", true, "qemu"),
+        ("", true, "qemu"),
+    ] {
+        assert_eq!(accelerator_by(cpuinfo, || opens), expected, "{cpuinfo:?}");
+    }
+}
+
+#[test]
+fn the_device_is_not_tried_where_the_cpu_has_no_virtualisation() {
+    assert_eq!(accelerator_by("flags : fpu", || panic!("it was tried")), "qemu");
+}
+
+#[test]
+fn the_short_name_of_this_host_has_no_dot() {
+    assert!(!hostname().is_empty() && !hostname().contains('.'));
+}

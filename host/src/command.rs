@@ -1,0 +1,82 @@
+//! The one place that starts a process: an argument list, a time limit, and a bound on what it may say.
+
+use std::io::Read;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// What a process came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finished {
+    /// Its exit code; `None` when a signal ended it.
+    pub code: Option<i32>,
+    /// What it wrote to its output and its errors, each cut at [`OUTPUT_BYTES_MAX`].
+    pub output: String,
+    /// The same for its errors.
+    pub errors: String,
+}
+
+/// What is kept of a process's output.
+pub const OUTPUT_BYTES_MAX: u64 = 1 << 20;
+
+/// Why a process did not finish.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It could not be started.
+    #[error("{program} could not be started")]
+    Start {
+        /// Which.
+        program: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It took too long and was killed.
+    #[error("{program} did not finish within {limit_ms} ms and was ended")]
+    Overdue {
+        /// Which.
+        program: String,
+        /// How long it was given.
+        limit_ms: u128,
+    },
+}
+
+/// Runs a program to its end, but no longer than `limit`.
+///
+/// # Errors
+/// [`Error`] when it cannot be started or takes too long. A failing exit code is not an error here.
+pub fn run(program: &str, arguments: &[&str], limit: Duration) -> Result<Finished, Error> {
+    tracing::debug!(program, ?arguments, "runs");
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that starts a process")]
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(|source| Error::Start { program: program.into(), source })?;
+    let output = reader(child.stdout.take());
+    let errors = reader(child.stderr.take());
+    let began = Instant::now();
+    let status = loop {
+        match child.try_wait() {
+            Ok(Some(status)) => break status,
+            _ if began.elapsed() >= limit => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(Error::Overdue { program: program.into(), limit_ms: limit.as_millis() });
+            }
+            _ => std::thread::sleep(Duration::from_millis(5)),
+        }
+    };
+    let text = |reader: std::thread::JoinHandle<String>| reader.join().unwrap_or_default();
+    Ok(Finished { code: status.code(), output: text(output), errors: text(errors) })
+}
+
+fn reader(pipe: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<String> {
+    std::thread::spawn(move || {
+        let mut kept = Vec::new();
+        if let Some(mut pipe) = pipe {
+            let _ = pipe.by_ref().take(OUTPUT_BYTES_MAX).read_to_end(&mut kept);
+            let _ = std::io::copy(&mut pipe, &mut std::io::sink());
+        }
+        String::from_utf8_lossy(&kept).into_owned()
+    })
+}
+
+#[cfg(test)]
+mod tests;

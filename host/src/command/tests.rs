@@ -1,0 +1,25 @@
+//! Tests of starting processes.
+
+use super::*;
+
+#[test]
+fn a_program_is_run_with_its_arguments_as_they_are() {
+    let done = run("printf", &["%s", "a b; $(c)"], Duration::from_secs(5)).unwrap();
+    assert_eq!((done.code, done.output.as_str()), (Some(0), "a b; $(c)"));
+}
+
+#[test]
+fn a_program_that_takes_too_long_is_ended() {
+    let error = run("sleep", &["60"], Duration::from_millis(50)).unwrap_err();
+    assert_eq!(error.to_string(), "sleep did not finish within 50 ms and was ended");
+}
+
+#[test]
+fn a_program_that_is_not_there_is_named() {
+    assert!(
+        run("no-such-program", &[], Duration::from_secs(1))
+            .unwrap_err()
+            .to_string()
+            .contains("no-such-program")
+    );
+}
