@@ -1,2 +1,63 @@
-//! The developers' commands.
-fn main() {}
+//! The developers' commands: `cargo xtask COMMAND`.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+
+use xtask::lab::{forward, node};
+use xtask::{packages, say, simulate, up};
+
+const HELP: &str = "\
+cargo xtask COMMAND
+
+  up                    bring up a PVC of one node on this machine, and see a guest run in it
+  down                  take it down again; nothing stays
+  exec -- CMD...        run a command inside the node that is up, with pvc on its path
+  sim swarm --seeds N [--first SEED]
+                        run random schedules through the simulator
+  sim scenarios [--bless]
+                        run the recorded scenarios
+  sim mutations         take each guard away in turn; the swarm must notice each
+  packages              install the Debian packages that all this needs";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    match run(&words) {
+        Ok(code) => code,
+        Err(error) => {
+            say::complaint(format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(words: &[String]) -> Result<ExitCode> {
+    let own = std::env::current_exe().context("cannot find this program")?;
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["up"] => up::tell(&up::up(&up::Options::usual(), &own)?)?,
+        ["down"] => say::line(up::down(&up::Options::usual().folder)?),
+        ["exec", "--", command @ ..] if !command.is_empty() => {
+            return Ok(code(up::exec(&up::Options::usual().folder, command)?));
+        }
+        ["sim", "mutations", rest @ ..] => return simulate::mutations(rest),
+        ["sim", rest @ ..] => return Ok(code(simulate::run(rest)?)),
+        ["packages"] => say::line(packages::install()?),
+        // How a node is made: these run in processes of their own.
+        ["node-boot", name, folder] => node::boot_here(name, Path::new(folder))?,
+        ["node-first", name, folder] => node::first_here(name, Path::new(folder))?,
+        ["forward", pid, listen, inside] => forward::carry(pid.parse()?, listen, inside)?,
+        ["help" | "-h" | "--help"] => say::line(HELP),
+        _ => {
+            say::complaint(HELP);
+            return Ok(ExitCode::from(2));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The code that another program ended with; one that a signal ended has failed.
+fn code(status: std::process::ExitStatus) -> ExitCode {
+    ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
+}

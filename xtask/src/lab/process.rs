@@ -1,0 +1,88 @@
+//! A process by its id and start time, so that a recycled id is never mistaken for it.
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
+
+use crate::command::wait_for;
+
+/// One process of this machine, running or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// Its id.
+    pub pid: i32,
+    /// When it started, in clock ticks since this machine did.
+    pub started_ticks: u64,
+}
+
+impl Process {
+    /// The process that has this id now.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn of(pid: i32) -> Result<Self> {
+        let (_, started_ticks) = state(pid).with_context(|| format!("there is no process {pid}"))?;
+        Ok(Self { pid, started_ticks })
+    }
+
+    /// This one.
+    ///
+    /// # Errors
+    /// When `/proc` is not mounted.
+    pub fn current() -> Result<Self> {
+        Self::of(nix::unistd::getpid().as_raw())
+    }
+
+    /// Whether it still runs. One that has ended and was not yet collected by its parent does not.
+    pub fn is_alive(&self) -> bool {
+        state(self.pid).is_some_and(|(letter, started)| started == self.started_ticks && letter != 'Z')
+    }
+
+    /// Sends a signal, if it still runs.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        if self.is_alive() {
+            kill(Pid::from_raw(self.pid), signal)
+                .with_context(|| format!("cannot signal process {}", self.pid))?;
+        }
+        Ok(())
+    }
+
+    /// Ends it at once and waits until it is gone.
+    ///
+    /// # Errors
+    /// When it is still there after ten seconds.
+    pub fn end(&self) -> Result<()> {
+        self.signal(Signal::SIGKILL)?;
+        wait_for("a killed process to be gone", Duration::from_secs(10), || match self.is_alive() {
+            true => bail!("process {} is still there", self.pid),
+            false => Ok(()),
+        })
+    }
+
+    /// Its resident memory in KiB.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn resident_kib(&self) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("it has no memory")?;
+        Ok(line.trim().trim_end_matches(" kB").trim().parse()?)
+    }
+}
+
+/// The state letter and the start time of a process.
+fn state(pid: i32) -> Option<(char, u64)> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name stands in parentheses and may hold blanks and parentheses itself.
+    let (_, rest) = stat.rsplit_once(") ")?;
+    let mut words = rest.split(' ');
+    let letter = words.next()?.chars().next()?;
+    Some((letter, words.nth(18)?.parse().ok()?))
+}

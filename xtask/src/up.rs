@@ -1,0 +1,255 @@
+//! `up` and `down`: a PVC of one node on this machine, in namespaces of its own, with one guest that is seen to run.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+
+use crate::command::{output, wait_for};
+use crate::lab::daemons::{self, API_INSIDE, Profile, Settings};
+use crate::lab::guest::Guest;
+use crate::lab::node::{Node, in_namespace};
+use crate::lab::process::Process;
+use crate::lab::{forward, libvirt};
+use crate::say::{self, Stages};
+use crate::{http, packages, tree};
+
+pub mod hello;
+
+/// The VM that is started.
+pub const HELLO: &str = "hello";
+
+/// What to bring up, and where.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How the programs are built.
+    pub profile: Profile,
+    /// The folder of its state.
+    pub folder: PathBuf,
+    /// Where the API is to be reached from this machine.
+    pub listen: String,
+}
+
+impl Options {
+    /// What the command line gives when nothing else is said.
+    pub fn usual() -> Self {
+        let folder = std::env::var_os("PVC_UP_DIR").map_or_else(|| tree::target().join("up"), PathBuf::from);
+        Self { profile: Profile::Release, folder, listen: "127.0.0.1:7370".into() }
+    }
+}
+
+/// What is remembered between `up`, `exec` and `down`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Remembered {
+    release: bool,
+    listen: String,
+    token: String,
+    nonce: String,
+    uuid: String,
+    door: Option<Process>,
+    initialised: bool,
+}
+
+/// A PVC that is up.
+#[derive(Debug)]
+pub struct Up {
+    /// Its node.
+    pub node: Node,
+    /// How its programs were built.
+    pub profile: Profile,
+    /// Where its API is reached from this machine.
+    pub address: String,
+    /// The API's token.
+    pub token: String,
+    /// What its guest says.
+    pub nonce: String,
+}
+
+/// Brings it up; what is there already is found and kept.
+///
+/// # Errors
+/// The stage that failed, and why.
+pub fn up(options: &Options, xtask: &Path) -> Result<Up> {
+    let mut stages = Stages::new(9);
+    fs::create_dir_all(&options.folder)?;
+    let folder = fs::canonicalize(&options.folder)?;
+    let mut memory = remember(&folder, options)?;
+    let profile = if memory.release { Profile::Release } else { Profile::Dev };
+    stages.stage("Debian packages", packages::install)?;
+    stages.stage("PVC's programs", || profile.build())?;
+    let guest = stages.stage("the small guest", || Guest::ensure(&tree::target().join("guest")))?;
+    let node = stages.stage("a node in namespaces", || switch_on(&folder, &memory, xtask))?;
+    stages.stage("libvirt in the node", || libvirt::start(&node))?;
+    stages.stage("PVC's daemons", || start_daemons(&node, profile, &folder, &mut memory, xtask))?;
+    stages.stage("the cluster", || initialise(&node, profile, &folder, &mut memory))?;
+    let uuid = memory.uuid.clone();
+    stages.stage("the VM hello", || hello::ensure(&node, profile, &guest, &uuid, &memory.nonce))?;
+    stages.stage("the guest's console", || hello::counts(&node, profile, &memory.nonce))?;
+    let Remembered { listen: address, token, nonce, .. } = memory;
+    Ok(Up { node, profile, address, token, nonce })
+}
+
+/// Prints what runs and what to try next.
+///
+/// # Errors
+/// When the API no longer answers.
+pub fn tell(up: &Up) -> Result<()> {
+    let table = output(&mut daemons::pvc(&up.node, up.profile, &["vm", "list"]))?;
+    let Up { address, token, .. } = up;
+    say::line(format!(
+        "\n{}\n
+API             http://{address}/api/v1
+documentation   http://{address}/api/v1/doc/
+token           {token}
+
+Try next:
+  cargo xtask exec -- pvc vm info {HELLO}
+  cargo xtask exec -- pvc vm log -f {HELLO}
+  cargo xtask exec -- pvc vm shutdown {HELLO}
+  cargo xtask exec -- pvc node list
+  curl -H 'X-Api-Key: {token}' http://{address}/api/v1/vm
+  cargo xtask down",
+        table.trim_end()
+    ));
+    Ok(())
+}
+
+/// Takes it down and forgets it: no process, namespace or mount stays.
+///
+/// # Errors
+/// When something of it is still there.
+pub fn down(folder: &Path) -> Result<String> {
+    let Ok(folder) = fs::canonicalize(folder) else { return Ok("nothing was up".into()) };
+    if let Ok(memory) = recall(&folder)
+        && let Some(door) = memory.door
+    {
+        door.end()?;
+    }
+    let mut ended = 0;
+    if let Some(node) = Node::find(&folder.join("node")) {
+        let spaces: Vec<(&str, PathBuf)> = ["pid", "mnt", "net", "ipc", "uts"]
+            .into_iter()
+            .filter_map(|kind| {
+                Some((kind, fs::read_link(format!("/proc/{}/ns/{kind}", node.first.pid)).ok()?))
+            })
+            .collect();
+        ended = node.processes()?.len();
+        node.cut_power()?;
+        for (kind, space) in spaces {
+            let left = in_namespace(kind, &space)?;
+            if !left.is_empty() {
+                bail!("processes are still in the node's {kind} namespace: {left:?}");
+            }
+        }
+    }
+    let mounts = fs::read_to_string("/proc/self/mounts")?;
+    let ours = format!(" {}", folder.display());
+    if let Some(mount) = mounts.lines().find(|line| line.contains(&ours)) {
+        bail!("still mounted: {mount}");
+    }
+    fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+    Ok(format!("{ended} processes ended"))
+}
+
+/// Runs a command inside the node that is up.
+///
+/// # Errors
+/// When none is up.
+pub fn exec(folder: &Path, words: &[&str]) -> Result<std::process::ExitStatus> {
+    let absent = "nothing is up; begin with `cargo xtask up`";
+    let folder = fs::canonicalize(folder).context(absent)?;
+    let node = Node::find(&folder.join("node")).context(absent)?;
+    let profile = if recall(&folder)?.release { Profile::Release } else { Profile::Dev };
+    Ok(daemons::command(&node, profile, words).status()?)
+}
+
+fn remember(folder: &Path, options: &Options) -> Result<Remembered> {
+    if Node::find(&folder.join("node")).is_some() {
+        return recall(folder);
+    }
+    let random = || fs::read_to_string("/proc/sys/kernel/random/uuid").map(|text| text.trim().to_owned());
+    let memory = Remembered {
+        release: options.profile == Profile::Release,
+        listen: options.listen.clone(),
+        token: random()?.replace('-', ""),
+        nonce: random()?.chars().take(8).collect(),
+        uuid: random()?,
+        door: None,
+        initialised: false,
+    };
+    // Without its node, what an earlier life left is only in the way.
+    let _none = fs::remove_dir_all(folder.join("node"));
+    keep(folder, &memory)?;
+    Ok(memory)
+}
+
+fn recall(folder: &Path) -> Result<Remembered> {
+    let text = fs::read_to_string(folder.join("up.json")).context("nothing is remembered of it")?;
+    Ok(serde_json::from_str(&text)?)
+}
+
+fn keep(folder: &Path, memory: &Remembered) -> Result<()> {
+    Ok(fs::write(folder.join("up.json"), serde_json::to_string_pretty(memory)?)?)
+}
+
+fn switch_on(folder: &Path, memory: &Remembered, xtask: &Path) -> Result<Node> {
+    let place = folder.join("node");
+    if let Some(node) = Node::find(&place) {
+        return Ok(node);
+    }
+    libvirt::configure(&place)?;
+    let settings = Settings {
+        store: "store = \"sqlite:///var/lib/pvc/store.db\"".into(),
+        cluster: "try".into(),
+        token: memory.token.clone(),
+    };
+    daemons::configure(&place, &settings)?;
+    Node::boot("pvc1", &place, xtask)
+}
+
+fn start_daemons(
+    node: &Node,
+    profile: Profile,
+    folder: &Path,
+    memory: &mut Remembered,
+    xtask: &Path,
+) -> Result<String> {
+    daemons::start(node, profile)?;
+    if !memory.door.is_some_and(|door| door.is_alive()) {
+        memory.door = Some(forward::start(node, &memory.listen, API_INSIDE, xtask)?);
+        keep(folder, memory)?;
+    }
+    wait_for("the API to answer", Duration::from_secs(60), || {
+        let answer = http::once(&memory.listen, &memory.token, "GET", "/api/v1/")?;
+        match answer.status {
+            200 => Ok(()),
+            status => bail!("it answers {status}: {}\n{}", answer.body, daemons::said(node, "pvcapid")),
+        }
+    })?;
+    Ok(format!("http://{}/api/v1", memory.listen))
+}
+
+fn initialise(node: &Node, profile: Profile, folder: &Path, memory: &mut Remembered) -> Result<String> {
+    if memory.initialised {
+        return Ok("found".into());
+    }
+    output(&mut daemons::pvc(node, profile, &["cluster", "init", "-y"]))?;
+    memory.initialised = true;
+    keep(folder, memory)?;
+    Ok("initialised".into())
+}
+
+impl say::Note for Node {
+    fn note(&self) -> String {
+        format!("{} is process {}", self.name, self.first.pid)
+    }
+}
+
+impl say::Note for Guest {
+    fn note(&self) -> String {
+        let size = |path: &Path| fs::metadata(path).map_or(0, |file| file.len()) / 1024;
+        format!("kernel {} KiB, file system {} KiB", size(&self.kernel), size(&self.initrd))
+    }
+}
