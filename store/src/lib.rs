@@ -10,7 +10,6 @@
 //! | [`mirror`] | a local copy, kept fresh, published as a `Cluster` |
 //! | [`memory`] | the backend in memory, with faults: what the simulator lives on |
 //! | [`sqlite`] | the backend for one machine |
-//! | [`zookeeper`] | the backend for a cluster |
 //!
 //! Contains no decision: which record is written when is said in `logic`.
 
@@ -26,11 +25,13 @@ pub mod mirror;
 pub mod records;
 pub mod session;
 pub mod sqlite;
-
 pub mod transaction;
+
+mod open;
 
 pub use key::Key;
 pub use lock::{Lock, LockRequest};
+pub use open::{Secret, open};
 pub use session::Session;
 pub use transaction::{CommitError, Committed, Guard, Op, Transaction};
 
@@ -56,6 +57,12 @@ pub enum Error {
     Unauthorised {
         /// Which backend.
         backend: String,
+    },
+    /// There is no usable secret.
+    #[error("the store's secret cannot be used: {why}")]
+    Secret {
+        /// What is wrong with it, and with which file.
+        why: String,
     },
     /// Somebody else holds the lock.
     #[error("the lock {key} was not free within {waited_ms} ms")]
