@@ -3,6 +3,7 @@
 //! The shapes are a promise to every client of PVC 1.0: names, order and types are those of its answers, its oddities
 //! included. Reading is lenient, so that a client survives fields that a newer or older API adds or leaves out; writing is exact.
 
+pub mod client;
 mod cluster;
 mod error;
 mod node;

@@ -1,0 +1,201 @@
+//! The blocking client: asks one API, reads its answer or follows its stream, and says in sentences what went wrong.
+//!
+//! TLS takes the process's default provider, so whoever asks an `https` endpoint installs one first; a plain endpoint
+//! builds no TLS at all. Reads are tried again when the API cannot be reached or says that it is not ready; writes never are.
+
+use std::io::Read;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use ureq::http;
+use ureq::tls::TlsConfig;
+
+mod endpoint;
+mod error;
+mod request;
+mod roots;
+
+pub use endpoint::{Endpoint, Scheme, Trust};
+pub use error::Error;
+pub use request::{Method, Request};
+
+/// How long a connection may take to open.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the API may think about an answer, and how long the answer may then take to arrive.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+/// The largest answer that is read: 10,000 VMs with their documents are 100 MB.
+const ANSWER_BYTES_MAX: u64 = 1 << 30;
+/// How often a read is tried.
+const TRIES: u32 = 3;
+/// Between two tries.
+const TRY_PAUSE: Duration = Duration::from_millis(200);
+
+/// What the API answered, with a status of success.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    asked: String,
+    status: u16,
+    text: String,
+}
+
+impl Answer {
+    /// The HTTP status, 200 to 299.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The body as it came.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The body as a value.
+    ///
+    /// # Errors
+    /// [`Error::NoAnswerOfPvc`] when it is not of this shape.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        serde_json::from_str(&self.text).map_err(|source| Error::NoAnswerOfPvc {
+            asked: self.asked.clone(),
+            status: self.status,
+            source: Some(source),
+        })
+    }
+
+    /// The sentence for the operator, one line per parameter; empty when there is none.
+    #[must_use]
+    pub fn message(&self) -> String {
+        serde_json::from_str(&self.text).ok().and_then(|body| crate::message_text(&body)).unwrap_or_default()
+    }
+}
+
+/// A client of one API.
+#[derive(Debug)]
+pub struct Client {
+    endpoint: Endpoint,
+    agent: ureq::Agent,
+}
+
+impl Client {
+    /// A client of the API at `endpoint`. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// [`Error::Certificates`] when the machine's root certificates are needed and cannot be read.
+    pub fn new(endpoint: Endpoint) -> Result<Self, Error> {
+        let mut config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            // The API is reached inside the administrator's own networks, where a proxy for the web is in the way.
+            .proxy(None)
+            .user_agent(concat!("pvc/", env!("CARGO_PKG_VERSION")))
+            .timeout_connect(Some(CONNECT_TIMEOUT))
+            .timeout_recv_response(Some(ANSWER_TIMEOUT));
+        if endpoint.scheme == Scheme::Https {
+            let tls = TlsConfig::builder();
+            config = config.tls_config(match endpoint.trust {
+                Trust::Anyone => tls.disable_verification(true).build(),
+                Trust::System => tls.root_certs(roots::system()?).build(),
+            });
+        }
+        Ok(Self { endpoint, agent: config.build().into() })
+    }
+
+    /// The API that it asks.
+    #[must_use]
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Asks, and reads the whole answer.
+    ///
+    /// # Errors
+    /// [`Error`] when there is no answer, or when it is a refusal.
+    pub fn ask(&self, request: &Request) -> Result<Answer, Error> {
+        let mut tries = if request.method == Method::Get { TRIES } else { 1 };
+        loop {
+            tries -= 1;
+            match self.ask_once(request) {
+                Err(error) if tries > 0 && error.may_pass() => std::thread::sleep(TRY_PAUSE),
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Asks, and reads the answer as a value.
+    ///
+    /// # Errors
+    /// As [`Client::ask`] and [`Answer::parse`].
+    pub fn read<T: DeserializeOwned>(&self, request: &Request) -> Result<T, Error> {
+        self.ask(request)?.parse()
+    }
+
+    /// Asks for a stream, and hands over what arrives as it arrives. It may stay silent for as long as it likes.
+    ///
+    /// # Errors
+    /// As [`Client::ask`]; the reader fails when the connection breaks.
+    pub fn follow(&self, request: &Request) -> Result<Box<dyn Read + Send>, Error> {
+        let response = self.send(request)?;
+        let status = response.status().as_u16();
+        if (200..300).contains(&status) {
+            return Ok(Box::new(response.into_body().into_with_config().limit(u64::MAX).reader()));
+        }
+        Err(self.refusal(request, status, &self.body(request, response)?))
+    }
+
+    fn ask_once(&self, request: &Request) -> Result<Answer, Error> {
+        let response = self.send(request)?;
+        let status = response.status().as_u16();
+        let text = self.body(request, response)?;
+        if (200..300).contains(&status) {
+            Ok(Answer { asked: self.asked(request), status, text })
+        } else {
+            Err(self.refusal(request, status, &text))
+        }
+    }
+
+    fn send(&self, request: &Request) -> Result<http::Response<ureq::Body>, Error> {
+        let mut message = http::Request::builder()
+            .method(request.method.name())
+            .uri(format!("{}{}", self.endpoint.base(), request.target()))
+            .header("Accept", "application/json, text/plain");
+        if let Some(token) = &self.endpoint.token {
+            message = message.header("X-Api-Key", token);
+        }
+        let broken = |source: http::Error| Error::BadRequest { asked: self.asked(request), source };
+        let outcome = match request.body() {
+            Some(body) => {
+                let message = message.header("Content-Type", "application/json").body(body);
+                self.agent.run(message.map_err(broken)?)
+            }
+            // The length is told even where there is nothing to send: some servers insist on it.
+            None if request.method != Method::Get => {
+                self.agent.run(message.body(String::new()).map_err(broken)?)
+            }
+            None => self.agent.run(message.body(()).map_err(broken)?),
+        };
+        outcome.map_err(|source| self.unreachable(request, source))
+    }
+
+    fn body(&self, request: &Request, response: http::Response<ureq::Body>) -> Result<String, Error> {
+        let body = response.into_body().into_with_config().limit(ANSWER_BYTES_MAX).read_to_vec();
+        let bytes = body.map_err(|source| self.unreachable(request, source))?;
+        Ok(String::from_utf8(bytes).unwrap_or_else(|wrong| String::from_utf8_lossy(wrong.as_bytes()).into()))
+    }
+
+    fn asked(&self, request: &Request) -> String {
+        format!("{} {}{}", request.method.name(), self.endpoint, request.path())
+    }
+
+    fn unreachable(&self, request: &Request, source: ureq::Error) -> Error {
+        Error::unreachable(self.asked(request), &self.endpoint, source)
+    }
+
+    fn refusal(&self, request: &Request, status: u16, text: &str) -> Error {
+        Error::refusal(self.asked(request), &self.endpoint, status, text)
+    }
+}
+
+#[cfg(test)]
+mod tests;
