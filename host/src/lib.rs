@@ -3,6 +3,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`hypervisor`] | the port to guests |
+//! | [`libvirt`] | the guests at a real libvirt |
 //! | [`machine`] | the port to the machine itself, and Linux |
 //! | [`clock`] | the port to the machine's two clocks, and the kernel's |
 //! | [`memory`] | a machine in memory, with faults |
@@ -18,6 +19,7 @@ pub mod clock;
 pub mod command;
 mod device;
 pub mod hypervisor;
+pub mod libvirt;
 pub mod logfile;
 pub mod machine;
 pub mod memory;

@@ -1,0 +1,78 @@
+//! Tests of calls that hang.
+
+use std::sync::mpsc::{self, Sender};
+
+use super::*;
+
+const VM: VmId = VmId(uuid::uuid!("bdd640fb-0667-4ad1-9c80-317fa3b1799d"));
+const OTHER: VmId = VmId(uuid::uuid!("23b8c1e9-3924-46de-beb1-3b9046685257"));
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_millis(20)
+}
+
+fn later() -> Instant {
+    Instant::now() + Duration::from_secs(20)
+}
+
+/// A call that hangs until what is returned is dropped.
+fn hang(calls: &Calls, subject: Subject) -> (Result<(), Late>, Sender<()>) {
+    let (release, hung) = mpsc::channel::<()>();
+    let outcome = calls.run(subject, soon(), move |_| {
+        let _ = hung.recv();
+    });
+    (outcome, release)
+}
+
+#[test]
+fn a_hung_call_is_given_up_and_calls_on_other_guests_go_on() {
+    let calls = Calls::default();
+    let (outcome, _release) = hang(&calls, Subject::Guest(VM));
+    assert_eq!(outcome, Err(Late::UnderWay));
+    assert_eq!(calls.run(Subject::Guest(OTHER), later(), |_| 7), Ok(7));
+    assert_eq!(calls.run(Subject::All, later(), |_| 8), Ok(8));
+}
+
+#[test]
+fn calls_on_one_guest_are_made_one_after_the_other() {
+    let calls = Calls::default();
+    let (_, release) = hang(&calls, Subject::Guest(VM));
+    let (ran, whether_it_ran) = mpsc::channel();
+    assert_eq!(calls.run(Subject::Guest(VM), soon(), move |_| ran.send(()).is_ok()), Err(Late::InLine));
+    drop(release);
+    assert_eq!(calls.run(Subject::Guest(VM), later(), |_| 9), Ok(9));
+    assert!(whether_it_ran.recv().is_err(), "a call given up in line is never begun");
+}
+
+#[test]
+fn looks_that_hang_are_bounded_and_come_back() {
+    let calls = Calls::default();
+    let hung: Vec<_> = (0..4).map(|_| hang(&calls, Subject::All)).collect();
+    assert!(hung.iter().all(|(outcome, _)| *outcome == Err(Late::UnderWay)));
+    assert_eq!(calls.run(Subject::All, soon(), |_| ()), Err(Late::InLine));
+    drop(hung);
+    assert_eq!(calls.run(Subject::All, later(), |_| ()), Ok(()));
+}
+
+#[test]
+fn a_call_learns_that_nobody_waits_for_it_any_more() {
+    let calls = Calls::default();
+    let (release, hung) = mpsc::channel::<()>();
+    let (told, tells) = mpsc::channel();
+    let outcome = calls.run(Subject::Guest(VM), soon(), move |claim| {
+        let before = claim.is_held();
+        let _ = hung.recv();
+        let _ = told.send((before, claim.is_held()));
+    });
+    assert_eq!(outcome, Err(Late::UnderWay));
+    drop(release);
+    assert_eq!(tells.recv_timeout(Duration::from_secs(20)), Ok((true, false)));
+}
+
+#[test]
+fn a_call_that_panics_gives_its_place_back() {
+    let calls = Calls::default();
+    let outcome = calls.run(Subject::Guest(VM), later(), |_| panic!("as ordered"));
+    assert_eq!(outcome, Err::<(), _>(Late::UnderWay));
+    assert_eq!(calls.run(Subject::Guest(VM), later(), |_| ()), Ok(()));
+}
