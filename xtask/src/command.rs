@@ -65,8 +65,7 @@ pub fn run_logged(command: &mut Command, log: &Path, limit: Duration) -> Result<
     command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
     let mut child = command.spawn().with_context(|| cannot_start(command))?;
     let Some(status) = end_within(&mut child, limit)? else {
-        child.kill()?;
-        child.wait()?;
+        end_with_descendants(&mut child)?;
         bail!("`{}` had not ended after {} s and was killed", shown(command), limit.as_secs());
     };
     if !status.success() {
@@ -74,6 +73,14 @@ pub fn run_logged(command: &mut Command, log: &Path, limit: Duration) -> Result<
         bail!("`{}` ended with {status}:\n{}", shown(command), tail(&String::from_utf8_lossy(&said), 40));
     }
     Ok(())
+}
+
+/// Ends a child and everything that it started and that is still below it.
+fn end_with_descendants(child: &mut Child) -> Result<()> {
+    let below = crate::lab::process::descendants(i32::try_from(child.id())?)?;
+    child.kill()?;
+    child.wait()?;
+    below.iter().try_for_each(crate::lab::process::Process::end)
 }
 
 /// Waits for a child's end, but not longer than the limit.

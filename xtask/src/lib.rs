@@ -10,5 +10,6 @@ pub mod mutations;
 pub mod packages;
 pub mod say;
 pub mod simulate;
+pub mod test;
 pub mod tree;
 pub mod up;

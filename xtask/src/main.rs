@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 
 use xtask::lab::{forward, node};
-use xtask::{packages, say, simulate, up};
+use xtask::{packages, say, simulate, test, up};
 
 const HELP: &str = "\
 cargo xtask COMMAND
@@ -19,6 +19,8 @@ cargo xtask COMMAND
   sim scenarios [--bless]
                         run the recorded scenarios
   sim mutations         take each guard away in turn; the swarm must notice each
+  test [SUITE]          run every test, or one suite: lints, pure, sim, contracts, lab
+  lab                   the same as test lab
   packages              install the Debian packages that all this needs";
 
 fn main() -> ExitCode {
@@ -43,6 +45,8 @@ fn run(words: &[String]) -> Result<ExitCode> {
         }
         ["sim", "mutations", rest @ ..] => return simulate::mutations(rest),
         ["sim", rest @ ..] => return Ok(code(simulate::run(rest)?)),
+        ["test", rest @ ..] => return test::run(rest, &own),
+        ["lab"] => return test::run(&["lab"], &own),
         ["packages"] => say::line(packages::install()?),
         // How a node is made: these run in processes of their own.
         ["node-boot", name, folder] => node::boot_here(name, Path::new(folder))?,

@@ -12,7 +12,7 @@ use crate::lab::daemons::{self, API_INSIDE, Profile, Settings};
 use crate::lab::guest::Guest;
 use crate::lab::node::{Node, in_namespace};
 use crate::lab::process::Process;
-use crate::lab::{forward, libvirt};
+use crate::lab::{forward, libvirt, zookeeper};
 use crate::say::{self, Stages};
 use crate::{http, packages, tree};
 
@@ -21,11 +21,33 @@ pub mod hello;
 /// The VM that is started.
 pub const HELLO: &str = "hello";
 
+/// Whether the programs and packages are there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Preparation {
+    /// Packages are installed and programs are built.
+    Needed,
+    /// Both have just been done.
+    Done,
+}
+
+/// Where the cluster's records are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Store {
+    /// In a file of the node.
+    Sqlite,
+    /// In a ZooKeeper that runs in the node.
+    ZooKeeper,
+}
+
 /// What to bring up, and where.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// Whether packages and programs are still to be provided.
+    pub preparation: Preparation,
     /// How the programs are built.
     pub profile: Profile,
+    /// Where the records are kept.
+    pub store: Store,
     /// The folder of its state.
     pub folder: PathBuf,
     /// Where the API is to be reached from this machine.
@@ -36,7 +58,13 @@ impl Options {
     /// What the command line gives when nothing else is said.
     pub fn usual() -> Self {
         let folder = std::env::var_os("PVC_UP_DIR").map_or_else(|| tree::target().join("up"), PathBuf::from);
-        Self { profile: Profile::Release, folder, listen: "127.0.0.1:7370".into() }
+        Self {
+            preparation: Preparation::Needed,
+            profile: Profile::Release,
+            store: Store::Sqlite,
+            folder,
+            listen: "127.0.0.1:7370".into(),
+        }
     }
 }
 
@@ -44,12 +72,20 @@ impl Options {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Remembered {
     release: bool,
+    store: Store,
     listen: String,
     token: String,
     nonce: String,
     uuid: String,
-    door: Option<Process>,
+    door: Option<Door>,
     initialised: bool,
+}
+
+/// The way into a node; a node that was switched on anew needs a new one.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Door {
+    process: Process,
+    node: Process,
 }
 
 /// A PVC that is up.
@@ -72,16 +108,19 @@ pub struct Up {
 /// # Errors
 /// The stage that failed, and why.
 pub fn up(options: &Options, xtask: &Path) -> Result<Up> {
-    let mut stages = Stages::new(9);
+    let needed = options.preparation == Preparation::Needed;
+    let mut stages = Stages::new(if needed { 9 } else { 7 });
     fs::create_dir_all(&options.folder)?;
     let folder = fs::canonicalize(&options.folder)?;
     let mut memory = remember(&folder, options)?;
     let profile = if memory.release { Profile::Release } else { Profile::Dev };
-    stages.stage("Debian packages", packages::install)?;
-    stages.stage("PVC's programs", || profile.build())?;
+    if needed {
+        stages.stage("Debian packages", packages::install)?;
+        stages.stage("PVC's programs", || profile.build())?;
+    }
     let guest = stages.stage("the small guest", || Guest::ensure(&tree::target().join("guest")))?;
     let node = stages.stage("a node in namespaces", || switch_on(&folder, &memory, xtask))?;
-    stages.stage("libvirt in the node", || libvirt::start(&node))?;
+    stages.stage("libvirt in the node", || start_others(&node, memory.store))?;
     stages.stage("PVC's daemons", || start_daemons(&node, profile, &folder, &mut memory, xtask))?;
     stages.stage("the cluster", || initialise(&node, profile, &folder, &mut memory))?;
     let uuid = memory.uuid.clone();
@@ -125,7 +164,7 @@ pub fn down(folder: &Path) -> Result<String> {
     if let Ok(memory) = recall(&folder)
         && let Some(door) = memory.door
     {
-        door.end()?;
+        door.process.end()?;
     }
     let mut ended = 0;
     if let Some(node) = Node::find(&folder.join("node")) {
@@ -172,6 +211,7 @@ fn remember(folder: &Path, options: &Options) -> Result<Remembered> {
     let random = || fs::read_to_string("/proc/sys/kernel/random/uuid").map(|text| text.trim().to_owned());
     let memory = Remembered {
         release: options.profile == Profile::Release,
+        store: options.store,
         listen: options.listen.clone(),
         token: random()?.replace('-', ""),
         nonce: random()?.chars().take(8).collect(),
@@ -200,13 +240,27 @@ fn switch_on(folder: &Path, memory: &Remembered, xtask: &Path) -> Result<Node> {
         return Ok(node);
     }
     libvirt::configure(&place)?;
+    if memory.store == Store::ZooKeeper {
+        zookeeper::configure(&place)?;
+    }
     let settings = Settings {
-        store: "store = \"sqlite:///var/lib/pvc/store.db\"".into(),
+        store: match memory.store {
+            Store::Sqlite => "store = \"sqlite:///var/lib/pvc/store.db\"".into(),
+            Store::ZooKeeper => zookeeper::settings(),
+        },
         cluster: "try".into(),
         token: memory.token.clone(),
     };
     daemons::configure(&place, &settings)?;
     Node::boot("pvc1", &place, xtask)
+}
+
+/// Starts what PVC's daemons need.
+fn start_others(node: &Node, store: Store) -> Result<String> {
+    if store == Store::ZooKeeper {
+        zookeeper::start(node)?;
+    }
+    libvirt::start(node)
 }
 
 fn start_daemons(
@@ -217,8 +271,12 @@ fn start_daemons(
     xtask: &Path,
 ) -> Result<String> {
     daemons::start(node, profile)?;
-    if !memory.door.is_some_and(|door| door.is_alive()) {
-        memory.door = Some(forward::start(node, &memory.listen, API_INSIDE, xtask)?);
+    if let Some(stale) = memory.door.filter(|door| door.node != node.first) {
+        stale.process.end()?;
+    }
+    if !memory.door.is_some_and(|door| door.process.is_alive()) {
+        let process = forward::start(node, &memory.listen, API_INSIDE, xtask)?;
+        memory.door = Some(Door { process, node: node.first });
         keep(folder, memory)?;
     }
     wait_for("the API to answer", Duration::from_secs(60), || {

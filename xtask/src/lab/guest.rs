@@ -86,6 +86,13 @@ impl Guest {
         Ok(guest)
     }
 
+    /// The same, for libvirt itself: emulated, with the console kept in a file.
+    pub fn bare_xml(&self, name: &str, uuid: &str, nonce: &str, console: &str) -> String {
+        let serial = format!("<serial type='pty'><log file='{console}' append='on'/>");
+        let xml = self.domain_xml(name, uuid, nonce).replace("type='kvm'", "type='qemu'");
+        xml.replace("<serial type='pty'>", &serial)
+    }
+
     /// A domain's document for this guest, as an operator would write it.
     pub fn domain_xml(&self, name: &str, uuid: &str, nonce: &str) -> String {
         let Self { kernel, initrd } = self;

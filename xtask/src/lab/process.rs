@@ -77,6 +77,33 @@ impl Process {
     }
 }
 
+/// All processes below this one.
+///
+/// # Errors
+/// When `/proc` cannot be read.
+pub fn descendants(pid: i32) -> Result<Vec<Process>> {
+    let mut found = Vec::new();
+    let mut open = vec![pid];
+    while let Some(parent) = open.pop() {
+        for entry in fs::read_dir("/proc")? {
+            let Some(child) = entry?.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
+                continue;
+            };
+            if parent_of(child) == Some(parent) {
+                found.extend(Process::of(child).ok());
+                open.push(child);
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn parent_of(pid: i32) -> Option<i32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, rest) = stat.rsplit_once(") ")?;
+    rest.split(' ').nth(1)?.parse().ok()
+}
+
 /// The state letter and the start time of a process.
 fn state(pid: i32) -> Option<(char, u64)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;

@@ -1,6 +1,7 @@
 //! A ZooKeeper server from Debian's package, inside a node, with a configuration of our own.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,6 +12,9 @@ use crate::lab::node::Node;
 
 /// Where it serves inside the node.
 pub const PORT: u16 = 2181;
+
+/// Where the node keeps the store's password.
+const SECRET: &str = "/etc/pvc/store.secret";
 
 /// Writes the configuration of a server that is alone, before its node is switched on.
 ///
@@ -25,7 +29,17 @@ pub fn configure(folder: &Path) -> Result<()> {
         home.join("data").display()
     );
     fs::write(home.join("zoo.cfg"), text)?;
+    let secret = folder.join(SECRET.trim_start_matches('/'));
+    fs::create_dir_all(secret.parent().context("the secret lies in a folder")?)?;
+    let password = fs::read_to_string("/proc/sys/kernel/random/uuid")?;
+    fs::write(&secret, password.trim())?;
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600))?;
     Ok(())
+}
+
+/// What `pvc.toml` says to use it. The password is the cluster's own: it protects the records, not the server.
+pub fn settings() -> String {
+    format!("store = \"zookeeper://127.0.0.1:{PORT}\"\nstore_secret_file = \"{SECRET}\"")
 }
 
 /// Starts it, if it does not run yet, and waits until it serves.

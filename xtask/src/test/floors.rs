@@ -1,0 +1,30 @@
+//! How many tests each crate has at least, so that tests cannot vanish without a word.
+//!
+//! A floor is raised by whoever adds many tests, and lowered only with a reason in the commit.
+
+use crate::test::tally::Tally;
+
+/// Crates and the least number of their tests.
+pub const FLOORS: [(&str, usize); 10] = [
+    ("agent", 1),
+    ("api", 1),
+    ("apid", 1),
+    ("cli", 1),
+    ("host", 1),
+    ("link", 1),
+    ("logic", 1),
+    ("sim", 1),
+    ("store", 1),
+    ("xtask", 55),
+];
+
+/// Compares what was run with the floors. It makes sense only after all suites.
+pub fn check(tally: &mut Tally) {
+    for (owner, floor) in FLOORS {
+        let ran = tally.tests_of(owner);
+        tally.check(&format!("{owner} has at least {floor} tests"), || match ran >= floor {
+            true => Ok(()),
+            false => anyhow::bail!("it ran {ran}"),
+        });
+    }
+}

@@ -1,0 +1,177 @@
+//! Disturbances: daemons killed, libvirt killed and hung, guests crashed, the power cut. Each proves that it bit.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use nix::sys::signal::Signal;
+
+use crate::command::wait_for;
+use crate::lab::libvirt;
+use crate::lab::node::Node;
+use crate::test::lab::{Lab, PATIENCE};
+use crate::test::tally::Tally;
+use crate::up::{self, HELLO};
+
+const UUID: &str = "7a1b9c3d-2e4f-4a6b-8c8d-9e0f1a2b3c4d";
+
+pub(super) fn checks(lab: &Lab, tally: &mut Tally) {
+    tally.check("pvcnoded killed and started again adopts the guest that ran on", || noded_killed(lab));
+    tally.check("pvcnoded stopped in order leaves the guest running", || noded_stopped(lab));
+    tally.check("a guest that crashes is started again at once", || guest_crashed(lab));
+    tally.check("libvirtd killed and started again changes nothing for the guest", || libvirt_killed(lab));
+    tally.check("a hung libvirtd stalls neither the keepalive nor the API", || libvirt_hung(lab));
+    tally.check("a guest started behind our back is reported and left alone", || stranger(lab));
+    tally.check("a restart that pvcnoded's death interrupts is carried to its end", || {
+        restart_interrupted(lab)
+    });
+    tally.check("the API stops in time while a console is followed", || api_stopped(lab));
+    tally.check("after a power cut the VM that should run runs again", || power_cut(lab));
+}
+
+fn noded_killed(lab: &Lab) -> Result<()> {
+    let (guest, daemon) = (lab.guest(HELLO)?, lab.up.node.process("pvcnoded")?);
+    let adopted = lab.log("pvcnoded").matches("reason=adopted").count();
+    daemon.end()?;
+    ensure!(guest.is_alive(), "the guest died with the daemon");
+    lab.wait_for_counting(HELLO, &lab.up.nonce)?;
+    lab.start_daemons()?;
+    ensure!(lab.up.node.process("pvcnoded")? != daemon, "the daemon was not killed");
+    lab.wait_for_log("pvcnoded", "reason=adopted", adopted)?;
+    running_as(lab, guest.pid)
+}
+
+fn noded_stopped(lab: &Lab) -> Result<()> {
+    let (guest, daemon) = (lab.guest(HELLO)?, lab.up.node.process("pvcnoded")?);
+    daemon.signal(Signal::SIGTERM)?;
+    wait_for("pvcnoded to end by itself", Duration::from_secs(20), || {
+        ensure!(!daemon.is_alive(), "it still runs");
+        Ok(())
+    })?;
+    let node = lab.api("GET", &format!("/api/v1/node/{}", lab.up.node.name), "")?.json()?;
+    ensure!(node["daemon_state"] != "run", "a stopped node is told to run");
+    lab.start_daemons()?;
+    keepalive_goes_on(lab)?;
+    running_as(lab, guest.pid)
+}
+
+fn guest_crashed(lab: &Lab) -> Result<()> {
+    let before = lab.guest(HELLO)?;
+    before.end()?;
+    let begin = Instant::now();
+    let after = lab.wait_for_guest(HELLO)?;
+    let took = begin.elapsed();
+    ensure!(after != before, "it did not crash");
+    ensure!(took < Duration::from_secs(15), "it took {took:?}");
+    lab.wait_for_state(HELLO, "start")?;
+    lab.wait_for_counting(HELLO, &lab.up.nonce)
+}
+
+fn libvirt_killed(lab: &Lab) -> Result<()> {
+    let (guest, daemon) = (lab.guest(HELLO)?, lab.up.node.process("libvirtd")?);
+    daemon.end()?;
+    ensure!(lab.virsh(&["list"]).is_err(), "libvirt still answers");
+    keepalive_goes_on(lab)?;
+    libvirt::start(&lab.up.node)?;
+    ensure!(lab.up.node.process("libvirtd")? != daemon, "it was not killed");
+    running_as(lab, guest.pid)?;
+    // The connection is found again: a wish reaches libvirt.
+    lab.pvc(&["vm", "stop", "-y", HELLO])?;
+    lab.wait_for_no_guest(HELLO)?;
+    lab.pvc(&["vm", "start", HELLO])?;
+    lab.wait_for_guest(HELLO)?;
+    lab.wait_for_state(HELLO, "start")
+}
+
+fn libvirt_hung(lab: &Lab) -> Result<()> {
+    let daemon = lab.up.node.process("libvirtd")?;
+    daemon.signal(Signal::SIGSTOP)?;
+    let outcome = (|| {
+        keepalive_goes_on(lab)?;
+        let begin = Instant::now();
+        lab.api_answers("GET", "/api/v1/vm", "", 200, HELLO)?;
+        ensure!(begin.elapsed() < Duration::from_secs(1), "the API took {:?}", begin.elapsed());
+        lab.pvc(&["vm", "log", "-l", "2", HELLO]).map(drop)
+    })();
+    daemon.signal(Signal::SIGCONT)?;
+    outcome?;
+    lab.virsh(&["list"]).map(drop)
+}
+
+/// The VM is off by its record; somebody starts its guest with virsh.
+fn stranger(lab: &Lab) -> Result<()> {
+    let document = lab.document("stray", UUID, "0stray")?;
+    let file = lab.file("stray.xml", &document)?;
+    lab.pvc(&["vm", "define", &file])?;
+    let file = lab.file("stray-qemu.xml", &document.replace("type='kvm'", "type='qemu'"))?;
+    let told = lab.log("pvcnoded").matches("reason=started-behind-our-back").count();
+    lab.virsh(&["create", &file])?;
+    let guest = lab.guest("stray")?;
+    lab.wait_for_log("pvcnoded", "reason=started-behind-our-back", told)?;
+    keepalive_goes_on(lab)?;
+    ensure!(guest.is_alive(), "it was not left alone");
+    lab.virsh(&["destroy", "stray"])?;
+    lab.wait_for_no_guest("stray")?;
+    lab.pvc(&["vm", "remove", "-y", "stray"]).map(drop)
+}
+
+fn restart_interrupted(lab: &Lab) -> Result<()> {
+    let before = lab.wait_for_guest(HELLO)?;
+    lab.wait_for_counting(HELLO, &lab.up.nonce)?;
+    lab.pvc(&["vm", "restart", "-y", HELLO])?;
+    lab.up.node.process("pvcnoded")?.end()?;
+    lab.start_daemons()?;
+    wait_for("another guest", PATIENCE, || {
+        ensure!(lab.guest(HELLO)? != before, "it is still the same");
+        Ok(())
+    })?;
+    lab.wait_for_state(HELLO, "start")?;
+    lab.wait_for_counting(HELLO, &lab.up.nonce)
+}
+
+fn api_stopped(lab: &Lab) -> Result<()> {
+    let daemon = lab.up.node.process("pvcapid")?;
+    let mut follow = crate::lab::daemons::pvc(&lab.up.node, lab.up.profile, &["vm", "log", "-f", HELLO]);
+    let nowhere = std::process::Stdio::null;
+    let mut follow = follow.stdin(nowhere()).stdout(nowhere()).stderr(nowhere()).spawn()?;
+    lab.wait_for_counting(HELLO, &lab.up.nonce)?;
+    daemon.signal(Signal::SIGTERM)?;
+    let ended = wait_for("pvcapid to end by itself", Duration::from_secs(20), || {
+        ensure!(!daemon.is_alive(), "it still runs");
+        Ok(())
+    });
+    follow.kill()?;
+    follow.wait()?;
+    ended?;
+    lab.start_daemons()?;
+    wait_for("the API to answer again", PATIENCE, || lab.api_answers("GET", "/api/v1/vm", "", 200, HELLO))
+}
+
+fn power_cut(lab: &Lab) -> Result<()> {
+    let before = lab.guest(HELLO)?;
+    lab.up.node.cut_power()?;
+    ensure!(!before.is_alive(), "the guest survived the power cut");
+    Node::boot(&lab.up.node.name, &lab.up.node.folder, &lab.xtask)?;
+    let again =
+        Lab { up: up::up(&lab.options, &lab.xtask)?, options: lab.options.clone(), xtask: lab.xtask.clone() };
+    again.wait_for_guest(HELLO)?;
+    again.wait_for_state(HELLO, "start")
+}
+
+/// Two keepalives more are sent from now on.
+fn keepalive_goes_on(lab: &Lab) -> Result<()> {
+    let path = format!("/api/v1/node/{}", lab.up.node.name);
+    wait_for("the node's keepalive", Duration::from_secs(30), || {
+        let node = lab.api("GET", &path, "")?.json()?;
+        let state = node["daemon_state"].as_str().context("a node has a state")?;
+        ensure!(state == "run", "its state is {state}");
+        Ok(())
+    })
+}
+
+fn running_as(lab: &Lab, pid: i32) -> Result<()> {
+    lab.wait_for_state(HELLO, "start")?;
+    lab.wait_for_counting(HELLO, &lab.up.nonce)?;
+    let guest = lab.guest(HELLO)?;
+    ensure!(guest.pid == pid, "another process runs the guest");
+    Ok(())
+}

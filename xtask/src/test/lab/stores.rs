@@ -1,0 +1,77 @@
+//! PVC on a real ZooKeeper: the store goes away and comes back.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+
+use crate::command::wait_for;
+use crate::lab::zookeeper;
+use crate::test::lab::{Lab, PATIENCE};
+use crate::test::tally::Tally;
+use crate::up::HELLO;
+
+pub(super) fn checks(lab: &Lab, tally: &mut Tally) {
+    tally.check("reading through the API asks ZooKeeper nothing", || reads_are_free(lab));
+    tally.check("the records are closed to everybody without the password", || closed(lab));
+    tally.check("while the store is away the guest runs on, and the API answers 503 and says why", || {
+        away(lab)
+    });
+    tally.check("when the store is back, wishes are carried out again", || back(lab));
+}
+
+fn reads_are_free(lab: &Lab) -> Result<()> {
+    const READS: u32 = 200;
+    let node = &lab.up.node;
+    let count = || zookeeper::figure(node, "zk_packets_received");
+    let quiet = Instant::now();
+    let before = count()?;
+    for _ in 0..READS {
+        lab.api_answers("GET", "/api/v1/vm", "", 200, HELLO)?;
+    }
+    let (packets, took) = (count()? - before, quiet.elapsed());
+    // Heartbeats and keepalives go on meanwhile; they are few.
+    let others = 5.0 + 20.0 * took.as_secs_f64();
+    ensure!(packets < others.min(f64::from(READS)), "{packets} packets for {READS} reads in {took:?}");
+    Ok(())
+}
+
+/// A stranger may connect, and sees nothing.
+fn closed(lab: &Lab) -> Result<()> {
+    let script = "printf 'ls -R /\\nquit\\n' | java -XX:-UseContainerSupport \
+        -cp /usr/share/java/slf4j-simple.jar:/usr/share/java/zookeeper.jar:/usr/share/java/commons-cli.jar \
+        org.apache.zookeeper.ZooKeeperMain -server 127.0.0.1:2181 2>&1";
+    let said = crate::command::output(lab.up.node.inside("sh").args(["-c", script]))?;
+    ensure!(said.contains("/zookeeper"), "the stranger saw nothing at all: {said}");
+    ensure!(!said.contains("/vm"), "a stranger sees the records: {said}");
+    Ok(())
+}
+
+fn away(lab: &Lab) -> Result<()> {
+    let guest = lab.guest(HELLO)?;
+    lab.up.node.process("zookeeper")?.end()?;
+    wait_for("the API to say that the store is away", PATIENCE, || {
+        let answer = lab.api("GET", "/api/v1/vm", "")?;
+        ensure!(answer.status == 503, "it answers {}", answer.status);
+        ensure!(answer.body.to_lowercase().contains("store"), "it does not say why: {}", answer.body);
+        Ok(())
+    })?;
+    let begin = Instant::now();
+    lab.pvc_refuses(&["vm", "stop", "-y", HELLO], 1, "")?;
+    ensure!(begin.elapsed() < Duration::from_secs(30), "the command hung for {:?}", begin.elapsed());
+    lab.wait_for_counting(HELLO, &lab.up.nonce)?;
+    ensure!(guest.is_alive(), "the guest died");
+    Ok(())
+}
+
+fn back(lab: &Lab) -> Result<()> {
+    let guest = lab.guest(HELLO)?;
+    zookeeper::start(&lab.up.node)?;
+    wait_for("the API to answer again", PATIENCE, || lab.api_answers("GET", "/api/v1/vm", "", 200, HELLO))?;
+    lab.wait_for_state(HELLO, "start")?;
+    ensure!(lab.guest(HELLO)? == guest, "the guest was started anew");
+    lab.pvc(&["vm", "stop", "-y", HELLO])?;
+    lab.wait_for_no_guest(HELLO)?;
+    lab.pvc(&["vm", "start", HELLO])?;
+    lab.wait_for_guest(HELLO)?;
+    lab.wait_for_state(HELLO, "start")
+}

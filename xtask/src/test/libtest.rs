@@ -1,0 +1,86 @@
+//! Test programs of Rust's own harness: run, bounded in time, and counted by what they say.
+
+use std::fs;
+use std::time::Instant;
+
+use anyhow::Result;
+
+use crate::command::{program, run_logged};
+use crate::say;
+use crate::test::build::{Executable, left};
+use crate::test::tally::Tally;
+use crate::tree;
+
+/// What a test program said of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// How many tests passed.
+    pub passed: usize,
+    /// The names of those that failed.
+    pub failed: Vec<String>,
+    /// How many were switched off.
+    pub ignored: usize,
+    /// Whether it came to its end and told a result.
+    pub ended: bool,
+}
+
+impl Outcome {
+    /// Reads the words of the harness.
+    pub fn parse(said: &str) -> Self {
+        let mut outcome = Self::default();
+        for line in said.lines() {
+            if let Some(result) = line.strip_prefix("test result: ") {
+                outcome.ended = true;
+                outcome.passed += number_before(result, " passed");
+                outcome.ignored += number_before(result, " ignored");
+            } else if let Some(name) =
+                line.strip_prefix("test ").and_then(|rest| rest.strip_suffix(" ... FAILED"))
+            {
+                outcome.failed.push(name.into());
+            }
+        }
+        outcome
+    }
+}
+
+/// Runs one test program until the suite's time is over, and counts.
+pub fn run(executable: &Executable, end: Instant, tally: &mut Tally) {
+    let Executable { package, target, folder, path, .. } = executable;
+    let logs = tree::target().join("test-logs");
+    let log = logs.join(format!("{package}-{target}.log"));
+    let ran = fs::create_dir_all(&logs).map_err(Into::into).and_then(|()| {
+        let mut program = program(path);
+        program.current_dir(folder).env("CARGO_MANIFEST_DIR", folder).env("CARGO_PKG_NAME", package);
+        run_logged(&mut program, &log, left(end))
+    });
+    let outcome = Outcome::parse(&fs::read_to_string(&log).unwrap_or_default());
+    count(package, target, &outcome, ran, tally);
+}
+
+/// Adds what a test program said. One that ended badly without naming a failed test is one failure itself.
+pub fn count(package: &str, target: &str, outcome: &Outcome, ran: Result<()>, tally: &mut Tally) {
+    let Outcome { passed, failed, ignored, ended } = outcome;
+    tally.add(package, *passed);
+    let which = format!("{package}/{target}");
+    say::line(format!("  {which}: {passed} passed, {} failed", failed.len()));
+    for name in failed {
+        tally.failed_one(&format!("{which} {name}"), "see below");
+    }
+    if let Err(error) = ran {
+        if failed.is_empty() {
+            tally.failed_one(&which, &format!("{error:#}"));
+        } else {
+            say::line(format!("{error:#}"));
+        }
+    } else if !ended {
+        tally.failed_one(&which, "it told no result");
+    }
+    if *ignored > 0 {
+        tally.failed_one(&which, &format!("{ignored} tests are switched off"));
+    }
+}
+
+fn number_before(text: &str, what: &str) -> usize {
+    let before = text.split_once(what).map(|(before, _)| before).unwrap_or_default();
+    before.rsplit([' ', ';']).next().and_then(|number| number.parse().ok()).unwrap_or_default()
+}

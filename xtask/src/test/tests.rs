@@ -1,0 +1,73 @@
+//! Counting tests: what the harness and cargo say is read rightly, and what is missing fails.
+
+use anyhow::anyhow;
+
+use super::build::executable;
+use super::libtest::{Outcome, count};
+use super::*;
+
+const SAID: &str = "
+running 3 tests
+test a::one ... ok
+test a::two ... FAILED
+test a::three ... ignored
+
+test result: FAILED. 12 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s
+";
+
+#[test]
+fn the_words_of_the_harness_are_read() {
+    let outcome = Outcome::parse(SAID);
+    assert_eq!(outcome, Outcome { passed: 12, failed: vec!["a::two".into()], ignored: 1, ended: true });
+    assert!(!Outcome::parse("running 1 test\nSegmentation fault").ended);
+}
+
+#[test]
+fn a_failed_an_ignored_and_an_unfinished_test_program_all_fail() {
+    let counted = |outcome: &Outcome, ran| {
+        let mut tally = Tally::default();
+        tally.suite("x", Duration::ZERO, |tally| count("store", "lib", outcome, ran, tally));
+        (tally.passed(), tally.failed())
+    };
+    let good = Outcome { passed: 2, ended: true, ..Outcome::default() };
+    assert_eq!(counted(&good, Ok(())), (2, 0));
+    assert_eq!(counted(&Outcome::parse(SAID), Err(anyhow!("ended with 101"))), (12, 2));
+    assert_eq!(counted(&good, Err(anyhow!("killed"))), (2, 1));
+    assert_eq!(counted(&Outcome { ended: false, ..good }, Ok(())), (2, 1));
+}
+
+#[test]
+fn a_suite_that_runs_nothing_fails() {
+    let mut tally = Tally::default();
+    tally.suite("contracts", Duration::ZERO, |_| ());
+    assert_eq!((tally.passed(), tally.failed()), (0, 1));
+    assert!(tally.report().ends_with("0 passed, 1 failed"));
+}
+
+#[test]
+fn a_crate_below_its_floor_fails() {
+    let mut tally = Tally::default();
+    tally.suite("pure", Duration::ZERO, |tally| {
+        for (owner, floor) in floors::FLOORS {
+            tally.add(owner, floor - usize::from(owner == "store"));
+        }
+    });
+    tally.suite("floors", Duration::ZERO, floors::check);
+    assert_eq!(tally.failed(), 1);
+}
+
+#[test]
+fn cargos_message_about_a_test_program_is_read() {
+    let message = serde_json::json!({
+        "reason": "compiler-artifact", "manifest_path": "/x/store/Cargo.toml", "profile": {"test": true},
+        "target": {"name": "contract", "kind": ["test"]}, "executable": "/t/contract-1",
+    });
+    let read = executable(&message.to_string()).unwrap();
+    assert_eq!(
+        (read.package.as_str(), read.kind, Suite::of(&read)),
+        ("store", Kind::Integration, Suite::Contracts)
+    );
+    let mut other = message;
+    other["profile"]["test"] = false.into();
+    assert_eq!(executable(&other.to_string()), None);
+}
