@@ -40,6 +40,17 @@ pub fn configure(folder: &std::path::Path) -> Result<()> {
     for part in ["qemu", "hooks"] {
         fs::create_dir_all(etc.join(part))?;
     }
+    // Debian's libvirt wants this user to exist, even when another is configured; another package creates it.
+    for (file, line) in [
+        ("passwd", "libvirt-qemu:x:64055:64055::/var/lib/libvirt:/usr/sbin/nologin\n"),
+        ("group", "libvirt-qemu:x:64055:\n"),
+    ] {
+        let mut text = fs::read_to_string(std::path::Path::new("/etc").join(file))?;
+        if !text.contains("libvirt-qemu:") {
+            text.push_str(line);
+        }
+        fs::write(folder.join("etc").join(file), text)?;
+    }
     let id = fs::read_to_string("/proc/sys/kernel/random/uuid")?;
     let host = format!("{LIBVIRTD_CONF}host_uuid = \"{}\"\n", id.trim());
     if !etc.join("libvirtd.conf").exists() {
