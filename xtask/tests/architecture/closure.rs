@@ -97,19 +97,19 @@ fn banned(closure: &BTreeSet<String>, banned: &[&str]) -> Vec<String> {
 
 #[test]
 fn logic_depends_on_eight_crates_at_most() {
-    let metadata = Metadata::read();
+    let metadata = Metadata::of_ours();
     let logic = metadata.members.iter().find(|member| member.name == "logic").unwrap();
     nothing_found(&direct_findings(logic));
 }
 
 #[test]
 fn logic_is_made_of_pure_crates() {
-    nothing_found(&outside(&Metadata::read().closure("logic"), &LOGIC_CLOSURE));
+    nothing_found(&outside(&Metadata::of_everything().closure("logic"), &LOGIC_CLOSURE));
 }
 
 #[test]
 fn api_contains_no_event_loop_and_no_server() {
-    nothing_found(&banned(&Metadata::read().closure("api"), &BANNED_FROM_API));
+    nothing_found(&banned(&Metadata::of_everything().closure("api"), &BANNED_FROM_API));
 }
 
 #[test]

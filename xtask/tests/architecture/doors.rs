@@ -66,7 +66,7 @@ fn purity_findings(source: &Source) -> Vec<String> {
 }
 
 /// Processes are started by `host::command` and by the developers' commands, and nowhere else.
-fn process_findings(source: &Source) -> Vec<String> {
+fn start_findings(source: &Source) -> Vec<String> {
     let free = source.path == "host/src/command.rs" || source.area() == "xtask";
     if free || !source.is_rust() {
         return Vec::new();
@@ -150,7 +150,7 @@ fn logic_uses_nothing_that_acts_or_reads_the_clock() {
 #[test]
 fn processes_are_started_by_one_module_only() {
     let sources = tree::sources().unwrap();
-    nothing_found(&sources.iter().flat_map(process_findings).collect::<Vec<_>>());
+    nothing_found(&sources.iter().flat_map(start_findings).collect::<Vec<_>>());
 }
 
 #[test]
@@ -179,9 +179,9 @@ fn a_clock_in_logic_and_a_process_in_apid_are_found() {
     let clock = Source::made_up("logic/src/a.rs", "// Instant::now is banned\nlet now = Instant::now();\n");
     assert_eq!(purity_findings(&clock), ["logic/src/a.rs:2: logic must not use Instant::now"]);
     let process = Source::made_up("apid/src/a.rs", "std::process::Command::new(\"sh\");");
-    assert_eq!(process_findings(&process), ["apid/src/a.rs:1: only host/src/command.rs starts processes"]);
+    assert_eq!(start_findings(&process), ["apid/src/a.rs:1: only host/src/command.rs starts processes"]);
     assert_eq!(
-        process_findings(&Source { path: "host/src/command.rs".into(), ..process }),
+        start_findings(&Source { path: "host/src/command.rs".into(), ..process }),
         Vec::<String>::new()
     );
     let code = Source::made_up("agent/src/a.rs", "let x = unsafe { f() };");

@@ -65,7 +65,7 @@ fn table_of(document: &str) -> Option<&str> {
 
 #[test]
 fn crates_name_only_what_the_table_allows() {
-    nothing_found(&forbidden(&Metadata::read().members));
+    nothing_found(&forbidden(&Metadata::of_ours().members));
 }
 
 #[test]

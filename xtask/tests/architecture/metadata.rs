@@ -32,8 +32,17 @@ pub(crate) struct Metadata {
 }
 
 impl Metadata {
-    /// Asks cargo, without the network.
-    pub(crate) fn read() -> Self {
+    /// Asks cargo about our crates alone, without the network.
+    pub(crate) fn of_ours() -> Self {
+        Self::ask(&["--no-deps", "--offline"])
+    }
+
+    /// Asks cargo about everything that is linked on Linux. What was never built here is downloaded.
+    pub(crate) fn of_everything() -> Self {
+        Self::ask(&["--locked", "--filter-platform", "x86_64-unknown-linux-gnu"])
+    }
+
+    fn ask(how: &[&str]) -> Self {
         let mut cargo = program(std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()));
         let words = [
             "metadata",
@@ -43,7 +52,9 @@ impl Metadata {
             "--filter-platform",
             "x86_64-unknown-linux-gnu",
         ];
-        let text = output(cargo.args(words).current_dir(tree::root())).unwrap();
+        let text =
+            output(cargo.args(["metadata", "--format-version", "1"]).args(how).current_dir(tree::root()))
+                .unwrap();
         Self::parse(&serde_json::from_str(&text).unwrap())
     }
 

@@ -43,7 +43,7 @@ fn undeclared(sources: &[Source], targets: &BTreeSet<String>) -> Vec<String> {
 }
 
 fn targets() -> BTreeSet<String> {
-    Metadata::read().members.into_iter().flat_map(|member| member.targets).collect()
+    Metadata::of_ours().members.into_iter().flat_map(|member| member.targets).collect()
 }
 
 #[test]

@@ -42,6 +42,9 @@ const AT_ROOT: [&str; 30] = [
 const STRAY: [&str; 12] =
     [".orig", ".rej", ".bak", ".swp", ".tmp", "~", ".log", ".pyc", ".db", ".deb", ".profraw", ".DS_Store"];
 
+/// Names that are spelled with a small letter even where a sentence begins.
+const NAMES: [&str; 2] = ["libvirt", "systemd"];
+
 const BYTES_MAX: usize = 1_500_000;
 
 /// The first paragraph of a file's `//!` is a sentence: a capital or a name first, several words, a full stop.
@@ -53,7 +56,8 @@ fn opening(source: &Source) -> Vec<String> {
         .take_while(|line| !line.is_empty())
         .collect();
     let text = paragraph.join(" ");
-    let begins = text.starts_with(|c: char| c.is_uppercase() || c.is_ascii_digit() || c == '`');
+    let begins = text.starts_with(|c: char| c.is_uppercase() || c.is_ascii_digit() || c == '`')
+        || NAMES.iter().any(|name| text.starts_with(name));
     let is_sentence =
         begins && text.split_whitespace().count() >= 3 && text.trim_end().ends_with(['.', '!', '?']);
     if is_sentence {
