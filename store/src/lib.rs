@@ -10,6 +10,7 @@
 //! | [`mirror`] | a local copy, kept fresh, published as a `Cluster` |
 //! | [`memory`] | the backend in memory, with faults: what the simulator lives on |
 //! | [`sqlite`] | the backend for one machine |
+//! | [`zookeeper`] | the backend for a cluster |
 //!
 //! Contains no decision: which record is written when is said in `logic`.
 
@@ -26,6 +27,7 @@ pub mod records;
 pub mod session;
 pub mod sqlite;
 pub mod transaction;
+pub mod zookeeper;
 
 mod open;
 
@@ -57,6 +59,12 @@ pub enum Error {
     Unauthorised {
         /// Which backend.
         backend: String,
+    },
+    /// The store's address is not one.
+    #[error("the store's address cannot be used: {why}")]
+    Address {
+        /// What is wrong with it.
+        why: String,
     },
     /// There is no usable secret.
     #[error("the store's secret cannot be used: {why}")]

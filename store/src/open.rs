@@ -7,6 +7,7 @@ use std::sync::Arc;
 use logic::config::StoreUrl;
 
 use crate::sqlite::Sqlite;
+use crate::zookeeper::ZooKeeper;
 use crate::{Error, Store};
 
 /// The password of the store. Its text never appears in logs or errors.
@@ -42,7 +43,6 @@ impl Secret {
     }
 
     /// The text, for the backend that shows it to its server.
-    #[expect(dead_code, reason = "SQLite needs no secret")]
     pub(crate) fn text(&self) -> &str {
         &self.0
     }
@@ -59,9 +59,6 @@ pub fn open(url: &StoreUrl, secret: Option<Secret>) -> Result<Arc<dyn Store>, Er
         (StoreUrl::ZooKeeper { .. }, None) => {
             Err(Error::Secret { why: "ZooKeeper needs store_secret_file".into() })
         }
-        (StoreUrl::ZooKeeper { servers }, Some(_)) => Err(Error::Unreachable {
-            backend: format!("zookeeper://{}", servers.join(",")),
-            why: "this build has no ZooKeeper yet".into(),
-        }),
+        (StoreUrl::ZooKeeper { servers }, Some(secret)) => Ok(Arc::new(ZooKeeper::open(servers, &secret)?)),
     }
 }

@@ -1,6 +1,7 @@
 //! The session: the lease under which this process may act on what it holds in the store.
 
 use logic::time::BootTime;
+use nix::time::{ClockId, clock_gettime};
 
 /// The session as this process may rely on it, by its own clock and not by what a client library says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,4 +13,11 @@ pub struct Session {
     pub until: Option<BootTime>,
     /// Whether the backend answers now.
     pub connected: bool,
+}
+
+/// Now, on this machine's boot clock, by which leases are measured.
+pub(crate) fn boot_now() -> BootTime {
+    let time = clock_gettime(ClockId::CLOCK_BOOTTIME).expect("Linux has a boot clock");
+    let whole = u64::try_from(time.tv_sec()).unwrap_or_default() * 1_000;
+    BootTime(whole + u64::try_from(time.tv_nsec()).unwrap_or_default() / 1_000_000)
 }

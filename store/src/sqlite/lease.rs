@@ -5,10 +5,10 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use logic::time::{BootTime, Span};
-use nix::time::{ClockId, clock_gettime};
 use rusqlite::{Connection, OptionalExtension, Transaction as Sql, TransactionBehavior, params};
 
 use super::{Inner, remove, session_number};
+use crate::session::boot_now;
 
 /// How long a session lives without being renewed; the same as with ZooKeeper.
 const LEASE: Span = Span(6_000);
@@ -21,13 +21,6 @@ const RENEWAL: Duration = Duration::from_millis(1_500);
 pub(super) struct Lease {
     boot: String,
     until_ms: AtomicU64,
-}
-
-/// The boot clock.
-fn now() -> BootTime {
-    let time = clock_gettime(ClockId::CLOCK_BOOTTIME).expect("Linux has a boot clock");
-    let whole = u64::try_from(time.tv_sec()).unwrap_or_default() * 1_000;
-    BootTime(whole + u64::try_from(time.tv_nsec()).unwrap_or_default() / 1_000_000)
 }
 
 fn sql_ms(moment: BootTime) -> i64 {
@@ -46,12 +39,12 @@ impl Lease {
     }
 
     pub(super) fn is_kept(&self) -> bool {
-        self.until() > now()
+        self.until() > boot_now()
     }
 
     /// Begins a session and returns its number.
     pub(super) fn begin(&self, connection: &mut Connection) -> Result<u64, rusqlite::Error> {
-        let until = now() + LEASE;
+        let until = boot_now() + LEASE;
         let sql = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         self.expire(&sql)?;
         sql.execute(
@@ -67,7 +60,7 @@ impl Lease {
     /// Ends the sessions that are over: of another boot, or past their lease. What they announced is gone.
     pub(super) fn expire(&self, sql: &Sql<'_>) -> Result<(), rusqlite::Error> {
         let mut query = sql.prepare_cached("SELECT id FROM sessions WHERE boot <> ?1 OR until_ms <= ?2")?;
-        let over = query.query_map(params![self.boot, sql_ms(now())], |row| row.get(0))?;
+        let over = query.query_map(params![self.boot, sql_ms(boot_now())], |row| row.get(0))?;
         for session in over.collect::<Result<Vec<i64>, _>>()? {
             end(sql, session)?;
         }
@@ -76,7 +69,7 @@ impl Lease {
 
     /// Renews the session if it is alive. False when it is over.
     fn renew(&self, connection: &mut Connection, session: i64) -> Result<bool, rusqlite::Error> {
-        let until = now() + LEASE;
+        let until = boot_now() + LEASE;
         let sql = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         self.expire(&sql)?;
         let renewed =
