@@ -1,0 +1,53 @@
+//! The arguments of `pvc node`.
+
+use clap::{Args as Options, Subcommand};
+
+use super::{DetailFormat, TableFormat};
+
+/// What can be asked of nodes.
+#[derive(Debug, Subcommand)]
+pub(crate) enum NodeCommand {
+    /// List the nodes
+    #[command(after_help = "Examples:\n  pvc node list\n  pvc node list --domain-state ready -f raw")]
+    List(NodeList),
+    /// Show one node
+    #[command(after_help = "Examples:\n  pvc node info\n  pvc node info hv2 -f long")]
+    Info {
+        /// The node; without it, this machine
+        node: Option<String>,
+        /// How to print it
+        #[arg(short, long, value_enum, default_value_t)]
+        format: DetailFormat,
+    },
+    /// Show the log of a node's daemons
+    #[command(after_help = "Examples:\n  pvc node log hv2 -l 50\n  pvc node log hv2 --follow")]
+    Log {
+        /// The node; without it, this machine
+        node: Option<String>,
+        /// How many lines of the past; 1000 without it, 10 with --follow
+        #[arg(short, long, value_name = "N")]
+        lines: Option<u32>,
+        /// Go on printing what is added
+        #[arg(short, long)]
+        follow: bool,
+    },
+}
+
+/// Which nodes to list, and how.
+#[derive(Debug, Default, Options)]
+pub(crate) struct NodeList {
+    /// Only those whose name matches this regular expression
+    pub(crate) limit: Option<String>,
+    /// Only those whose daemon is in this state, such as run (also: -ds)
+    #[arg(long, value_name = "STATE")]
+    pub(crate) daemon_state: Option<String>,
+    /// Only those with this part among the coordinators, such as primary (also: -cs)
+    #[arg(long, value_name = "STATE")]
+    pub(crate) coordinator_state: Option<String>,
+    /// Only those that accept VMs or not, such as ready (also: -vs)
+    #[arg(long, value_name = "STATE")]
+    pub(crate) domain_state: Option<String>,
+    /// How to print them
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) format: TableFormat,
+}

@@ -1,0 +1,76 @@
+//! Waiting for what was asked for: the command asks again and again, so that no request stays open for minutes and a
+//! restart of the API in between does no harm.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use api::client::Request;
+use api::{TaskStatus, Vm};
+
+use super::only;
+use crate::failure::Failure;
+use crate::print::progress::Progress;
+use crate::session::Session;
+
+/// Between two questions.
+const PAUSE: Duration = Duration::from_millis(500);
+/// How long the API may be away in between.
+const ABSENCE_MAX: Duration = Duration::from_secs(60);
+
+/// What is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// The VM has stopped.
+    Stopped,
+    /// The VM has stopped and runs again.
+    Restarted,
+}
+
+/// Waits for a VM. It ends badly when the VM fails, or when somebody has wished something else meanwhile.
+pub(crate) fn vm(session: &Session, domain: &str, until: Until) -> Result<(), Failure> {
+    let progress = Progress::new(&session.screen);
+    let (passing, goal, text) = match until {
+        Until::Stopped => ("shutdown", ["stop", "disable"], format!("VM \"{domain}\" shuts down")),
+        Until::Restarted => ("restart", ["start", "start"], format!("VM \"{domain}\" restarts")),
+    };
+    loop {
+        progress.wait(&text);
+        let vm: Vm = patiently(|| only(&session.ask(&Request::get(&["vm", domain]))?))?;
+        match vm.state.as_str() {
+            state if goal.contains(&state) => return Ok(()),
+            state if state == passing => sleep(PAUSE),
+            "fail" => {
+                return Err(Failure::Other(format!("VM \"{domain}\" has failed: {}", vm.failed_reason)));
+            }
+            state => {
+                return Err(Failure::Other(format!(
+                    "VM \"{domain}\" is in state \"{state}\": something else was asked of it meanwhile."
+                )));
+            }
+        }
+    }
+}
+
+/// Waits for a task, and tells how it ended.
+pub(crate) fn task(session: &Session, id: &str) -> Result<TaskStatus, Failure> {
+    let progress = Progress::new(&session.screen);
+    loop {
+        let task: TaskStatus = patiently(|| session.read(&Request::get(&["tasks", id])))?;
+        progress.stage(task.current, task.total, &task.status);
+        match task.state.as_str() {
+            "SUCCESS" | "FAILURE" => return Ok(task),
+            _ => sleep(PAUSE),
+        }
+    }
+}
+
+/// Asks again while the API is away for a little while.
+fn patiently<T>(ask: impl Fn() -> Result<T, Failure>) -> Result<T, Failure> {
+    let begin = Instant::now();
+    loop {
+        match ask() {
+            Err(Failure::Api(error)) if error.may_pass() && begin.elapsed() < ABSENCE_MAX => sleep(PAUSE),
+            outcome => return outcome,
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! What every command works with: the global options, the screen, and the API that the connection leads to.
+
+use std::cell::OnceCell;
+use std::error::Error as _;
+use std::io::Read;
+
+use api::client::{Answer, Client, Endpoint, Request, Scheme};
+use serde::de::DeserializeOwned;
+
+use crate::args::Global;
+use crate::connection::{self, Connections};
+use crate::failure::Failure;
+use crate::print::Screen;
+
+/// One run of the command.
+#[derive(Debug)]
+pub(crate) struct Session {
+    global: Global,
+    /// Where results and notes go.
+    pub(crate) screen: Screen,
+    client: OnceCell<Client>,
+}
+
+impl Session {
+    pub(crate) fn new(global: Global) -> Self {
+        let screen = Screen::new(&global);
+        Self { global, screen, client: OnceCell::new() }
+    }
+
+    /// Whether the user has said yes to everything.
+    pub(crate) fn is_unsafe(&self) -> bool {
+        self.global.unsafe_
+    }
+
+    /// The connections that the user has, with the local one.
+    pub(crate) fn connections(&self) -> Result<Connections, Failure> {
+        Ok(Connections::load(connection::directory().as_deref())?)
+    }
+
+    /// Asks the API of the connection.
+    pub(crate) fn ask(&self, request: &Request) -> Result<Answer, Failure> {
+        let client = self.client()?;
+        self.trace(client, request);
+        Ok(client.ask(request)?)
+    }
+
+    /// Asks, and reads the answer as a value.
+    pub(crate) fn read<T: DeserializeOwned>(&self, request: &Request) -> Result<T, Failure> {
+        Ok(self.ask(request)?.parse()?)
+    }
+
+    /// Asks for something to be done, and shows what the API says to it.
+    pub(crate) fn order(&self, request: &Request) -> Result<(), Failure> {
+        let answer = self.ask(request)?;
+        let message = answer.message();
+        self.screen.show(if message.is_empty() { "Done." } else { &message })
+    }
+
+    /// Asks for a stream.
+    pub(crate) fn follow(&self, request: &Request) -> Result<Box<dyn Read + Send>, Failure> {
+        let client = self.client()?;
+        self.trace(client, request);
+        Ok(client.follow(request)?)
+    }
+
+    /// Tells the user why the command failed; with `--debug`, the causes too.
+    pub(crate) fn complain(&self, failure: &Failure) {
+        let mut text = failure.to_string();
+        if self.global.debug {
+            if let Failure::Api(error) = failure {
+                let asked = error.asked().map(|asked| format!("\n  asked: {asked}")).unwrap_or_default();
+                let status = error.status().map(|status| format!("\n  status: {status}")).unwrap_or_default();
+                text += &(asked + &status);
+            }
+            let mut cause = failure.source();
+            while let Some(error) = cause {
+                text += &format!("\n  because: {error}");
+                cause = error.source();
+            }
+        }
+        self.screen.error(&text);
+    }
+
+    fn client(&self) -> Result<&Client, Failure> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        let name = self.global.connection.as_deref().unwrap_or(connection::LOCAL);
+        let endpoint = self.connections()?.endpoint(name)?;
+        self.screen.announce(name, &endpoint);
+        let client = connect(endpoint)?;
+        Ok(self.client.get_or_init(|| client))
+    }
+
+    fn trace(&self, client: &Client, request: &Request) {
+        if self.global.debug {
+            self.screen.note(&format!("{} {}", client.endpoint(), request.path()));
+        }
+    }
+}
+
+/// A client of this API. The cryptography behind TLS is set up only for an API that speaks it.
+pub(crate) fn connect(endpoint: Endpoint) -> Result<Client, Failure> {
+    if endpoint.scheme == Scheme::Https {
+        // A second call finds the same provider installed, which is as good.
+        let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    }
+    Ok(Client::new(endpoint)?)
+}
