@@ -88,7 +88,7 @@ pub enum Error {
 
 /// Wakes the loop; carries nothing, because an event's content is not trusted.
 pub trait Waker: Send + Sync + Debug {
-    /// Something may have changed.
+    /// Something may have changed. Called on a thread of the hypervisor's: it returns at once and calls nothing of it.
     fn wake(&self);
 }
 

@@ -1,0 +1,111 @@
+//! What only a real libvirt can show: its guests' processes, their consoles, and a guest that is stuck.
+
+use std::time::{Duration, Instant};
+
+use host::hypervisor::Error;
+
+use crate::guest::{CONSOLES, DB, WEB};
+use crate::lab::Lab;
+use crate::world::{World, wait};
+
+#[test]
+fn one_process_per_guest_begins_and_none_is_left() {
+    let lab = Lab::start();
+    let hypervisor = lab.open();
+    for _ in 0..2 {
+        hypervisor.start(&WEB.start(1)).unwrap();
+        assert_eq!(lab.process_count(), 1);
+    }
+    assert!(hypervisor.start(&WEB.start(2)).is_err());
+    assert_eq!(lab.process_count(), 1);
+    hypervisor.stop(WEB.vm, 1).unwrap();
+    wait(&lab, "the process is gone", || lab.process_count() == 0);
+}
+
+#[test]
+fn what_a_guest_says_is_kept_in_a_file_that_stays_small() {
+    let lab = Lab::start();
+    let hypervisor = lab.open();
+    // 400 characters at nine times a second fill the 4096 that are kept in about a second.
+    let line = format!("{}\r\n", "talk ".repeat(80));
+    lab.lay_out(&WEB, &line);
+    hypervisor.start(&WEB.start(1)).unwrap();
+    let (file, rotated) = (format!("{CONSOLES}/web1-console.log"), format!("{CONSOLES}/web1-console.log.0"));
+    wait(&lab, "the console is rotated", || lab.path(&rotated).exists());
+    let told = host::tail::last_lines(&lab.path(&file), 2).unwrap();
+    assert!(String::from_utf8_lossy(&told).contains("talk talk"), "{told:?}");
+    for file in [file, rotated] {
+        let bytes = std::fs::metadata(lab.path(&file)).unwrap().len();
+        assert!(bytes <= 4096 + 512, "{file} has {bytes} bytes");
+    }
+    let files = std::fs::read_dir(lab.path(CONSOLES)).unwrap().count();
+    assert_eq!(files, 2, "one file and one that was rotated");
+}
+
+#[test]
+fn a_console_goes_on_with_the_next_start() {
+    let lab = Lab::start();
+    let hypervisor = lab.open();
+    let said =
+        || std::fs::read_to_string(lab.path(&format!("{CONSOLES}/web1-console.log"))).unwrap_or_default();
+    let count = || said().matches(WEB.says().trim()).count();
+    hypervisor.start(&WEB.start(1)).unwrap();
+    wait(&lab, "the guest speaks", || count() > 0);
+    hypervisor.stop(WEB.vm, 1).unwrap();
+    let before = count();
+    hypervisor.start(&WEB.start(2)).unwrap();
+    wait(&lab, "it speaks again", || count() > before);
+}
+
+#[test]
+fn a_guest_that_is_stuck_holds_up_no_other() {
+    let lab = Lab::start();
+    let hypervisor = lab.open();
+    hypervisor.start(&WEB.start(1)).unwrap();
+    let (hasty, deadline) = lab.open_hasty();
+    wait(&lab, "it is seen", || hasty.guests().is_ok_and(|guests| guests.len() == 1));
+    lab.signal(&Lab::pid_file(&WEB), "STOP");
+    for _ in 0..8 {
+        let began = Instant::now();
+        let outcome = hasty.press_power(WEB.vm, 1);
+        assert!(matches!(outcome, Err(Error::Silent { .. })), "{outcome:?}");
+        assert!(began.elapsed() < deadline + Duration::from_secs(3), "{:?}", began.elapsed());
+    }
+    assert_eq!(hypervisor.guests().unwrap().len(), 1);
+    hypervisor.start(&DB.start(1)).expect("another guest can be started");
+    assert_eq!(hypervisor.statistics().unwrap().len(), 2);
+    lab.signal(&Lab::pid_file(&WEB), "CONT");
+    // What was pressed late may have ended it already.
+    wait(&lab, "it can be ended", || hasty.stop(WEB.vm, 1).is_ok());
+    wait(&lab, "the other is left", || hypervisor.guests().unwrap().len() == 1);
+}
+
+#[test]
+fn counters_count() {
+    let lab = Lab::start();
+    let hypervisor = lab.open();
+    hypervisor.start(&WEB.start(1)).unwrap();
+    let told = || hypervisor.statistics().unwrap().remove(0).1;
+    assert_eq!(told().memory["actual"], 32 * 1024, "in KiB");
+    wait(&lab, "the boot sector is read", || told().disks["vda"]["rd_bytes"] >= 512);
+    let before = told().cpu["cpu_time"];
+    wait(&lab, "the guest uses its CPU", || told().cpu["cpu_time"] > before);
+}
+
+#[test]
+fn connections_that_were_given_up_are_closed() {
+    let lab = Lab::start();
+    let (hasty, _) = lab.open_hasty();
+    let answers = || hasty.guests().is_ok();
+    wait(&lab, "it answers", answers);
+    let connected = lab.libvirtd_socket_count();
+    for _ in 0..3 {
+        lab.hang();
+        assert!(matches!(hasty.guests(), Err(Error::Silent { .. })));
+        lab.heal();
+        wait(&lab, "it answers again", answers);
+    }
+    wait(&lab, "one connection is left", || lab.libvirtd_socket_count() == connected);
+    drop(hasty);
+    wait(&lab, "none is left", || lab.libvirtd_socket_count() < connected);
+}
