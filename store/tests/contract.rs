@@ -3,10 +3,14 @@
 
 #[path = "contract/backend.rs"]
 mod backend;
+#[path = "contract/cable.rs"]
+mod cable;
 #[path = "contract/laws.rs"]
 mod laws;
 #[path = "contract/processes.rs"]
 mod processes;
+#[path = "contract/servers.rs"]
+mod servers;
 
 macro_rules! laws {
     ($backend:ident: $($law:ident),* $(,)?) => {
@@ -40,4 +44,4 @@ macro_rules! every_law {
     };
 }
 
-every_law!(memory, sqlite);
+every_law!(memory, sqlite, zookeeper, ensemble);

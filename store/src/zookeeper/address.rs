@@ -60,7 +60,9 @@ impl Address {
                 Some(tls(options.and_then(|options| options.with_pem_identity(&certificate, &key)))?)
             }
             _ => {
-                return Err(refused("TLS needs tls_ca alone, or with both tls_certificate and tls_key".into()));
+                return Err(refused(
+                    "TLS needs tls_ca alone, or with both tls_certificate and tls_key".into(),
+                ));
             }
         };
         let port = if tls.is_some() { TLS_PORT } else { PORT };

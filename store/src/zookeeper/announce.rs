@@ -2,7 +2,7 @@
 
 use logic::record::Version;
 use tokio::time::sleep;
-use zookeeper_client::{Client, CreateMode, Error as ZkError};
+use zookeeper_client::{Client, CreateMode, Error as ZkError, MultiWriteResult};
 
 use super::RETRY_INTERVAL;
 use super::link::{Connected, DELETIONS, Link, is_passing};
@@ -28,7 +28,12 @@ impl Link {
     }
 
     /// One try; `None` when somebody was faster.
-    async fn announce_once(&self, client: &Client, key: &Key, data: &[u8]) -> Result<Option<Version>, ZkError> {
+    async fn announce_once(
+        &self,
+        client: &Client,
+        key: &Key,
+        data: &[u8],
+    ) -> Result<Option<Version>, ZkError> {
         let path = key.as_str();
         let present = client.check_stat(path).await?;
         if let Some(stat) = present
@@ -43,16 +48,15 @@ impl Link {
         writer.add_create(path, data, &self.options(CreateMode::Ephemeral))?;
         // It is made anew with an old data version, as after a deletion.
         writer.add_set_data(DELETIONS, b"", None)?;
-        let results = writer.commit().await.map_err(ZkError::from);
-        let made = match results {
+        let made = match writer.commit().await.map_err(ZkError::from) {
             Err(ZkError::NoNode) if present.is_none() => return Err(ZkError::NoNode),
             results => settled(results)?,
         };
-        if made.is_none() {
-            return Ok(None);
-        }
-        let stat = client.check_stat(path).await?;
-        Ok(stat.filter(|stat| stat.ephemeral_owner == client.session_id().0).map(|stat| version(&stat)))
+        let number = |results: Vec<MultiWriteResult>| match results.last() {
+            Some(MultiWriteResult::SetData { stat }) => version(stat),
+            other => unreachable!("the last step writes the counter, and was answered with {other:?}"),
+        };
+        Ok(made.map(number))
     }
 
     /// Makes the places above a key.

@@ -10,7 +10,7 @@ use zookeeper_client::{
 
 use super::RETRY_INTERVAL;
 use super::link::{Connected, DELETIONS, Link, is_passing};
-use super::plan::{Holds, Nodes, Plan, Seen, Step, nodes, plan};
+use super::plan::{Holds, Nodes, Seen, Step, nodes, plan};
 use super::read::version;
 use crate::key::ROOT;
 use crate::transaction::{Committed, Transaction};
@@ -95,7 +95,7 @@ impl Link {
             let outcome = self.send(&client, &plan.steps).await;
             in_flight.set(false);
             match outcome? {
-                Try::Landed(results) => return committed(transaction, &plan, &results),
+                Try::Landed(results) => return Ok(committed(transaction, &results)),
                 Try::Overtaken => how = Look::Fresh,
                 Try::Again => sleep(RETRY_INTERVAL).await,
             }
@@ -120,7 +120,9 @@ impl Link {
             Err(MultiWriteError::RequestFailed { source }) => (source, None),
         };
         match failure {
-            ZkError::BadVersion | ZkError::NoNode | ZkError::NodeExists | ZkError::NotEmpty => Ok(Try::Overtaken),
+            ZkError::BadVersion | ZkError::NoNode | ZkError::NodeExists | ZkError::NotEmpty => {
+                Ok(Try::Overtaken)
+            }
             ZkError::SessionExpired | ZkError::SessionMoved | ZkError::Throttled => Ok(Try::Again),
             error if index.is_some() || !is_passing(&error) => Err(self.told(&error).into()),
             _ => Err(CommitError::Unknown),
@@ -130,24 +132,24 @@ impl Link {
     fn add(&self, writer: &mut MultiWriter<'_>, step: &Step) -> Result<(), ZkError> {
         match step {
             Step::Check(key, data_version) => writer.add_check_version(key.as_str(), *data_version),
-            Step::Create(key, data) => writer.add_create(key.as_str(), data, &self.options(CreateMode::Persistent)),
-            Step::Set(key, data, data_version) => writer.add_set_data(key.as_str(), data, Some(*data_version)),
+            Step::Create(key, data) => {
+                writer.add_create(key.as_str(), data, &self.options(CreateMode::Persistent))
+            }
+            Step::Set(key, data, data_version) => {
+                writer.add_set_data(key.as_str(), data, Some(*data_version))
+            }
             Step::Delete(key, data_version) => writer.add_delete(key.as_str(), Some(*data_version)),
         }
     }
 }
 
-/// The versions that a transaction left behind.
-fn committed(
-    transaction: &Transaction,
-    plan: &Plan,
-    results: &[MultiWriteResult],
-) -> Result<Committed, CommitError> {
-    let written = |step: &usize| match &results[*step] {
-        MultiWriteResult::Create { stat, .. } | MultiWriteResult::SetData { stat } => version(stat),
-        other => unreachable!("step {step} writes, and was answered with {other:?}"),
-    };
-    let versions = transaction.ops.iter().zip(&plan.writes);
-    let versions = versions.map(|(op, step)| (op.key.clone(), step.as_ref().map(written))).collect();
-    Ok(Committed { versions })
+/// The versions that a transaction left behind: its own number for everything it wrote.
+fn committed(transaction: &Transaction, results: &[MultiWriteResult]) -> Committed {
+    let number = results.iter().find_map(|result| match result {
+        MultiWriteResult::SetData { stat } => Some(version(stat)),
+        _ => None,
+    });
+    let written = |value: &Option<Vec<u8>>| value.is_some().then_some(number).flatten();
+    let versions = transaction.ops.iter().map(|op| (op.key.clone(), written(&op.value)));
+    Committed { versions: versions.collect() }
 }

@@ -61,7 +61,9 @@ pub(super) fn wait(store: &ZooKeeper, request: &LockRequest) -> Result<Box<dyn L
     let held = store.run(request.wait + CALL_DEADLINE, link.stand(request, &bell, &spot));
     let spot = spot.into_inner();
     match (held, spot) {
-        (Some(Ok(version)), Some(spot)) => Ok(Box::new(ZooKeeperLock { store: store.clone(), spot, version })),
+        (Some(Ok(version)), Some(spot)) => {
+            Ok(Box::new(ZooKeeperLock { store: store.clone(), spot, version }))
+        }
         (held, spot) => {
             if let Some(spot) = spot {
                 leave(store, spot);

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use zookeeper_client::{
     Acl, Acls, AddWatchMode, AuthId, Client, CreateMode, CreateOptions, Error as ZkError, EventType,
-    PersistentWatcher, Permission, SessionInfo, SessionState,
+    Permission, PersistentWatcher, SessionInfo, SessionState,
 };
 
 use super::address::Address;
@@ -111,7 +111,9 @@ impl Link {
     /// What the port tells of an error of the client.
     pub(super) fn told(&self, error: &ZkError) -> Error {
         match error {
-            ZkError::NoAuth | ZkError::AuthFailed => Error::Unauthorised { backend: self.address.name.clone() },
+            ZkError::NoAuth | ZkError::AuthFailed => {
+                Error::Unauthorised { backend: self.address.name.clone() }
+            }
             other => self.unreachable(other.to_string()),
         }
     }
@@ -293,7 +295,8 @@ impl Link {
         let Some(Connected { client, .. }) = self.current.send_replace(None) else { return };
         let mut state = client.state_watcher();
         drop(client);
-        let closed = async { while !state.peek_state().is_terminated() && !state.changed().await.is_terminated() {} };
+        let closed =
+            async { while !state.peek_state().is_terminated() && !state.changed().await.is_terminated() {} };
         if timeout(Duration::from_secs(1), closed).await.is_err() {
             tracing::warn!(store = %self.address.name, "the session could not be closed; it ends with its lease");
         }

@@ -6,8 +6,8 @@ use logic::record::{Expect, Version};
 
 use super::link::DELETIONS;
 use super::read::to_data;
-use crate::transaction::{Op, Oversize, Transaction};
 use crate::Key;
+use crate::transaction::{Op, Oversize, Transaction};
 
 /// What was seen of a node that exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,13 +44,12 @@ pub(super) enum Step {
     Delete(Key, i32),
 }
 
-/// The steps, and which of them writes the value of which operation.
+/// The steps of a transaction, in their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Plan {
-    /// In their order.
+    /// At least one of them is a [`Step::Set`] if the transaction writes a value: ZooKeeper 3.8 does not tell the
+    /// number of a transaction that only creates (ZOOKEEPER-4667).
     pub(super) steps: Vec<Step>,
-    /// For each operation of the transaction the step that writes it; `None` for a deletion.
-    pub(super) writes: Vec<Option<usize>>,
 }
 
 /// What is around a request and each of its steps on the wire, an access list included.
@@ -98,7 +97,6 @@ pub(super) fn plan(transaction: &Transaction, nodes: &Nodes, deletions: i32) -> 
         return Err(key.clone());
     }
     let mut draft = Draft { nodes, plan: Plan::default(), made: BTreeSet::new(), gone: BTreeSet::new() };
-    draft.plan.writes = vec![None; transaction.ops.len()];
     let idle = transaction.ops.iter().filter(|op| op.value.is_none() && !is_there(nodes, &op.key));
     let checked: BTreeSet<&Key> = guards.map(|(key, _)| key).chain(idle.map(|op| &op.key)).collect();
     draft.check(&checked);
@@ -142,21 +140,18 @@ impl Draft<'_> {
 
     /// Values, each after what it lies below.
     fn write(&mut self, ops: &[Op]) {
-        let mut writes: Vec<(usize, &Op)> = ops.iter().enumerate().filter(|(_, op)| op.value.is_some()).collect();
-        writes.sort_by_key(|(_, op)| &op.key);
-        for (number, op) in writes {
-            let data = to_data(op.value.as_deref().unwrap_or_default()).into_owned();
-            if let Some(seen) = self.nodes.get(&op.key) {
-                self.plan.steps.push(Step::Set(op.key.clone(), data, seen.data_version));
-            } else {
-                let mut places: Vec<Key> = self.missing_above(&op.key).collect();
-                places.reverse();
-                self.made.extend(places.iter().cloned());
-                self.made.insert(op.key.clone());
-                self.plan.steps.extend(places.into_iter().map(|place| Step::Create(place, Vec::new())));
-                self.plan.steps.push(Step::Create(op.key.clone(), data));
+        let values = ops.iter().filter_map(|op| Some((&op.key, op.value.as_deref()?)));
+        for (key, value) in values.collect::<BTreeMap<_, _>>() {
+            let data = to_data(value).into_owned();
+            if let Some(seen) = self.nodes.get(key) {
+                self.plan.steps.push(Step::Set(key.clone(), data, seen.data_version));
+                continue;
             }
-            self.plan.writes[number] = Some(self.plan.steps.len() - 1);
+            let mut places: Vec<Key> = self.missing_above(key).collect();
+            places.reverse();
+            self.made.extend(places.iter().chain([key]).cloned());
+            self.plan.steps.extend(places.into_iter().map(|place| Step::Create(place, Vec::new())));
+            self.plan.steps.push(Step::Create(key.clone(), data));
         }
     }
 
@@ -176,7 +171,8 @@ impl Draft<'_> {
             for place in above(key) {
                 let Some(seen) = self.nodes.get(&place).copied() else { break };
                 let leads_on = seen.value == Holds::Value || self.below(&place, &seen) > 0;
-                if leads_on || written.contains(&place) || parent(&place).is_none_or(|p| parent(&p).is_none()) {
+                if leads_on || written.contains(&place) || parent(&place).is_none_or(|p| parent(&p).is_none())
+                {
                     break;
                 }
                 self.remove(place, &seen);
@@ -191,20 +187,32 @@ impl Draft<'_> {
 
     /// How many nodes will be directly below.
     fn below(&self, key: &Key, seen: &Seen) -> usize {
-        let directly = |keys: &BTreeSet<Key>| keys.iter().filter(|other| parent(other).as_ref() == Some(key)).count();
+        let directly =
+            |keys: &BTreeSet<Key>| keys.iter().filter(|other| parent(other).as_ref() == Some(key)).count();
         (seen.children + directly(&self.made)).saturating_sub(directly(&self.gone))
     }
 
     /// Whoever relies on a data version checks that nothing was deleted since it was read, and whoever deletes says so.
     fn finish(mut self, deletions: i32) -> Plan {
-        let relies = |step: &Step| matches!(step, Step::Check(..) | Step::Set(..) | Step::Delete(..));
-        if self.plan.steps.iter().any(relies) {
+        let steps = &mut self.plan.steps;
+        let relies = |step: &Step| !matches!(step, Step::Create(..));
+        let relied = steps.iter().any(relies);
+        if !steps.iter().any(|step| matches!(step, Step::Set(..))) {
+            let value = |step: &Step| matches!(step, Step::Create(_, data) if !data.is_empty());
+            if let Some(last) = steps.iter().rposition(value)
+                && let Step::Create(key, data) = &mut steps[last]
+            {
+                let set = Step::Set(key.clone(), std::mem::take(data), 0);
+                steps.insert(last + 1, set);
+            }
+        }
+        if relied {
             let counter = Key::new(DELETIONS);
             let step = match self.gone.is_empty() {
                 true => Step::Check(counter, deletions),
                 false => Step::Set(counter, Vec::new(), deletions),
             };
-            self.plan.steps.push(step);
+            steps.push(step);
         }
         self.plan
     }

@@ -131,21 +131,31 @@ pub(super) async fn subtree(client: &Client, key: &Key) -> Result<Vec<(Key, Entr
     let mut level = vec![key.clone()];
     while !level.is_empty() {
         let mut parents = Vec::new();
-        about(client, &level, |reader, path| reader.add_get_data(path), |key, answer| {
-            if let Some((data, stat)) = data(answer)? {
-                found.extend(entry(&data, &stat).map(|entry| (key.clone(), entry)));
-                if stat.num_children > 0 {
-                    parents.push(key.clone());
+        about(
+            client,
+            &level,
+            |reader, path| reader.add_get_data(path),
+            |key, answer| {
+                if let Some((data, stat)) = data(answer)? {
+                    found.extend(entry(&data, &stat).map(|entry| (key.clone(), entry)));
+                    if stat.num_children > 0 {
+                        parents.push(key.clone());
+                    }
                 }
-            }
-            Ok(())
-        })
+                Ok(())
+            },
+        )
         .await?;
         let mut below = Vec::new();
-        about(client, &parents, |reader, path| reader.add_get_children(path), |key, answer| {
-            below.extend(names(answer)?.into_iter().map(|name| key.child(&name)));
-            Ok(())
-        })
+        about(
+            client,
+            &parents,
+            |reader, path| reader.add_get_children(path),
+            |key, answer| {
+                below.extend(names(answer)?.into_iter().map(|name| key.child(&name)));
+                Ok(())
+            },
+        )
         .await?;
         level = below;
     }

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use store::Store;
 use store::memory::Memory;
 use store::sqlite::Sqlite;
+use store::zookeeper::ZooKeeper;
+use store::{Secret, Store};
+
+use crate::servers::Servers;
 
 /// A backend under test.
 pub(crate) trait Backend {
@@ -32,4 +35,25 @@ pub(crate) fn sqlite() -> Box<dyn Backend> {
         }
     }
     Box::new(InFile(tempfile::tempdir().expect("the machine has a folder for temporary files")))
+}
+
+/// One ZooKeeper server.
+pub(crate) fn zookeeper() -> Box<dyn Backend> {
+    Box::new(Servers::start(1))
+}
+
+/// Three ZooKeeper servers.
+pub(crate) fn ensemble() -> Box<dyn Backend> {
+    Box::new(Servers::start(3))
+}
+
+impl Backend for Servers {
+    fn open(&self) -> Arc<dyn Store> {
+        Arc::new(ZooKeeper::open(&self.addresses(), &secret()).expect("the servers serve"))
+    }
+}
+
+/// The secret of every ZooKeeper here.
+pub(crate) fn secret() -> Secret {
+    Secret::new("correct horse").expect("it is not empty")
 }
