@@ -138,7 +138,7 @@ impl Lab {
     }
 
     /// How many guests' processes there truly are.
-    pub(crate) fn process_count(&self) -> usize {
+    pub(crate) fn count_processes(&self) -> usize {
         let found = self.inside("sh", &["-c", "grep -lz '^guest=' /proc/[0-9]*/cmdline || true"]);
         found.lines().count()
     }

@@ -14,12 +14,12 @@ fn one_process_per_guest_begins_and_none_is_left() {
     let hypervisor = lab.open();
     for _ in 0..2 {
         hypervisor.start(&WEB.start(1)).unwrap();
-        assert_eq!(lab.process_count(), 1);
+        assert_eq!(lab.count_processes(), 1);
     }
     assert!(hypervisor.start(&WEB.start(2)).is_err());
-    assert_eq!(lab.process_count(), 1);
+    assert_eq!(lab.count_processes(), 1);
     hypervisor.stop(WEB.vm, 1).unwrap();
-    wait(&lab, "the process is gone", || lab.process_count() == 0);
+    wait(&lab, "the process is gone", || lab.count_processes() == 0);
 }
 
 #[test]
