@@ -3,6 +3,7 @@
 //! Nothing here is shipped. The pieces of [`lab`] know machines made of namespaces and not how many there are; the
 //! commands above them say which to make.
 
+pub mod bench;
 pub mod command;
 pub mod http;
 pub mod lab;

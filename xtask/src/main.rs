@@ -2,11 +2,12 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
 use xtask::lab::{forward, node};
-use xtask::{packages, say, simulate, test, up};
+use xtask::{bench, packages, say, simulate, test, up};
 
 const HELP: &str = "\
 cargo xtask COMMAND
@@ -21,6 +22,7 @@ cargo xtask COMMAND
   sim mutations         take each guard away in turn; the swarm must notice each
   test [SUITE]          run every test, or one suite: lints, pure, sim, contracts, lab
   lab                   the same as test lab
+  bench store|api       measure; the last line is JSON
   packages              install the Debian packages that all this needs";
 
 fn main() -> ExitCode {
@@ -47,11 +49,20 @@ fn run(words: &[String]) -> Result<ExitCode> {
         ["sim", rest @ ..] => return Ok(code(simulate::run(rest)?)),
         ["test", rest @ ..] => return test::run(rest, &own),
         ["lab"] => return test::run(&["lab"], &own),
+        ["bench", rest @ ..] => bench::run(rest, &own)?,
         ["packages"] => say::line(packages::install()?),
         // How a node is made: these run in processes of their own.
         ["node-boot", name, folder] => node::boot_here(name, Path::new(folder))?,
         ["node-first", name, folder] => node::first_here(name, Path::new(folder))?,
         ["forward", pid, listen, inside] => forward::carry(pid.parse()?, listen, inside)?,
+        // How a measurement is taken: these run inside its node.
+        ["load", address, token, path, connections, seconds] => {
+            let span = Duration::from_secs(seconds.parse()?);
+            told(&bench::load::requests(address, token, path, connections.parse()?, span)?)?;
+        }
+        ["time", times, command @ ..] if !command.is_empty() => {
+            told(&bench::load::command(times.parse()?, command)?)?
+        }
         ["help" | "-h" | "--help"] => say::line(HELP),
         _ => {
             say::complaint(HELP);
@@ -59,6 +70,11 @@ fn run(words: &[String]) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn told(load: &bench::load::Load) -> Result<()> {
+    say::line(serde_json::to_string(load)?);
+    Ok(())
 }
 
 /// The code that another program ended with; one that a signal ended has failed.

@@ -103,31 +103,47 @@ pub struct Up {
     pub nonce: String,
 }
 
-/// Brings it up; what is there already is found and kept.
+/// Brings it up with its guest; what is there already is found and kept.
 ///
 /// # Errors
 /// The stage that failed, and why.
 pub fn up(options: &Options, xtask: &Path) -> Result<Up> {
-    let needed = options.preparation == Preparation::Needed;
-    let mut stages = Stages::new(if needed { 9 } else { 7 });
+    let mut stages = stages(options, 3);
+    let (up, uuid) = cluster(options, xtask, &mut stages)?;
+    let guest = stages.stage("the small guest", || Guest::ensure(&tree::target().join("guest")))?;
+    stages.stage("the VM hello", || hello::ensure(&up.node, up.profile, &guest, &uuid, &up.nonce))?;
+    stages.stage("the guest's console", || hello::counts(&up.node, up.profile, &up.nonce))?;
+    Ok(up)
+}
+
+/// Brings it up without a guest.
+///
+/// # Errors
+/// The stage that failed, and why.
+pub fn raise(options: &Options, xtask: &Path) -> Result<Up> {
+    cluster(options, xtask, &mut stages(options, 0)).map(|(up, _)| up)
+}
+
+fn stages(options: &Options, more: usize) -> Stages {
+    Stages::new(more + if options.preparation == Preparation::Needed { 6 } else { 4 })
+}
+
+/// A node with its daemons and an initialised cluster, and the UUID that its guest will have.
+fn cluster(options: &Options, xtask: &Path, stages: &mut Stages) -> Result<(Up, String)> {
     fs::create_dir_all(&options.folder)?;
     let folder = fs::canonicalize(&options.folder)?;
     let mut memory = remember(&folder, options)?;
     let profile = if memory.release { Profile::Release } else { Profile::Dev };
-    if needed {
+    if options.preparation == Preparation::Needed {
         stages.stage("Debian packages", packages::install)?;
         stages.stage("PVC's programs", || profile.build())?;
     }
-    let guest = stages.stage("the small guest", || Guest::ensure(&tree::target().join("guest")))?;
     let node = stages.stage("a node in namespaces", || switch_on(&folder, &memory, xtask))?;
     stages.stage("libvirt in the node", || start_others(&node, memory.store))?;
     stages.stage("PVC's daemons", || start_daemons(&node, profile, &folder, &mut memory, xtask))?;
     stages.stage("the cluster", || initialise(&node, profile, &folder, &mut memory))?;
-    let uuid = memory.uuid.clone();
-    stages.stage("the VM hello", || hello::ensure(&node, profile, &guest, &uuid, &memory.nonce))?;
-    stages.stage("the guest's console", || hello::counts(&node, profile, &memory.nonce))?;
-    let Remembered { listen: address, token, nonce, .. } = memory;
-    Ok(Up { node, profile, address, token, nonce })
+    let Remembered { listen: address, token, nonce, uuid, .. } = memory;
+    Ok((Up { node, profile, address, token, nonce }, uuid))
 }
 
 /// Prints what runs and what to try next.

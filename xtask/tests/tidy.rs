@@ -7,6 +7,8 @@ mod files;
 mod marks;
 #[path = "tidy/names.rs"]
 mod names;
+#[path = "tidy/order.rs"]
+mod order;
 #[path = "tidy/sizes.rs"]
 mod sizes;
 #[path = "tidy/text.rs"]

@@ -88,6 +88,19 @@ fn unsafe_findings(source: &Source) -> Vec<String> {
     )
 }
 
+/// Blocking ports keep the simulator free of a runtime; async stays where HTTP and ZooKeeper need it.
+fn async_findings(source: &Source) -> Vec<String> {
+    let free = source.area() == "apid" || source.path.starts_with("store/src/zookeeper") || source.is_test();
+    if free || !source.is_rust() || source.area() == "xtask" {
+        return Vec::new();
+    }
+    lines_with(
+        source,
+        &["async fn ", "async move", "async {", ".await"],
+        "async lives in apid and the ZooKeeper backend",
+    )
+}
+
 fn lines_with(source: &Source, words: &[&str], rule: &str) -> Vec<String> {
     let code = source.text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//"));
     let hits = code.filter(|(_, line)| words.iter().any(|word| line.contains(word)));
@@ -160,6 +173,12 @@ fn unsafe_code_lives_in_host_only() {
 }
 
 #[test]
+fn async_lives_in_apid_and_the_zookeeper_backend_only() {
+    let sources = tree::sources().unwrap();
+    nothing_found(&sources.iter().flat_map(async_findings).collect::<Vec<_>>());
+}
+
+#[test]
 fn perform_makes_no_choice() {
     nothing_found(&choices(&tree::read("agent/src/perform.rs").unwrap()));
 }
@@ -186,6 +205,9 @@ fn a_clock_in_logic_and_a_process_in_apid_are_found() {
     );
     let code = Source::made_up("agent/src/a.rs", "let x = unsafe { f() };");
     assert_eq!(unsafe_findings(&code), ["agent/src/a.rs:1: unsafe lives in host"]);
+    let waits = Source::made_up("agent/src/a.rs", "async fn f() {\n    g().await;\n}\n");
+    assert_eq!(async_findings(&waits).len(), 2);
+    assert_eq!(async_findings(&Source { path: "apid/src/a.rs".into(), ..waits }).len(), 0);
 }
 
 #[test]

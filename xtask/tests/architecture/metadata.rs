@@ -44,14 +44,6 @@ impl Metadata {
 
     fn ask(how: &[&str]) -> Self {
         let mut cargo = program(std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()));
-        let words = [
-            "metadata",
-            "--format-version",
-            "1",
-            "--offline",
-            "--filter-platform",
-            "x86_64-unknown-linux-gnu",
-        ];
         let text =
             output(cargo.args(["metadata", "--format-version", "1"]).args(how).current_dir(tree::root()))
                 .unwrap();

@@ -4,13 +4,64 @@ use std::collections::BTreeSet;
 
 use xtask::tree::{self, Source};
 
-use crate::metadata::Metadata;
+use crate::metadata::{Dependency, Member, Metadata};
 use crate::nothing_found;
 
 fn lints_findings(manifest: &Source) -> Vec<String> {
     let mut lines = manifest.text.lines().map(str::trim).skip_while(|line| *line != "[lints]").skip(1);
     let taken = lines.find(|line| !line.is_empty()) == Some("workspace = true");
     if taken { Vec::new() } else { vec![format!("{} has no `[lints] workspace = true`", manifest.path)] }
+}
+
+/// The lints that stand for rules; the workspace must ask for each.
+const LINTS: [&str; 18] = [
+    "unsafe_code",
+    "missing_docs",
+    "unreachable_pub",
+    "missing_debug_implementations",
+    "all",
+    "too_many_lines",
+    "unwrap_used",
+    "dbg_macro",
+    "todo",
+    "unimplemented",
+    "print_stdout",
+    "cast_possible_truncation",
+    "cast_lossless",
+    "undocumented_unsafe_blocks",
+    "manual_let_else",
+    "uninlined_format_args",
+    "allow_attributes_without_reason",
+    "print_stderr",
+];
+
+fn missing_lints(manifest: &str) -> Vec<String> {
+    let asked = |lint: &str| {
+        let mut lines = manifest.lines().skip_while(|line| !line.starts_with("[workspace.lints."));
+        lines.any(|line| line.starts_with(&format!("{lint} = ")) && !line.contains("allow\""))
+    };
+    LINTS
+        .iter()
+        .filter(|lint| !asked(lint))
+        .map(|lint| format!("the workspace does not ask for {lint}"))
+        .collect()
+}
+
+/// Crates that give typed errors to others; an untyped one is for those who only report it.
+const TYPED: [&str; 5] = ["logic", "store", "host", "link", "api"];
+
+/// What must not be in the lock file, whoever brings it.
+const BANNED: [&str; 4] = ["openssl", "openssl-sys", "native-tls", "serde_yaml"];
+
+fn untyped_errors(members: &[Member]) -> Vec<String> {
+    let typed = members.iter().filter(|member| TYPED.contains(&member.name.as_str()));
+    let untyped = typed.filter(|member| member.dependencies.iter().any(|d| d.name == "anyhow" && !d.is_dev));
+    untyped.map(|member| format!("{} must not use anyhow", member.name)).collect()
+}
+
+fn banned(lock: &str) -> Vec<String> {
+    let held = |name: &&&str| lock.lines().any(|line| line == format!("name = \"{name}\""));
+    BANNED.iter().filter(held).map(|name| format!("Cargo.lock holds {name}")).collect()
 }
 
 /// The files directly in a crate's `tests` folder that no target compiles, and below `src` those that no module names.
@@ -51,6 +102,35 @@ fn every_crate_takes_the_workspaces_lints() {
     let sources = tree::sources().unwrap();
     let manifests = sources.iter().filter(|s| s.path.ends_with("/Cargo.toml"));
     nothing_found(&manifests.flat_map(lints_findings).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_workspace_asks_for_every_lint() {
+    nothing_found(&missing_lints(&tree::read("Cargo.toml").unwrap()));
+}
+
+#[test]
+fn libraries_have_errors_of_their_own() {
+    nothing_found(&untyped_errors(&Metadata::of_ours().members));
+}
+
+#[test]
+fn no_banned_crate_is_locked() {
+    nothing_found(&banned(&tree::read("Cargo.lock").unwrap()));
+}
+
+#[test]
+fn a_missing_lint_an_untyped_error_and_a_banned_crate_are_found() {
+    assert_eq!(missing_lints("[workspace.lints.rust]\nmissing_docs = \"warn\"\n").len(), LINTS.len() - 1);
+    assert_eq!(missing_lints("missing_docs = \"warn\"\n").len(), LINTS.len());
+    let dependency = Dependency { name: "anyhow".into(), is_dev: false };
+    let member = |name: &str| Member {
+        name: name.into(),
+        dependencies: vec![dependency.clone()],
+        targets: Vec::new(),
+    };
+    assert_eq!(untyped_errors(&[member("store"), member("xtask")]), ["store must not use anyhow"]);
+    assert_eq!(banned("name = \"openssl\"\nname = \"openssl-probe\"\n"), ["Cargo.lock holds openssl"]);
 }
 
 #[test]
