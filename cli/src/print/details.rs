@@ -55,6 +55,9 @@ impl Details {
         for part in &self.parts {
             match part {
                 Part::Gap => out.push('\n'),
+                Part::Titled { title, body } if body.is_empty() => {
+                    out += &format!("\n{} none\n", paint.paint(&format!("{title}:"), Tone::Heading));
+                }
                 Part::Titled { title, body } => {
                     out += &format!("\n{}\n", paint.paint(&format!("{title}:"), Tone::Heading));
                     for line in body.render(paint).lines() {
