@@ -171,7 +171,10 @@ impl fmt::Display for Reason {
             Self::Autostarts => write!(f, "it is to start with its node, which was started anew"),
             Self::RestartGoesOn => write!(f, "the guest is down and should run again"),
             Self::StartUncertain { incarnation } => {
-                write!(f, "whether incarnation {incarnation} was started is not known, so it is not used again")
+                write!(
+                    f,
+                    "whether incarnation {incarnation} was started is not known, so it is not used again"
+                )
             }
             Self::FailureOver => write!(f, "the wait after a failed start is over"),
             Self::Takes { incarnation } => {

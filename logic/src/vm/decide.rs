@@ -68,13 +68,18 @@ impl Case<'_> {
         let Some(guest) = guest else { return self.absent(look_at) };
         match guest.incarnation {
             None if self.fact.foreign => None,
-            None => self.record(VmFact { foreign: true, ..self.fact.clone() }, Reason::StartedBehindOurBack),
+            None => self.record(self.displaced(), Reason::StartedBehindOurBack),
             Some(running) if running < self.fact.incarnation => self.host(
                 Action::StopGuest { vm: self.id, incarnation: running },
                 Reason::StaleGuest { incarnation: running },
             ),
             Some(running) => self.present(running, look_at),
         }
+    }
+
+    /// A stranger has the VM's place: nothing of ours runs, and what was taken for a start is not used any more.
+    fn displaced(&self) -> VmFact {
+        VmFact { foreign: true, phase: Phase::Stopped, stopping: None, ..self.fact.clone() }
     }
 
     /// Nothing of the VM runs here.
@@ -175,8 +180,12 @@ impl Case<'_> {
     }
 
     /// Takes the next incarnation, before anything is started with it.
+    /// It is later than a restart that was wished, so that restart is done with it.
     fn take(&self, crashes: Crashes, reason: Reason) -> Option<Step> {
+        let Wish { power, serial, .. } = self.wish();
+        let gone = Stopping { serial, incarnation: self.fact.incarnation, since: self.now.boot };
         let taken = VmFact {
+            stopping: if power == Power::Restart { Some(gone) } else { self.fact.stopping },
             boot: self.observed.node.boot,
             phase: Phase::Starting,
             incarnation: self.fact.incarnation + 1,

@@ -74,6 +74,7 @@ fn the_table_holds_line_by_line() {
         (Start, Some(fact(Running)), stale, Some(("stop-guest", "stale-guest"))),
         (Start, Some(stopping(fact(Running), since)), ours, Some(("running", "shutdown-aborted"))),
         (Start, Some(fact(Stopped)), strange, Some(("stopped", "started-behind-our-back"))),
+        (Start, Some(fact(Starting)), strange, Some(("stopped", "started-behind-our-back"))),
         (Start, Some(foreign.clone()), strange, None),
         (Stop, Some(foreign.clone()), strange, None),
         (Start, Some(foreign), gone, Some(("stopped", "stranger-gone"))),
@@ -116,6 +117,19 @@ fn the_table_holds_line_by_line() {
         let expected = expected.map(|(action, reason)| (action.to_owned(), reason));
         assert_eq!(got, expected, "{power:?} with {word:?} and {guests:?}");
     }
+}
+
+#[test]
+fn a_restart_of_what_does_not_run_is_done_with_its_start() {
+    let cluster = cluster_with_vm(Power::Restart, Some(pending(fact(Phase::Running))));
+    let plan = decide(&cluster, &observed(&[]), VM, NOW);
+    let Action::Record(records) = &plan.steps[0].action else { panic!("{plan:?}") };
+    let taken = records.writes.iter().find_map(|write| match &write.value {
+        Some(Record::VmFact(fact)) => Some(fact.clone()),
+        _ => None,
+    });
+    let cluster = cluster_with_vm(Power::Restart, taken);
+    assert_eq!(decided(&cluster, &observed(&[(VM, Some(2))]), NOW).unwrap(), ("running".into(), "started"));
 }
 
 #[test]

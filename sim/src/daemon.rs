@@ -1,0 +1,205 @@
+//! One process of PVC's in virtual time: the production loop, with the world in the place of its threads.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use agent::agent::{Agent, Inbox, Parts, Passed, Pool};
+use agent::memory::Ended;
+use agent::perform::Job;
+use agent::sight::Sight;
+use agent::world::GuestSettings;
+use host::clock::{Clock, ManualClock};
+use host::hypervisor::{Hypervisor, Waker};
+use host::memory::Machine;
+use logic::config::Timers;
+use logic::decide;
+use logic::time::BootTime;
+use store::key::ROOT;
+use store::memory::{Memory, MemoryStore};
+use store::mirror::{Mirror, Scope};
+use store::{Key, Sink, Store as _, Watch};
+
+use crate::command::{Kind, Place};
+
+/// What a daemon's threads do besides steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Chore {
+    /// Bring the mirror up to date.
+    Pump,
+    /// Look at the machine.
+    Look,
+    /// Pass.
+    Pass,
+}
+
+/// What a daemon is made of.
+#[derive(Clone, Debug)]
+pub struct Ground {
+    /// The clock of its machine.
+    pub clock: Arc<ManualClock>,
+    /// The store's server.
+    pub memory: Memory,
+    /// Its machine.
+    pub machine: Arc<Machine>,
+    /// Its timers.
+    pub timers: Timers,
+}
+
+/// Rung when a chore may be due.
+#[derive(Debug, Default)]
+struct Bells {
+    pump: AtomicBool,
+    look: AtomicBool,
+    pass: AtomicBool,
+}
+
+impl Bells {
+    fn of(&self, chore: Chore) -> &AtomicBool {
+        match chore {
+            Chore::Pump => &self.pump,
+            Chore::Look => &self.look,
+            Chore::Pass => &self.pass,
+        }
+    }
+}
+
+impl Sink for Bells {
+    fn changed(&self, _keys: &[Key]) {
+        self.pump.store(true, Ordering::SeqCst);
+    }
+
+    fn doubt(&self) {
+        self.pump.store(true, Ordering::SeqCst);
+    }
+}
+
+impl Waker for Bells {
+    fn wake(&self) {
+        self.look.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Steps that were submitted and not taken up yet.
+#[derive(Debug, Default)]
+struct Queue(Mutex<Vec<Job>>);
+
+impl Pool for Queue {
+    fn submit(&self, job: Job) {
+        self.0.lock().expect("nobody panics while submitting").push(job);
+    }
+}
+
+/// One process.
+#[derive(Debug)]
+pub struct Daemon {
+    /// Tells it from earlier processes of the same place.
+    pub life: u64,
+    /// Until when it stands still.
+    pub stalled_until: Option<BootTime>,
+    /// When each chore is due.
+    pub due: BTreeMap<Chore, BootTime>,
+    agent: Agent,
+    mirror: Arc<Mirror>,
+    sight: Arc<Sight>,
+    inbox: Arc<Inbox>,
+    queue: Arc<Queue>,
+    bells: Arc<Bells>,
+    store: MemoryStore,
+    watch: Option<Box<dyn Watch>>,
+}
+
+impl Daemon {
+    /// Starts one.
+    pub fn start(place: &Place, life: u64, ground: &Ground) -> Self {
+        let store = ground.memory.open();
+        let clock: Arc<dyn Clock> = Arc::clone(&ground.clock) as _;
+        let hypervisor: Arc<dyn Hypervisor> = Arc::new(ground.machine.open());
+        let bells = Arc::new(Bells::default());
+        hypervisor.watch(Arc::clone(&bells) as _);
+        let mirror = Arc::new(Mirror::new(Arc::new(store.clone()), Scope::WithoutDocuments));
+        let on_change = Arc::clone(&bells);
+        mirror.on_change(move || on_change.pass.store(true, Ordering::SeqCst));
+        let sight = Arc::new(Sight::new(
+            Arc::clone(&hypervisor),
+            Arc::clone(&ground.machine) as _,
+            Arc::clone(&clock),
+        ));
+        let (inbox, queue) = (Arc::new(Inbox::default()), Arc::new(Queue::default()));
+        let guests = GuestSettings { kind: "qemu", console_directory: "/var/log/pvc/consoles".into() };
+        let world = agent::world::World {
+            name: place.node.clone(),
+            store: Arc::new(store.clone()),
+            hypervisor,
+            clock,
+            guests,
+        };
+        let agent = Agent::new(Parts {
+            world: Arc::new(world),
+            mirror: Arc::clone(&mirror),
+            sight: Arc::clone(&sight),
+            machine: Arc::clone(&ground.machine) as _,
+            timers: ground.timers,
+            decide: match place.kind {
+                Kind::Noded => decide::noded,
+                Kind::Workerd => decide::workerd,
+            },
+            pool: Arc::clone(&queue) as _,
+            inbox: Arc::clone(&inbox),
+        });
+        for chore in [Chore::Pump, Chore::Look] {
+            bells.of(chore).store(true, Ordering::SeqCst);
+        }
+        let (due, stalled_until) = (BTreeMap::new(), None);
+        Self { life, stalled_until, due, agent, mirror, sight, inbox, queue, bells, store, watch: None }
+    }
+
+    /// From now on it is stopping.
+    pub fn stop(&mut self) {
+        self.agent.stop();
+        self.ring(Chore::Pass);
+    }
+
+    /// Its process ends in good order, and its session with it.
+    pub fn close(self) {
+        self.store.close();
+    }
+
+    /// Asks for a chore.
+    pub fn ring(&self, chore: Chore) {
+        self.bells.of(chore).store(true, Ordering::SeqCst);
+    }
+
+    /// Whether a chore was asked for since the last time this was called.
+    pub fn heard(&self, chore: Chore) -> bool {
+        self.bells.of(chore).swap(false, Ordering::SeqCst)
+    }
+
+    /// Brings the mirror up to date. False when the store did not answer.
+    pub fn pump(&mut self) -> bool {
+        if self.watch.is_none() {
+            self.watch = self.store.watch(&Key::new(ROOT), Arc::clone(&self.bells) as _).ok();
+        }
+        self.mirror.pump().is_ok()
+    }
+
+    /// Looks at the machine.
+    pub fn look(&self) {
+        self.sight.look();
+        self.ring(Chore::Pass);
+    }
+
+    /// Passes, and gives what it submitted.
+    pub fn pass(&mut self) -> (Passed, Vec<Job>) {
+        let passed = self.agent.pass();
+        (passed, std::mem::take(&mut *self.queue.0.lock().expect("nobody panics while submitting")))
+    }
+
+    /// Reports the end of a step.
+    pub fn end(&self, job: &Job, outcome: Result<agent::perform::Done, agent::world::Fault>) {
+        let at = job.world.clock.now().boot;
+        self.inbox.put(Ended { step: Arc::clone(&job.step), outcome, at, ticket: self.sight.ticket() });
+        self.ring(Chore::Look);
+        self.ring(Chore::Pass);
+    }
+}

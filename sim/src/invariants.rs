@@ -1,0 +1,184 @@
+//! What must never happen, and what must come true once the faults are over. Read from the world: what the operator
+//! asked, which steps acted, and which guests truly began and ended; never from what the records say.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use host::memory::{End, Entry, Happening, Machine};
+use logic::id::{NodeName, VmId};
+use logic::plan::{Action, Reason, Step};
+use logic::record::{Record, RecordId};
+use logic::time::BootTime;
+use logic::vm::Phase;
+use logic::vm::accept::PowerRequest;
+
+use crate::command::Ask;
+
+/// What the operator wishes of a VM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wished {
+    /// To run.
+    Running,
+    /// Not to run.
+    Down,
+    /// Not to be.
+    Gone,
+}
+
+/// Remembers what the world did, and says when it did wrong.
+#[derive(Debug, Default)]
+pub struct Judge {
+    wishes: BTreeMap<VmId, Wished>,
+    /// When a wish last came that ends the guest which runs.
+    ends_wished_at: BTreeMap<VmId, BootTime>,
+    /// When each incarnation was taken.
+    taken: BTreeMap<(VmId, u64), BootTime>,
+    begun: BTreeSet<(VmId, u64)>,
+    live: BTreeMap<VmId, (NodeName, Option<u64>)>,
+    by_hand: BTreeSet<VmId>,
+}
+
+impl Judge {
+    /// The operator's request was done.
+    pub fn asked(&mut self, ask: &Ask, vm: Option<VmId>, at: BootTime) {
+        let Some(vm) = vm else { return };
+        match ask {
+            Ask::Define { .. } => drop(self.wishes.insert(vm, Wished::Down)),
+            Ask::Power { request: PowerRequest::Start, .. } => drop(self.wishes.insert(vm, Wished::Running)),
+            Ask::Power { request: PowerRequest::Restart, .. } => {
+                self.wishes.insert(vm, Wished::Running);
+                self.ends_wished_at.insert(vm, at);
+            }
+            Ask::Power { .. } => {
+                self.wishes.insert(vm, Wished::Down);
+                self.ends_wished_at.insert(vm, at);
+            }
+            Ask::Remove { .. } => {
+                self.wishes.insert(vm, Wished::Gone);
+                self.ends_wished_at.insert(vm, at);
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether the operator's request was done is not known: what it now wishes is taken from `wish`.
+    pub fn learn(&mut self, vm: VmId, wish: Wished, at: BootTime) {
+        self.wishes.insert(vm, wish);
+        self.ends_wished_at.insert(vm, at);
+    }
+
+    /// Somebody ends a guest past PVC.
+    pub fn ended_by_hand(&mut self, vm: VmId) {
+        self.by_hand.insert(vm);
+    }
+
+    /// A step has acted, with success.
+    ///
+    /// # Errors
+    /// What was wrong about it.
+    pub fn acted(&mut self, step: &Step, at: BootTime) -> Result<(), String> {
+        let Action::Record(records) = &step.action else { return Ok(()) };
+        for write in &records.writes {
+            match &write.value {
+                Some(Record::VmFact(fact)) if fact.phase == Phase::Starting => {
+                    let RecordId::VmFact(vm) = write.record else { continue };
+                    if self.taken.contains_key(&(vm, fact.incarnation)) {
+                        continue;
+                    }
+                    if self.wishes.get(&vm) != Some(&Wished::Running) {
+                        return Err(format!(
+                            "{vm}: incarnation {} is taken though nobody wishes it to run",
+                            fact.incarnation
+                        ));
+                    }
+                    self.taken.insert((vm, fact.incarnation), at);
+                }
+                Some(Record::Vm(_)) if step.reason == Reason::Autostarts => {
+                    if let RecordId::Vm(vm) = write.record {
+                        self.wishes.insert(vm, Wished::Running);
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// A guest began or ended.
+    ///
+    /// # Errors
+    /// What was wrong about it.
+    pub fn happened(&mut self, node: &NodeName, entry: &Entry) -> Result<(), String> {
+        let vm = entry.vm;
+        match entry.happening {
+            Happening::Began => {
+                if let Some((other, _)) = self.live.insert(vm, (node.clone(), entry.incarnation)) {
+                    return Err(format!("{vm} began on {node} while it runs on {other}"));
+                }
+                let Some(incarnation) = entry.incarnation else { return Ok(()) };
+                if !self.begun.insert((vm, incarnation)) {
+                    return Err(format!("{vm}: incarnation {incarnation} began twice"));
+                }
+                if !self.taken.contains_key(&(vm, incarnation)) {
+                    return Err(format!("{vm}: incarnation {incarnation} began and was never taken"));
+                }
+                Ok(())
+            }
+            Happening::Ended(end) => {
+                self.live.remove(&vm);
+                let by_hand = self.by_hand.remove(&vm);
+                match (end, entry.incarnation) {
+                    (End::Stopped, _) if by_hand => Ok(()),
+                    (End::Stopped, None) => {
+                        Err(format!("{vm}: a guest that PVC did not start was ended by it"))
+                    }
+                    (End::Stopped | End::PoweredOff, Some(incarnation)) => self.may_end(vm, incarnation),
+                    _ => Ok(()),
+                }
+            }
+        }
+    }
+
+    /// A guest may be brought down when that was wished since its incarnation was taken, or when a newer one was taken.
+    fn may_end(&self, vm: VmId, incarnation: u64) -> Result<(), String> {
+        let taken_at = self.taken.get(&(vm, incarnation)).copied().unwrap_or_default();
+        let wished = self.ends_wished_at.get(&vm).is_some_and(|at| *at >= taken_at);
+        let stale = self.taken.range((vm, incarnation + 1)..=(vm, u64::MAX)).next().is_some();
+        if wished || stale {
+            return Ok(());
+        }
+        Err(format!("{vm}: incarnation {incarnation} was brought down though nobody wished it"))
+    }
+
+    /// Whether every wish has come true.
+    ///
+    /// # Errors
+    /// The first that has not.
+    pub fn fulfilled<'a>(&self, machines: impl Iterator<Item = &'a Machine>) -> Result<(), String> {
+        let running: BTreeMap<VmId, u32> =
+            machines.flat_map(Machine::guests).fold(BTreeMap::new(), |mut all, guest| {
+                *all.entry(guest.vm).or_default() += 1;
+                all
+            });
+        for (vm, wish) in &self.wishes {
+            let count = running.get(vm).copied().unwrap_or_default();
+            let expected = u32::from(*wish == Wished::Running);
+            if count != expected {
+                return Err(format!("{vm} is wished {wish:?} and has {count} guests"));
+            }
+        }
+        match running.keys().find(|vm| !self.wishes.contains_key(vm)) {
+            Some(vm) => Err(format!("{vm} runs and was never defined")),
+            None => Ok(()),
+        }
+    }
+
+    /// The VMs that are to exist.
+    pub fn defined(&self) -> BTreeSet<VmId> {
+        self.wishes.iter().filter(|(_, wish)| **wish != Wished::Gone).map(|(vm, _)| *vm).collect()
+    }
+
+    /// What is wished of a VM.
+    pub fn wish(&self, vm: VmId) -> Option<Wished> {
+        self.wishes.get(&vm).copied()
+    }
+}

@@ -1,0 +1,155 @@
+//! Who asks, as the API would: reads its own mirror, lets `logic` accept or refuse, and writes what it says.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use host::clock::{Clock as _, ManualClock};
+use logic::cluster::Cluster;
+use logic::cluster::accept::{Overwrite, initialise};
+use logic::id::{TaskId, VmId, VmName};
+use logic::record::Records;
+use logic::refusal::Refusal;
+use logic::task::accept::{DeviceChange, change_device};
+use logic::vm::accept::{Define, MetaChange, define, rename, set_meta, undefine, wish_power};
+use logic::vm::shown_state;
+use store::memory::{Memory, MemoryStore};
+use store::mirror::{Mirror, Scope};
+use store::records::commit_records;
+use uuid::Uuid;
+
+use crate::command::Ask;
+
+/// The operator.
+#[derive(Debug)]
+pub struct Operator {
+    store: MemoryStore,
+    mirror: Mirror,
+    clock: Arc<ManualClock>,
+    numbers: u32,
+    /// What was shown last, by VM.
+    shown: BTreeMap<VmId, (VmName, &'static str)>,
+}
+
+/// What became of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It was done; to this VM, if it was about one.
+    Done(Option<VmId>),
+    /// It was refused, and nothing was written.
+    Refused(String),
+    /// Whether it was done is not known.
+    Unknown(String),
+}
+
+impl Operator {
+    /// One with a session of its own.
+    pub fn new(memory: &Memory, clock: &Arc<ManualClock>) -> Self {
+        let store = memory.open();
+        let mirror = Mirror::new(Arc::new(store.clone()), Scope::Everything);
+        Self { store, mirror, clock: Arc::clone(clock), numbers: 0, shown: BTreeMap::new() }
+    }
+
+    /// The cluster as it is now; `None` while the store does not answer.
+    pub fn cluster(&self) -> Option<Arc<Cluster>> {
+        self.mirror.pump().ok()?;
+        Some(self.mirror.snapshot()?.cluster)
+    }
+
+    /// What is shown of the VMs, where it differs from the last time.
+    pub fn changes(&mut self) -> Vec<(VmName, &'static str)> {
+        let Some(cluster) = self.cluster() else { return Vec::new() };
+        let shows =
+            |entry: &logic::cluster::VmEntry| (entry.vm.value.name.clone(), shown_state(entry).as_str());
+        let now: BTreeMap<VmId, _> = cluster.vms.iter().map(|(id, entry)| (*id, shows(entry))).collect();
+        let gone = self
+            .shown
+            .iter()
+            .filter(|(id, _)| !now.contains_key(id))
+            .map(|(_, (name, _))| (name.clone(), "gone"));
+        let new = now
+            .iter()
+            .filter(|(id, shown)| self.shown.get(id) != Some(shown))
+            .map(|(_, shown)| shown.clone());
+        let changes = gone.chain(new).collect();
+        self.shown = now;
+        changes
+    }
+
+    /// Asks.
+    pub fn ask(&mut self, ask: &Ask) -> Answer {
+        let Some(cluster) = self.cluster() else {
+            return Answer::Refused("the store does not answer".into());
+        };
+        let (vm, records) = match self.accept(&cluster, ask) {
+            Ok(accepted) => accepted,
+            Err(refusal) => return Answer::Refused(refusal.to_string()),
+        };
+        match commit_records(&self.store, &records) {
+            Ok(_) => Answer::Done(vm),
+            Err(store::CommitError::Unknown) => Answer::Unknown("whether it was written is not known".into()),
+            Err(error) => Answer::Refused(error.to_string()),
+        }
+    }
+
+    fn accept(&mut self, cluster: &Cluster, ask: &Ask) -> Result<(Option<VmId>, Records), Refusal> {
+        let now = self.clock.now().wall;
+        let of = |vm: &VmName| {
+            let found = cluster.find_vm(vm.as_str()).map(|(id, _)| id);
+            found.ok_or_else(|| Refusal::VmUnknown { vm: vm.to_string() })
+        };
+        Ok(match ask {
+            Ask::Init => (None, initialise(cluster, &"5a".repeat(32), Overwrite::No, now)?),
+            Ask::Define { vm, memory_mib, vcpus } => {
+                let id = VmId(Uuid::from_u128(
+                    0x5000_0000_0000_4000_8000_0000_0000_0000 + u128::from(self.number()),
+                ));
+                let request = Define { xml: document(id, vm, *memory_mib, *vcpus), ..Define::default() };
+                (Some(id), define(cluster, &request, now)?.records)
+            }
+            Ask::Power { vm, request, force } => {
+                let id = of(vm)?;
+                (Some(id), wish_power(cluster, id, *request, *force, now)?)
+            }
+            Ask::Remove { vm } => {
+                let id = of(vm)?;
+                (Some(id), undefine(cluster, id, now)?)
+            }
+            Ask::Rename { vm, to } => {
+                let id = of(vm)?;
+                (Some(id), rename(cluster, id, to.as_str())?)
+            }
+            Ask::Autostart { vm } => {
+                let id = of(vm)?;
+                let change = MetaChange { node_autostart: Some(true), ..MetaChange::default() };
+                (Some(id), set_meta(cluster, id, &change)?)
+            }
+            Ask::Attach { vm, device } => self.device(cluster, of(vm)?, DeviceChange::Attach, device)?,
+            Ask::Detach { vm, device } => self.device(cluster, of(vm)?, DeviceChange::Detach, device)?,
+        })
+    }
+
+    fn device(
+        &mut self,
+        cluster: &Cluster,
+        vm: VmId,
+        change: DeviceChange,
+        device: &str,
+    ) -> Result<(Option<VmId>, Records), Refusal> {
+        let now = self.clock.now().wall;
+        let xml = format!("<disk type='file'><source file='/tmp/{device}'/><target dev='{device}'/></disk>");
+        let (_, records) = change_device(cluster, TaskId(self.number()), (vm, change), &xml, now)?;
+        Ok((Some(vm), records))
+    }
+
+    fn number(&mut self) -> u32 {
+        self.numbers += 1;
+        self.numbers
+    }
+}
+
+fn document(id: VmId, name: &VmName, memory_mib: u64, vcpus: u32) -> String {
+    format!(
+        "<domain type='kvm'>\n  <name>{name}</name>\n  <uuid>{id}</uuid>\n  <memory unit='MiB'>{memory_mib}</memory>\n  \
+         <vcpu>{vcpus}</vcpu>\n  <devices>\n    <console type='pty'/>\n  </devices>\n</domain>\n"
+    )
+}

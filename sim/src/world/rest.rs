@@ -1,0 +1,94 @@
+//! The end of a story: the faults end, every wish comes true, and nothing is left to do.
+
+use logic::task::TaskState;
+use logic::time::Span;
+use logic::vm::{State, shown_state};
+
+use super::World;
+use crate::command::{Command, Reach};
+use crate::invariants::Wished;
+
+/// How long nothing may be done before the world counts as at rest: longer than any daemon sleeps.
+const CALM: Span = Span::seconds(12);
+
+/// How often it is looked whether it rests.
+const LOOK: Span = Span::seconds(2);
+
+impl World {
+    /// Ends every fault: daemons run, hypervisors and the store answer, strangers are gone.
+    pub fn heal(&mut self) {
+        self.line("* every fault ends");
+        self.breaks.clear();
+        self.memory.set_unreachable(false);
+        for machine in self.machines.values() {
+            machine.heal();
+            let strangers: Vec<_> =
+                machine.guests().into_iter().filter(|guest| guest.incarnation.is_none()).collect();
+            for stranger in strangers {
+                self.judge.ended_by_hand(stranger.vm);
+                machine.stop_by_hand(stranger.vm);
+            }
+        }
+        for daemon in self.daemons.values_mut() {
+            daemon.stalled_until = None;
+        }
+        for place in self.places() {
+            self.run(&place);
+        }
+        self.order(&Command::Store(Reach::Back));
+    }
+
+    /// Lets time pass until every wish has come true and the daemons do nothing more, but no longer than `most`.
+    ///
+    /// # Errors
+    /// What has not come true.
+    pub fn come_to_rest(&mut self, most: Span) -> Result<(), String> {
+        let end = self.now() + most;
+        loop {
+            // As systemd would: one that was still stopping when the faults ended is started again.
+            self.places().iter().for_each(|place| self.run(place));
+            self.run_until(Span(self.age().0 + LOOK.0));
+            if let Some(violation) = &self.violation {
+                return Err(violation.clone());
+            }
+            match self.at_rest() {
+                Ok(()) => return Ok(()),
+                Err(why) if self.now() >= end => {
+                    let why = self.named(&why);
+                    self.line(&format!("VIOLATION in the end: {why}"));
+                    return Err(why);
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn at_rest(&self) -> Result<(), String> {
+        self.judge.fulfilled(self.machines.values().map(AsRef::as_ref))?;
+        let cluster = self.operator.cluster().ok_or("the store does not answer")?;
+        for (id, entry) in &cluster.vms {
+            let (wish, shown) = (self.judge.wish(*id), shown_state(entry));
+            let agrees = match shown {
+                State::Start => wish == Some(Wished::Running),
+                State::Stop | State::Disable => wish == Some(Wished::Down),
+                _ => false,
+            };
+            if !agrees {
+                return Err(format!("{id} is wished {wish:?} and shown as {}", shown.as_str()));
+            }
+        }
+        if let Some(id) = self.judge.defined().iter().find(|id| !cluster.vms.contains_key(*id)) {
+            return Err(format!("the definition of {id} is lost"));
+        }
+        let unfinished = |(_, entry): &(_, &std::sync::Arc<logic::cluster::TaskEntry>)| {
+            entry.fact.as_ref().is_none_or(|fact| fact.value.state == TaskState::Running)
+        };
+        if let Some((id, _)) = cluster.tasks.iter().find(unfinished) {
+            return Err(format!("task {id} is not done"));
+        }
+        if self.now() - self.last_work < CALM {
+            return Err("the daemons go on doing things".into());
+        }
+        Ok(())
+    }
+}
