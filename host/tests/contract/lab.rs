@@ -103,7 +103,10 @@ impl Lab {
         let holder = hold();
         let mut lab = Self { first: 0, holder };
         lab.first = lab.first_inside();
-        wait_for("the namespaces to be ready", || lab.path("/run/ready").exists());
+        wait_for("the namespaces to be ready", || {
+            lab.assert_held();
+            lab.path("/run/ready").exists()
+        });
         for folder in [IMAGES, CONSOLES] {
             std::fs::create_dir_all(lab.path(folder)).unwrap();
         }
@@ -168,15 +171,22 @@ impl Lab {
     }
 
     /// The holder's child, which is the first process inside.
-    fn first_inside(&self) -> u32 {
+    fn first_inside(&mut self) -> u32 {
         let holder = self.holder.id();
         let children = format!("/proc/{holder}/task/{holder}/children");
         let mut first = None;
         wait_for("the first process", || {
+            self.assert_held();
             first = std::fs::read_to_string(&children).ok().and_then(|text| text.trim().parse().ok());
             first.is_some()
         });
         first.unwrap()
+    }
+
+    /// Fails where the namespaces are not there any more, or never were.
+    fn assert_held(&mut self) {
+        let ended = self.holder.try_wait().expect("it is a child of this process");
+        assert!(ended.is_none(), "the namespaces could not be made, which needs root: {ended:?}");
     }
 
     fn open_with(&self, deadlines: Deadlines) -> Arc<dyn Hypervisor> {

@@ -4,7 +4,10 @@ use std::time::{Duration, Instant};
 
 use host::hypervisor::Error;
 
-use crate::guest::{CONSOLES, DB, WEB};
+use logic::id::VmId;
+use uuid::Uuid;
+
+use crate::guest::{CONSOLES, DB, Guest, WEB};
 use crate::lab::Lab;
 use crate::world::{World, wait};
 
@@ -58,25 +61,33 @@ fn a_console_goes_on_with_the_next_start() {
 }
 
 #[test]
-fn a_guest_that_is_stuck_holds_up_no_other() {
+fn guests_that_are_stuck_hold_up_no_other() {
     let lab = Lab::start();
     let hypervisor = lab.open();
-    hypervisor.start(&WEB.start(1)).unwrap();
+    // More than the five requests that libvirt serves one connection at a time.
+    let numbered = (1..).zip(["s1", "s2", "s3", "s4", "s5", "s6"]);
+    let stuck: Vec<Guest> = numbered.map(|(n, name)| Guest { vm: VmId(Uuid::from_u128(n)), name }).collect();
+    for guest in &stuck {
+        lab.lay_out(guest, &guest.says());
+        hypervisor.start(&guest.start(1)).unwrap();
+    }
     let (hasty, deadline) = lab.open_hasty();
-    wait(&lab, "it is seen", || hasty.guests().is_ok_and(|guests| guests.len() == 1));
-    lab.signal(&Lab::pid_file(&WEB), "STOP");
-    for _ in 0..8 {
+    wait(&lab, "they are seen", || hasty.guests().is_ok_and(|guests| guests.len() == 6));
+    for guest in stuck.iter().chain(&stuck) {
+        lab.signal(&Lab::pid_file(guest), "STOP");
         let began = Instant::now();
-        let outcome = hasty.press_power(WEB.vm, 1);
+        let outcome = hasty.press_power(guest.vm, 1);
         assert!(matches!(outcome, Err(Error::Silent { .. })), "{outcome:?}");
         assert!(began.elapsed() < deadline + Duration::from_secs(3), "{:?}", began.elapsed());
     }
-    assert_eq!(hypervisor.guests().unwrap().len(), 1);
+    wait(&lab, "all are seen", || hasty.guests().is_ok_and(|guests| guests.len() == 6));
     hypervisor.start(&DB.start(1)).expect("another guest can be started");
-    assert_eq!(hypervisor.statistics().unwrap().len(), 2);
-    lab.signal(&Lab::pid_file(&WEB), "CONT");
-    // What was pressed late may have ended it already.
-    wait(&lab, "it can be ended", || hasty.stop(WEB.vm, 1).is_ok());
+    assert_eq!(hypervisor.statistics().unwrap().len(), 7);
+    for guest in &stuck {
+        lab.signal(&Lab::pid_file(guest), "CONT");
+        // What was pressed late may have ended it already.
+        wait(&lab, "it can be ended", || hasty.stop(guest.vm, 1).is_ok());
+    }
     wait(&lab, "the other is left", || hypervisor.guests().unwrap().len() == 1);
 }
 
