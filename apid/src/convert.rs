@@ -1,0 +1,8 @@
+//! Records to what travels over HTTP: pure functions of the snapshot and the nodes' latest statistics.
+
+pub mod health;
+pub mod node;
+pub mod shape;
+pub mod status;
+pub mod task;
+pub mod vm;

@@ -1,0 +1,88 @@
+//! A node as the API shows it.
+
+use std::collections::BTreeMap;
+
+use api::{HealthDetail, Node, NodeMemory, NodeVcpu};
+use logic::cluster::{Cluster, NodeEntry};
+use logic::id::NodeName;
+use logic::node::{Commitment, shown_daemon_state};
+use serde_json::Value;
+
+use super::health::{Trouble, health};
+
+/// The one state there is of whether a node takes VMs, as long as no node can be flushed.
+pub const DOMAIN_STATE: &str = "ready";
+
+/// The check of the hypervisor, by the name that clients know.
+const HYPERVISOR_CHECK: &str = "lbvt";
+
+/// A node with everything that is known of it.
+pub fn node(
+    cluster: &Cluster,
+    (name, entry): (&NodeName, &NodeEntry),
+    committed: Commitment,
+    troubles: &[Trouble],
+) -> Node {
+    let registered = entry.node.as_ref().map(|node| &node.value);
+    let status = entry.status.as_ref().map(|status| &status.value);
+    let name_of = |vm| cluster.vms.get(vm).map(|entry| entry.vm.value.name.to_string());
+    let running: Vec<String> =
+        status.map_or_else(Vec::new, |s| s.running.iter().filter_map(name_of).collect());
+    let cpu_count = registered.map_or(0, |node| u64::from(node.cpu_count));
+    let text = |read: fn(&logic::node::Node) -> &String| registered.map(read).cloned().unwrap_or_default();
+    Node {
+        name: name.to_string(),
+        daemon_state: shown_daemon_state(entry).as_str().into(),
+        coordinator_state: coordinator_state(cluster, name).into(),
+        domain_state: DOMAIN_STATE.into(),
+        pvc_version: text(|node| &node.version),
+        cpu_count,
+        kernel: text(|node| &node.kernel),
+        os: text(|node| &node.os),
+        arch: text(|node| &node.arch),
+        health: health(troubles.iter().filter(|trouble| trouble.node.as_ref() == Some(name))),
+        health_plugins: status.map(|_| HYPERVISOR_CHECK.into()).into_iter().collect(),
+        health_details: status.map(check).into_iter().collect(),
+        load: status.map_or(0.0, |status| status.load),
+        domains_count: running.len() as u64,
+        running_domains: running,
+        vcpu: NodeVcpu { total: cpu_count, allocated: committed.vcpus_allocated.into() },
+        memory: NodeMemory {
+            total: registered.map_or(0, |node| node.memory_total_mib),
+            allocated: committed.memory_allocated_mib,
+            provisioned: committed.memory_provisioned_mib,
+            used: status.map_or(0, |status| status.memory_used_mib),
+            free: status.map_or(0, |status| status.memory_free_mib),
+        },
+        interfaces: BTreeMap::new(),
+    }
+}
+
+/// Whether a node is the primary coordinator. Alone it is, with or without a record that says so.
+pub fn coordinator_state(cluster: &Cluster, name: &NodeName) -> &'static str {
+    if primary(cluster).as_ref() == Some(name) { "primary" } else { "secondary" }
+}
+
+/// The primary coordinator.
+pub fn primary(cluster: &Cluster) -> Option<NodeName> {
+    if let Some(primary) = &cluster.primary {
+        return Some(primary.value.node.clone());
+    }
+    let mut registered = cluster.nodes.iter().filter(|(_, entry)| entry.node.is_some());
+    let first = registered.next().map(|(name, _)| name.clone());
+    first.filter(|_| registered.next().is_none())
+}
+
+fn check(status: &logic::node::NodeStatus) -> HealthDetail {
+    let fault = status.hypervisor_fault.as_ref();
+    HealthDetail {
+        name: HYPERVISOR_CHECK.into(),
+        last_run: i64::try_from(status.at.0 / 1000).unwrap_or(i64::MAX),
+        health_delta: if fault.is_some() { 50 } else { 0 },
+        message: fault.map_or_else(
+            || "The hypervisor answers".into(),
+            |fault| format!("The hypervisor does not answer: {fault}"),
+        ),
+        data: Value::Null,
+    }
+}

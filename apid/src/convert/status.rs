@@ -1,0 +1,139 @@
+//! The whole cluster on one page.
+
+use std::collections::BTreeMap;
+
+use api::{
+    ClusterDetail, ClusterHealth, ClusterStatus, CpuResource, DiskResource, Fault, HealthMessage,
+    MemoryResource, Node, NodeHealth, NodeSummary, Resources, StateCounts, VmSummary,
+};
+use logic::id::NodeName;
+use logic::node::commitments;
+use logic::vm::shown_state;
+use store::mirror::Snapshot;
+
+use super::health::{Trouble, health, troubles};
+use super::node::{node, primary};
+
+/// What is shown of a cluster. `name` is its configured name.
+pub fn status(snapshot: &Snapshot, name: &str) -> ClusterStatus {
+    let cluster = &snapshot.cluster;
+    let troubles = troubles(snapshot);
+    let committed = commitments(cluster);
+    let nodes: Vec<Node> = cluster
+        .nodes
+        .iter()
+        .map(|(name, entry)| {
+            node(cluster, (name, entry), committed.get(name).copied().unwrap_or_default(), &troubles)
+        })
+        .collect();
+    let vms: Vec<VmSummary> = cluster
+        .vms
+        .iter()
+        .map(|(id, entry)| VmSummary {
+            uuid: id.to_string(),
+            name: entry.vm.value.name.to_string(),
+            state: shown_state(entry).to_string(),
+        })
+        .collect();
+    let primary = primary(cluster);
+    ClusterStatus {
+        cluster_name: name.into(),
+        cluster_health: ClusterHealth {
+            health: if cluster.in_maintenance() { -1 } else { health(troubles.iter()) },
+            messages: troubles.iter().map(message).collect(),
+        },
+        node_health: node_health(&nodes, &troubles),
+        maintenance: cluster.in_maintenance().to_string(),
+        pvc_version: version(&nodes, primary.as_ref()),
+        primary_node: primary.map_or_else(|| "none".into(), |primary| primary.to_string()),
+        upstream_ip: String::new(),
+        nodes: counts(nodes.iter().map(|node| format!("{},{}", node.daemon_state, node.domain_state))),
+        vms: counts(vms.iter().map(|vm| vm.state.clone())),
+        networks: 0,
+        osds: StateCounts::default(),
+        pools: 0,
+        volumes: 0,
+        snapshots: 0,
+        resources: resources(&nodes),
+        detail: ClusterDetail {
+            node: nodes.iter().map(summary).collect(),
+            vm: vms,
+            osd: Vec::new(),
+            faults: Vec::<Fault>::new(),
+        },
+    }
+}
+
+fn message(trouble: &Trouble) -> HealthMessage {
+    HealthMessage { id: trouble.id.clone(), health_delta: trouble.health_delta, text: trouble.text.clone() }
+}
+
+fn node_health(nodes: &[Node], troubles: &[Trouble]) -> BTreeMap<String, NodeHealth> {
+    let of = |node: &Node| {
+        let of_node =
+            |trouble: &&Trouble| trouble.node.as_ref().map(NodeName::as_str) == Some(node.name.as_str());
+        let messages = troubles.iter().filter(of_node).map(|trouble| trouble.text.clone()).collect();
+        (node.name.clone(), NodeHealth { health: node.health, messages })
+    };
+    nodes.iter().map(of).collect()
+}
+
+/// The primary's version, or our own where there is none.
+fn version(nodes: &[Node], primary: Option<&NodeName>) -> String {
+    let its = nodes.iter().find(|node| primary.map(NodeName::as_str) == Some(node.name.as_str()));
+    its.map_or_else(|| env!("CARGO_PKG_VERSION").into(), |node| node.pvc_version.clone())
+}
+
+fn summary(node: &Node) -> NodeSummary {
+    NodeSummary {
+        name: node.name.clone(),
+        daemon_state: node.daemon_state.clone(),
+        domain_state: node.domain_state.clone(),
+    }
+}
+
+fn counts(states: impl Iterator<Item = String>) -> StateCounts {
+    let mut counts = StateCounts::default();
+    for state in states {
+        counts.total += 1;
+        *counts.by_state.entry(state).or_default() += 1;
+    }
+    counts
+}
+
+fn resources(nodes: &[Node]) -> Resources {
+    let sum = |read: fn(&Node) -> u64| nodes.iter().map(read).sum::<u64>();
+    let (total, used) = (sum(|node| node.memory.total), sum(|node| node.memory.used));
+    let (cpus, load) = (sum(|node| node.cpu_count), nodes.iter().map(|node| node.load).sum::<f64>());
+    Resources {
+        memory: MemoryResource {
+            total,
+            free: sum(|node| node.memory.free),
+            used,
+            allocated: sum(|node| node.memory.allocated),
+            provisioned: sum(|node| node.memory.provisioned),
+            utilization: percent(used, total),
+        },
+        cpu: CpuResource {
+            total: cpus,
+            load: rounded(load),
+            allocated: sum(|node| node.vcpu.allocated),
+            utilization: if cpus == 0 { 0.0 } else { rounded(load * 100.0 / as_float(cpus)) },
+        },
+        disk: DiskResource::default(),
+    }
+}
+
+fn percent(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { rounded(as_float(part) * 100.0 / as_float(whole)) }
+}
+
+/// Sizes in MB and counts of processors are far below the bound up to which this is exact.
+#[expect(clippy::cast_precision_loss, reason = "percentages are shown with two decimals")]
+fn as_float(count: u64) -> f64 {
+    count as f64
+}
+
+fn rounded(value: f64) -> f64 {
+    (value * 100.0).round() / 100.0
+}

@@ -1,0 +1,165 @@
+//! Nodes: what they are, how they stand, what their daemon logs.
+
+use std::sync::Arc;
+
+use api::{Node, NodeCoordinatorState, NodeDaemonState, NodeDomainState, NodeLog};
+use axum::extract::{Path, State};
+use link::message::Request;
+use logic::cluster::NodeEntry;
+use logic::id::NodeName;
+use logic::node::{commitments, shown_daemon_state};
+use logic::record::RecordId;
+use serde::Deserialize;
+use store::mirror::Snapshot;
+use utoipa::IntoParams;
+
+use crate::Api;
+use crate::answer::{Answer, Answered, Lines};
+use crate::convert;
+use crate::error::ApiError;
+use crate::handlers::{LINES_DEFAULT, limit};
+use crate::parameters::{NoParameters, Parameters};
+
+/// Which nodes are shown.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ListNodes {
+    /// A regular expression that the name begins with.
+    limit: Option<String>,
+    /// Only those whose daemon is in this state.
+    daemon_state: Option<String>,
+    /// Only those that have this part among the coordinators.
+    coordinator_state: Option<String>,
+    /// Only those that are in this state towards VMs.
+    domain_state: Option<String>,
+}
+
+/// Lists the nodes.
+#[utoipa::path(get, path = "/node", tag = "node", params(ListNodes))]
+pub async fn list(
+    State(api): State<Arc<Api>>,
+    Parameters(asked): Parameters<ListNodes>,
+) -> Answered<Vec<Node>> {
+    let pattern =
+        asked.limit.as_deref().map(|text| limit(text, |text| format!("^(?:{text})"))).transpose()?;
+    let snapshot = api.view.snapshot().await?;
+    let wanted = |node: &Node| {
+        let same =
+            |wanted: &Option<String>, state: &str| wanted.as_ref().is_none_or(|wanted| wanted == state);
+        pattern.as_ref().is_none_or(|pattern| pattern.is_match(&node.name))
+            && same(&asked.daemon_state, &node.daemon_state)
+            && same(&asked.coordinator_state, &node.coordinator_state)
+            && same(&asked.domain_state, &node.domain_state)
+    };
+    let nodes: Vec<Node> = shown(&snapshot, |_| true).into_iter().filter(wanted).collect();
+    if nodes.is_empty() {
+        return Err(ApiError::NotFound { what: "Node" });
+    }
+    Ok(Answer(nodes))
+}
+
+/// Shows a node, as a list of one.
+#[utoipa::path(get, path = "/node/{node}", tag = "node")]
+pub async fn show(
+    State(api): State<Arc<Api>>,
+    Path(node): Path<String>,
+    Parameters(NoParameters {}): Parameters<NoParameters>,
+) -> Answered<Vec<Node>> {
+    let (name, _) = known(&api, &node).await?;
+    let snapshot = api.view.snapshot().await?;
+    Ok(Answer(shown(&snapshot, |other| *other == name)))
+}
+
+/// Shows the state of a node's daemon.
+#[utoipa::path(get, path = "/node/{node}/daemon-state", tag = "node")]
+pub async fn daemon_state(
+    State(api): State<Arc<Api>>,
+    Path(node): Path<String>,
+    Parameters(NoParameters {}): Parameters<NoParameters>,
+) -> Answered<NodeDaemonState> {
+    let (name, entry) = known(&api, &node).await?;
+    let daemon_state = shown_daemon_state(&entry).as_str().into();
+    Ok(Answer(NodeDaemonState { name: name.to_string(), daemon_state }))
+}
+
+/// Shows a node's part among the coordinators.
+#[utoipa::path(get, path = "/node/{node}/coordinator-state", tag = "node")]
+pub async fn coordinator_state(
+    State(api): State<Arc<Api>>,
+    Path(node): Path<String>,
+    Parameters(NoParameters {}): Parameters<NoParameters>,
+) -> Answered<NodeCoordinatorState> {
+    let (name, _) = known(&api, &node).await?;
+    let cluster = api.view.cluster().await?;
+    let coordinator_state = convert::node::coordinator_state(&cluster, &name).into();
+    Ok(Answer(NodeCoordinatorState { name: name.to_string(), coordinator_state }))
+}
+
+/// Shows whether a node accepts VMs.
+#[utoipa::path(get, path = "/node/{node}/domain-state", tag = "node")]
+pub async fn domain_state(
+    State(api): State<Arc<Api>>,
+    Path(node): Path<String>,
+    Parameters(NoParameters {}): Parameters<NoParameters>,
+) -> Answered<NodeDomainState> {
+    let (name, _) = known(&api, &node).await?;
+    let domain_state = convert::node::DOMAIN_STATE.into();
+    Ok(Answer(NodeDomainState { name: name.to_string(), domain_state }))
+}
+
+/// Which lines are shown.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ShowLines {
+    /// How many of the last lines; 10 when it is not given.
+    pub(super) lines: Option<u32>,
+    /// Whether to go on with what is written from then on: the answer is then a stream of plain text.
+    #[serde(default)]
+    #[param(required = false)]
+    pub(super) follow: bool,
+}
+
+/// Shows the log of a node's daemon.
+#[utoipa::path(get, path = "/node/{node}/log", tag = "node", params(ShowLines))]
+pub async fn log(
+    State(api): State<Arc<Api>>,
+    Path(node): Path<String>,
+    Parameters(asked): Parameters<ShowLines>,
+) -> Result<Lines<NodeLog>, ApiError> {
+    let (name, _) = known(&api, &node).await?;
+    let lines = asked.lines.unwrap_or(LINES_DEFAULT);
+    let request = Request::Log { lines, follow: asked.follow };
+    if asked.follow {
+        let parts = api.nodes.followed(&name, request).await?;
+        return Ok(Lines::Followed { parts, stopping: api.stopping.clone() });
+    }
+    let data = api.nodes.whole(&name, request).await?;
+    Ok(Lines::Last(NodeLog { name: name.to_string(), data }))
+}
+
+fn shown(snapshot: &Snapshot, wanted: impl Fn(&NodeName) -> bool) -> Vec<Node> {
+    let cluster = &snapshot.cluster;
+    let committed = commitments(cluster);
+    let troubles = convert::health::troubles(snapshot);
+    let node = |(name, entry): (&NodeName, &Arc<NodeEntry>)| {
+        let committed = committed.get(name).copied().unwrap_or_default();
+        convert::node::node(cluster, (name, entry), committed, &troubles)
+    };
+    cluster.nodes.iter().filter(|(name, entry)| entry.node.is_some() && wanted(name)).map(node).collect()
+}
+
+/// A registered node by its name.
+async fn known(api: &Api, node: &str) -> Result<(NodeName, Arc<NodeEntry>), ApiError> {
+    let unknown = ApiError::NotFound { what: "Node" };
+    let Ok(name) = node.parse::<NodeName>() else { return Err(unknown) };
+    let find = |cluster: &Arc<logic::cluster::Cluster>| {
+        cluster.nodes.get(&name).filter(|entry| entry.node.is_some()).cloned()
+    };
+    let entry = match find(&api.view.cluster().await?) {
+        Some(entry) => Some(entry),
+        None => api.view.appears(vec![RecordId::Node(name.clone())], find).await?,
+    };
+    Ok((name, entry.ok_or(unknown)?))
+}

@@ -1,0 +1,93 @@
+//! The REST daemon: the HTTP contract of PVC, answered from the mirror of the store and the nodes' links.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`routes`] | every route in one table, and what lies around them all |
+//! | [`handlers`] | one function per route: read, accept, commit, convert |
+//! | [`unbuilt`] | the routes of the contract that nothing is behind yet |
+//! | [`parameters`] | query, form or JSON body as one struct |
+//! | [`answer`], [`error`] | what is answered |
+//! | [`auth`] | tokens and sessions |
+//! | [`view`] | the snapshot that is answered from, and writes |
+//! | [`nodes`] | consoles, logs and statistics from the nodes |
+//! | [`convert`] | records to what travels over HTTP |
+//! | [`document`] | the OpenAPI document and its page |
+//! | [`serve`] | listening, TLS, and the end of it |
+//! | [`logfile`], [`notify`] | the daemon's log, and its word to systemd |
+//!
+//! It can write wishes and read facts; it cannot touch a machine.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use logic::config::Config;
+use tokio::sync::watch;
+
+pub mod answer;
+pub mod auth;
+pub mod convert;
+pub mod document;
+pub mod error;
+pub mod handlers;
+pub mod logfile;
+pub mod nodes;
+pub mod notify;
+pub mod parameters;
+pub mod routes;
+pub mod serve;
+pub mod unbuilt;
+pub mod view;
+
+/// Where the API lies on its host.
+pub const BASE: &str = "/api/v1";
+
+/// What the configuration says that answers depend on.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The cluster's name.
+    pub cluster: String,
+    /// How long a guest may take to shut down.
+    pub vm_shutdown_timeout: Duration,
+    /// Whether the API is reached over TLS only.
+    pub transport: Transport,
+}
+
+/// What requests travel over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// Plain HTTP.
+    Plain,
+    /// TLS.
+    Tls,
+}
+
+impl Settings {
+    /// Those of a configuration.
+    pub fn of(config: &Config) -> Self {
+        Self {
+            cluster: config.cluster.clone(),
+            vm_shutdown_timeout: Duration::from_millis(config.timers.vm_shutdown_timeout.0),
+            transport: match &config.api.tls_certificate_file {
+                Some(_) => Transport::Tls,
+                None => Transport::Plain,
+            },
+        }
+    }
+}
+
+/// Everything that the handlers share.
+#[derive(Debug)]
+pub struct Api {
+    /// The cluster's records.
+    pub view: Arc<view::View>,
+    /// The nodes.
+    pub nodes: Arc<nodes::Nodes>,
+    /// Who may ask.
+    pub tokens: auth::Tokens,
+    /// The documents, as they were read.
+    pub shapes: Arc<convert::shape::Shapes>,
+    /// The configuration.
+    pub settings: Settings,
+    /// Becomes true when the daemon stops: open streams then end.
+    pub stopping: watch::Receiver<bool>,
+}

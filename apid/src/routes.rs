@@ -1,0 +1,131 @@
+//! Every route in one table, and what lies around them all: who may ask, panics, and answers that are always JSON.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Instant;
+
+use api::Message;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{Method, StatusCode};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::{Json, Router};
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::error::ApiError;
+use crate::handlers::{cluster, node, session, task, vm};
+use crate::{Api, BASE, auth, document, unbuilt};
+
+/// Those that anybody may ask.
+fn open_routes() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new()
+        .routes(routes!(session::greet))
+        .routes(routes!(session::login))
+        .routes(routes!(session::logout))
+        .routes(routes!(cluster::primary_node))
+}
+
+/// Those that need a token or a session.
+fn closed_routes() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new()
+        .routes(routes!(cluster::initialize))
+        .routes(routes!(cluster::status, cluster::maintain))
+        .routes(routes!(task::list))
+        .routes(routes!(task::show))
+        .routes(routes!(node::list))
+        .routes(routes!(node::show))
+        .routes(routes!(node::daemon_state))
+        .routes(routes!(node::coordinator_state))
+        .routes(routes!(node::domain_state))
+        .routes(routes!(node::log))
+        .routes(routes!(vm::list::list, vm::define::define))
+        .routes(routes!(vm::show, vm::define::define_named, vm::define::modify, vm::define::remove))
+        .routes(routes!(vm::treat::meta, vm::treat::change_meta))
+        .routes(routes!(vm::treat::tags, vm::treat::change_tag))
+        .routes(routes!(vm::state, vm::power::set_state))
+        .routes(routes!(vm::node))
+        .routes(routes!(vm::console))
+        .routes(routes!(vm::define::rename))
+        .routes(routes!(vm::device::attach, vm::device::detach))
+}
+
+/// The OpenAPI document of all of them.
+pub fn described() -> OpenApi {
+    let all = OpenApiRouter::new().merge(open_routes()).merge(closed_routes());
+    document::complete(OpenApiRouter::with_openapi(document::head()).nest(BASE, all).into_openapi())
+}
+
+/// The whole API.
+pub fn router(api: &Arc<Api>) -> Router {
+    let (open, _) = open_routes().split_for_parts();
+    let (mut closed, _) = closed_routes().split_for_parts();
+    for (path, methods) in unbuilt::routes() {
+        closed = closed.route(path, methods);
+    }
+    let closed = closed.route_layer(from_fn_with_state(Arc::clone(api), auth::admit));
+    let all = open.merge(closed).merge(document::routes());
+    Router::new()
+        .nest(BASE, all)
+        .route(&format!("{BASE}/"), axum::routing::get(session::greet))
+        .fallback(unknown)
+        .layer(DefaultBodyLimit::disable())
+        .layer(from_fn(as_json))
+        .layer(CatchPanicLayer::custom(defect))
+        .layer(from_fn(log))
+        .with_state(Arc::clone(api))
+}
+
+async fn unknown(request: Request) -> Response {
+    let path: String = request.uri().path().chars().take(120).collect();
+    let message = format!("There is no route {path}. All routes are listed at {BASE}/doc/.");
+    (StatusCode::NOT_FOUND, Json(Message { message })).into_response()
+}
+
+/// What was refused before it reached a handler is told in the same shape as everything else.
+async fn as_json(request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    let status = response.status();
+    let json = |response: &Response| {
+        let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+        kind.is_some_and(|kind| kind.starts_with("application/json"))
+    };
+    if !(status.is_client_error() || status.is_server_error()) || json(&response) {
+        return response;
+    }
+    let message = match status {
+        StatusCode::METHOD_NOT_ALLOWED => "The method is not allowed for the requested URL.".to_owned(),
+        StatusCode::NOT_FOUND => "There is nothing at this URL.".into(),
+        other => format!("The request is refused: {other}."),
+    };
+    let allowed = response.headers().get(axum::http::header::ALLOW).cloned();
+    let mut answer = (status, Json(Message { message })).into_response();
+    if let Some(allowed) = allowed {
+        answer.headers_mut().insert(axum::http::header::ALLOW, allowed);
+    }
+    answer
+}
+
+fn defect(panic: Box<dyn Any + Send>) -> Response {
+    let text =
+        panic.downcast_ref::<&str>().map(ToString::to_string).or_else(|| panic.downcast_ref().cloned());
+    tracing::error!(panic = text.unwrap_or_default(), "a handler panicked");
+    ApiError::Defect.into_response()
+}
+
+/// One line per request; those that change nothing only for who looks closely.
+async fn log(request: Request, next: Next) -> Response {
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let begun = Instant::now();
+    let response = next.run(request).await;
+    let (status, took_ms) = (response.status().as_u16(), begun.elapsed().as_millis());
+    if method == Method::GET && !response.status().is_server_error() {
+        tracing::debug!(%method, path, status, took_ms, "answered");
+    } else {
+        tracing::info!(%method, path, status, took_ms, "answered");
+    }
+    response
+}
