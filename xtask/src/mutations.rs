@@ -63,8 +63,17 @@ impl Mutation {
 /// # Errors
 /// When one cannot be read.
 pub fn all() -> Result<Vec<Mutation>> {
-    let paths = tree::tracked()?.into_iter().filter(|path| path.starts_with("sim/mutations/"));
-    paths.map(|path| Mutation::parse(&path, &tree::read(&path)?).with_context(|| path.clone())).collect()
+    let folder = tree::root().join("sim/mutations");
+    let Ok(entries) = fs::read_dir(&folder) else { return Ok(Vec::new()) };
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        let text = fs::read_to_string(&path)?;
+        let path = path.to_str().context("a patch's name is text")?;
+        found.push(Mutation::parse(path, &text).with_context(|| path.to_owned())?);
+    }
+    found.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(found)
 }
 
 /// A copy of the sources with a target folder of its own, so that nobody's build is disturbed.

@@ -21,6 +21,25 @@ pub enum Kind {
     Integration,
 }
 
+/// What runs the tests of a test program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Harness {
+    /// Rust's own: many tests, and a line that counts them.
+    Own,
+    /// None: the program is one test, which passed when it ends well.
+    None,
+}
+
+impl Harness {
+    /// What a manifest says about one of its tests.
+    pub fn of(manifest: &str, target: &str) -> Self {
+        let sections = manifest.split("[[test]]").skip(1);
+        let ours = sections.map(|section| section.split("\n[").next().unwrap_or_default());
+        let mut named = ours.filter(|section| section.contains(&format!("name = \"{target}\"")));
+        if named.any(|section| section.contains("harness = false")) { Self::None } else { Self::Own }
+    }
+}
+
 /// A test program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Executable {
@@ -30,6 +49,8 @@ pub struct Executable {
     pub target: String,
     /// Where its tests stand.
     pub kind: Kind,
+    /// Whether it is run by Rust's own harness, which tells a result.
+    pub harness: Harness,
     /// The crate's folder, in which it is to be run.
     pub folder: PathBuf,
     /// The program.
@@ -63,10 +84,12 @@ pub fn executable(message: &str) -> Option<Executable> {
     }
     let manifest = PathBuf::from(message["manifest_path"].as_str()?);
     let folder = manifest.parent()?.to_owned();
+    let target = message["target"]["name"].as_str()?.to_owned();
     let integration = message["target"]["kind"].as_array()?.iter().any(|kind| kind == "test");
     Some(Executable {
         package: folder.file_name()?.to_str()?.to_owned(),
-        target: message["target"]["name"].as_str()?.to_owned(),
+        harness: Harness::of(&std::fs::read_to_string(&manifest).unwrap_or_default(), &target),
+        target,
         kind: if integration { Kind::Integration } else { Kind::Unit },
         folder,
         path: message["executable"].as_str()?.into(),

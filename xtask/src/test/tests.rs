@@ -2,7 +2,7 @@
 
 use anyhow::anyhow;
 
-use super::build::executable;
+use super::build::{Harness, executable};
 use super::libtest::{Outcome, count};
 use super::*;
 
@@ -54,6 +54,15 @@ fn a_crate_below_its_floor_fails() {
     });
     tally.suite("floors", Duration::ZERO, floors::check);
     assert_eq!(tally.failed(), 1);
+}
+
+#[test]
+fn a_test_without_the_harness_is_known_by_its_manifest() {
+    let manifest =
+        "[[test]]\nname = \"signals\"\nharness = false\n\n[[test]]\nname = \"contract\"\n\n[lints]\nx = 1\n";
+    assert_eq!(Harness::of(manifest, "signals"), Harness::None);
+    assert_eq!(Harness::of(manifest, "contract"), Harness::Own);
+    assert_eq!(Harness::of(manifest, "other"), Harness::Own);
 }
 
 #[test]
