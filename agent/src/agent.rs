@@ -118,7 +118,12 @@ impl Agent {
             presses: self.memory.presses.clone(),
             taken: self.memory.taken.clone(),
             stages: self.memory.stages.clone(),
-            announced: self.memory.announced.clone().filter(|(epoch, _)| *epoch == session.epoch).map(|(_, p)| p),
+            announced: self
+                .memory
+                .announced
+                .clone()
+                .filter(|(epoch, _)| *epoch == session.epoch)
+                .map(|(_, p)| p),
             keepalives: self.memory.keepalives,
             keepalive_at: self.memory.keepalive_at,
             lease_until: session.until,
@@ -127,7 +132,8 @@ impl Agent {
         let plan = (self.parts.decide)(&snapshot.cluster, &observed, now);
         let next = plan.look_again;
         let submitted = self.submit(plan);
-        let status = snapshot.cluster.status(&observed.name).filter(|status| status.boot == observed.node.boot);
+        let status =
+            snapshot.cluster.status(&observed.name).filter(|status| status.boot == observed.node.boot);
         let said_stop = status.is_none_or(|status| status.daemon == DaemonState::Stop);
         let stopped = self.life == Life::Stopping && said_stop && self.memory.in_flight() == 0;
         Passed { next, submitted, stopped }

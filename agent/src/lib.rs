@@ -10,14 +10,21 @@
 //! | [`threads`] | the pool of production |
 //! | [`wake`] | what wakes the loop |
 //! | [`log`] | one line per step |
+//! | [`output`] | where those lines go |
+//! | [`serve`] | what the node serves on its link |
+//! | [`arguments`], [`start`] | the programs `pvcnoded` and `pvcworkerd` |
 //!
 //! Contains no decision: those are `logic`'s.
 
 pub mod agent;
+pub mod arguments;
 pub mod log;
 pub mod memory;
+pub mod output;
 pub mod perform;
+pub mod serve;
 pub mod sight;
+pub mod start;
 pub mod threads;
 pub mod wake;
 pub mod world;

@@ -107,7 +107,9 @@ impl Memory {
                 self.keepalives += 1;
                 self.keepalive_at = Some(at);
             }
-            (Action::Record(records), Resource::Vm(vm)) => self.taken.extend(taken(records).map(|taken| (*vm, taken))),
+            (Action::Record(records), Resource::Vm(vm)) => {
+                self.taken.extend(taken(records).map(|taken| (*vm, taken)))
+            }
             (Action::Record(_), Resource::Task(task)) => drop(self.stages.remove(task)),
             (_, Resource::Task(task)) => self.note_stage(*task, step, None),
             _ => {}
@@ -153,5 +155,11 @@ fn taken(records: &Records) -> Option<u64> {
 
 /// Whether the step was only overtaken: by a newer wish, or by the end of the lease. Nothing failed then.
 fn is_stale(fault: &Fault) -> bool {
-    matches!(fault, Fault::Stale { .. } | Fault::LeaseOver | Fault::Store(_) | Fault::Commit(CommitError::Conflict { .. }))
+    matches!(
+        fault,
+        Fault::Stale { .. }
+            | Fault::LeaseOver
+            | Fault::Store(_)
+            | Fault::Commit(CommitError::Conflict { .. })
+    )
 }

@@ -70,7 +70,11 @@ impl Job {
             Action::StartGuest { vm, name, incarnation } => {
                 let document: VmXml = read_record(&**store, &RecordId::VmXml(*vm))?;
                 let console_path = guests.console_path(name.as_str());
-                let start = domain::Start { kind: guests.kind, incarnation: *incarnation, console_path: &console_path };
+                let start = domain::Start {
+                    kind: guests.kind,
+                    incarnation: *incarnation,
+                    console_path: &console_path,
+                };
                 let xml = render_start(&document.xml, start)?;
                 hypervisor.start(&Start { vm: *vm, xml, incarnation: *incarnation })?;
                 Ok(Done::default())

@@ -56,10 +56,15 @@ fn lane(name: &str, threads: usize, report: &Report) -> Sender<Job> {
     let receiver = Arc::new(Mutex::new(receiver));
     for number in 0..threads {
         let (receiver, report) = (Arc::clone(&receiver), report.clone());
-        let perform = move || while let Some(job) = next(&receiver) {
-            report.perform(&job);
+        let perform = move || {
+            while let Some(job) = next(&receiver) {
+                report.perform(&job);
+            }
         };
-        thread::Builder::new().name(format!("{name}-{number}")).spawn(perform).expect("the machine has threads left");
+        thread::Builder::new()
+            .name(format!("{name}-{number}"))
+            .spawn(perform)
+            .expect("the machine has threads left");
     }
     sender
 }

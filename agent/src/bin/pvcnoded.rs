@@ -1,0 +1,7 @@
+//! The node daemon: observes and changes its own machine.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    agent::arguments::start(agent::start::Role::Noded)
+}

@@ -1,0 +1,230 @@
+//! The order in which a daemon starts and stops, and the loop in between.
+//!
+//! | start | stop |
+//! |---|---|
+//! | signals, configuration, log | the node's final word is written: the heartbeat ends last |
+//! | the store, the mirror | what the node serves is closed |
+//! | the hypervisor, the observer, the threads for steps | the session with the store ends with the process |
+//! | what the node serves | |
+//! | the loop, and with it the heartbeat | |
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use host::clock::{Clock, SystemClock};
+use host::hypervisor::Hypervisor;
+use host::libvirt::{Deadlines, Libvirt};
+use host::machine::{Linux, Machine, accelerator};
+use host::notify::Notify;
+use host::signals::{self, Asked};
+use link::server::{Limits, Server};
+use link::transport::listen_unix;
+use logic::config::{Config, GuestKind};
+use logic::decide::{self, Decide};
+use logic::limits::PASS_INTERVAL_MAX;
+use logic::time::BootTime;
+use store::mirror::{Mirror, Scope};
+
+use crate::agent::{Agent, Inbox, Parts};
+use crate::output::Output;
+use crate::serve::Node;
+use crate::sight::Sight;
+use crate::threads::Threads;
+use crate::wake::Bell;
+use crate::world::{GuestSettings, World};
+
+/// How long a daemon that was asked to stop may take for its last words.
+const STOP_DEADLINE: Duration = Duration::from_secs(20);
+
+/// Which daemon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// `pvcnoded`.
+    Noded,
+    /// `pvcworkerd`.
+    Workerd,
+}
+
+impl Role {
+    /// The program's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Noded => "pvcnoded",
+            Self::Workerd => "pvcworkerd",
+        }
+    }
+
+    fn decide(self) -> Decide {
+        match self {
+            Self::Noded => decide::noded,
+            Self::Workerd => decide::workerd,
+        }
+    }
+}
+
+/// Runs a daemon until it is asked to stop.
+///
+/// # Errors
+/// What keeps it from starting: its configuration, its log, its store, its socket.
+pub fn run(role: Role, config_file: &Path) -> Result<()> {
+    let passes = Arc::new(Bell::default());
+    let stopping = Arc::new(AtomicBool::new(false));
+    let (asked_passes, asked_stop, output) = (Arc::clone(&passes), Arc::clone(&stopping), Output::default());
+    let reopened = output.clone();
+    signals::listen(move |asked| match asked {
+        Asked::Reopen => reopened.reopen(),
+        Asked::Stop => {
+            asked_stop.store(true, Ordering::SeqCst);
+            asked_passes.ring();
+        }
+    })
+    .context("signals cannot be received")?;
+    let config = read_config(config_file)?;
+    output.open(&config.log, role.name())?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), node = %config.node, "{} starts", role.name());
+    let daemon = Daemon::assemble(role, &config, passes)?;
+    daemon.go_round(&stopping);
+    tracing::info!("{} has stopped", role.name());
+    Ok(())
+}
+
+fn read_config(path: &Path) -> Result<Config> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("the configuration {} cannot be read", path.display()))?;
+    Config::parse(&text, &host::machine::hostname())
+        .with_context(|| format!("the configuration {}", path.display()))
+}
+
+/// A daemon with its threads running, and its loop not yet.
+#[derive(Debug)]
+struct Daemon {
+    agent: Agent,
+    clock: Arc<dyn Clock>,
+    passes: Arc<Bell>,
+    notify: Notify,
+    served: Option<Server>,
+}
+
+impl Daemon {
+    fn assemble(role: Role, config: &Config, passes: Arc<Bell>) -> Result<Self> {
+        let secret = config
+            .store_secret_file
+            .as_deref()
+            .map(|file| store::Secret::read(Path::new(file)))
+            .transpose()?;
+        let store = store::open(&config.store, secret)?;
+        let mirror = Arc::new(Mirror::new(Arc::clone(&store), Scope::WithoutDocuments));
+        let changed = Arc::clone(&passes);
+        mirror.on_change(move || changed.ring());
+        mirror.spawn();
+        let machine: Arc<dyn Machine> = Arc::new(Linux::read(env!("CARGO_PKG_VERSION"))?);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let hypervisor: Arc<dyn Hypervisor> =
+            Arc::new(Libvirt::open(&config.hypervisor.uri, Deadlines::default()));
+        let looks = Arc::new(Bell::default());
+        hypervisor.watch(Arc::clone(&looks) as _);
+        let sight = Arc::new(Sight::new(Arc::clone(&hypervisor), Arc::clone(&machine), Arc::clone(&clock)));
+        observe(&sight, &looks, &passes);
+        let inbox = Arc::new(Inbox::default());
+        let pool = Threads::start(&inbox, &sight, &looks, &passes);
+        let guests = guests(config);
+        let served = match role {
+            Role::Noded => Some(serve(config, &guests, &hypervisor)?),
+            Role::Workerd => None,
+        };
+        let world = World { name: config.node.clone(), store, hypervisor, clock: Arc::clone(&clock), guests };
+        let parts = Parts {
+            world: Arc::new(world),
+            mirror,
+            sight,
+            machine,
+            timers: config.timers,
+            decide: role.decide(),
+            pool: Arc::new(pool),
+            inbox,
+        };
+        Ok(Self { agent: Agent::new(parts), clock, passes, notify: Notify::from_environment(), served })
+    }
+
+    /// The loop. Once it is asked to stop it goes on until the last word is written, or the deadline is over.
+    fn go_round(mut self, stopping: &AtomicBool) {
+        let longest = Duration::from_millis(PASS_INTERVAL_MAX.0);
+        let longest = self.notify.watchdog().map_or(longest, |watchdog| longest.min(watchdog / 2));
+        let mut stop_by = None;
+        self.notify.ready();
+        loop {
+            if stop_by.is_none() && stopping.load(Ordering::SeqCst) {
+                tracing::info!("asked to stop");
+                self.notify.stopping();
+                self.agent.stop();
+                stop_by = Some(Instant::now() + STOP_DEADLINE);
+            }
+            let passed = self.agent.pass();
+            self.notify.alive();
+            if passed.stopped {
+                break;
+            }
+            if stop_by.is_some_and(|end| Instant::now() >= end) {
+                tracing::warn!("the last word could not be written in time");
+                break;
+            }
+            self.passes.wait(self.until(passed.next).min(longest));
+        }
+        if let Some(served) = self.served {
+            served.stop();
+        }
+    }
+
+    fn until(&self, next: Option<BootTime>) -> Duration {
+        let now = self.clock.now().boot;
+        next.map_or(Duration::MAX, |next| Duration::from_millis((next - now).0))
+    }
+}
+
+/// Looks at the machine on a thread of its own, whenever something woke it and from time to time.
+fn observe(sight: &Arc<Sight>, looks: &Arc<Bell>, passes: &Arc<Bell>) {
+    let (sight, looks, passes) = (Arc::clone(sight), Arc::clone(looks), Arc::clone(passes));
+    let observe = move || loop {
+        sight.look();
+        passes.ring();
+        looks.wait(Duration::from_millis(PASS_INTERVAL_MAX.0));
+    };
+    thread::Builder::new()
+        .name("observer".into())
+        .spawn(observe)
+        .expect("a daemon that starts has threads left");
+}
+
+fn guests(config: &Config) -> GuestSettings {
+    let kind = match config.hypervisor.kind {
+        GuestKind::Auto => accelerator(),
+        GuestKind::Kvm => "kvm",
+        GuestKind::Qemu => "qemu",
+    };
+    tracing::info!(kind, "guests run with this accelerator");
+    GuestSettings { kind, console_directory: config.hypervisor.console_directory.clone() }
+}
+
+/// Listens for the API on this machine. Only root may connect: the socket shows every guest's console.
+fn serve(config: &Config, guests: &GuestSettings, hypervisor: &Arc<dyn Hypervisor>) -> Result<Server> {
+    let folder = Path::new(&config.run_directory);
+    let made = |path: &Path| {
+        std::fs::create_dir_all(path).with_context(|| format!("cannot make {}", path.display()))
+    };
+    made(folder)?;
+    made(Path::new(&guests.console_directory))?;
+    let socket = folder.join("link.sock");
+    let listener = listen_unix(&socket).with_context(|| format!("cannot listen at {}", socket.display()))?;
+    std::fs::set_permissions(&socket, Permissions::from_mode(0o600))
+        .with_context(|| format!("cannot protect {}", socket.display()))?;
+    let log = Path::new(&config.log.directory).join(format!("{}.log", Role::Noded.name()));
+    let interval = Duration::from_millis(config.timers.keepalive_interval.0);
+    let node = Node::new(guests.clone(), log, interval, Arc::clone(hypervisor));
+    Ok(Server::start(Arc::new(listener), Arc::new(node), Limits::default()))
+}
