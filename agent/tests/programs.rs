@@ -1,0 +1,136 @@
+//! The programs themselves: they start, say what is wrong with a configuration, open their log anew, and stop in order.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test starts the program it is about, and may panic"
+)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use logic::node::DaemonState;
+use store::mirror::{Mirror, Scope};
+
+/// How long anything here may take.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// A folder with a configuration whose libvirt does not exist.
+fn configured(extra: &str) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().display();
+    let text = format!(
+        "store = \"sqlite://{root}/store.db\"\nnode = \"hv1\"\n{extra}\n\
+         [hypervisor]\nuri = \"qemu+unix:///system?socket={root}/none\"\nkind = \"qemu\"\nconsole_directory = \"{root}/consoles\"\n\
+         [log]\ndirectory = \"{root}/log\"\n[path]\nrun = \"{root}/run\"\n[timer]\nkeepalive_interval_ms = 200\n"
+    );
+    let file = folder.path().join("pvc.toml");
+    std::fs::write(&file, text).unwrap();
+    (folder, file)
+}
+
+fn program(name: &str, config: &Path) -> Command {
+    let path =
+        if name == "pvcnoded" { env!("CARGO_BIN_EXE_pvcnoded") } else { env!("CARGO_BIN_EXE_pvcworkerd") };
+    let mut command = Command::new(path);
+    command.arg("--config").arg(config).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command
+}
+
+fn refused(config: &Path) -> Output {
+    program("pvcnoded", config).output().unwrap()
+}
+
+/// A running daemon, ended when the test ends, however that is.
+struct Running(Child);
+
+impl Running {
+    fn start(name: &str, config: &Path) -> Self {
+        Self(program(name, config).stderr(Stdio::null()).spawn().unwrap())
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = self.0.id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+    }
+
+    fn ends_well(mut self) {
+        wait("the daemon ends", || self.0.try_wait().unwrap().is_some());
+        assert!(self.0.wait().unwrap().success());
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ended = self.0.kill();
+        let _ended = self.0.wait();
+    }
+}
+
+fn wait(what: &str, mut done: impl FnMut() -> bool) {
+    let end = Instant::now() + DEADLINE;
+    while !done() {
+        assert!(Instant::now() < end, "{what}: not within {DEADLINE:?}");
+        std::thread::yield_now();
+    }
+}
+
+fn daemon_state(folder: &Path) -> Option<DaemonState> {
+    let url = logic::config::StoreUrl::Sqlite { path: folder.join("store.db").display().to_string() };
+    let mirror = Mirror::new(store::open(&url, None).ok()?, Scope::Everything);
+    mirror.pump().ok()?;
+    Some(mirror.snapshot()?.cluster.status(&"hv1".parse().unwrap())?.daemon)
+}
+
+#[test]
+fn a_key_that_is_not_known_is_refused_with_the_nearest_and_nothing_is_made() {
+    let (folder, config) = configured("clutser = \"x\"");
+    let output = refused(&config);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("clutser") && said.contains("cluster"), "{said}");
+    assert!(!folder.path().join("store.db").exists());
+}
+
+#[test]
+fn a_configuration_that_is_not_there_is_named() {
+    let output = refused(Path::new("/nowhere/pvc.toml"));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("/nowhere/pvc.toml"));
+}
+
+#[test]
+fn a_store_that_cannot_be_opened_is_named() {
+    let (folder, config) = configured("");
+    std::fs::create_dir(folder.path().join("store.db")).unwrap();
+    let output = refused(&config);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("store.db"), "{said}");
+}
+
+#[test]
+fn the_node_daemon_runs_without_its_hypervisor_and_says_stop_when_it_stops() {
+    let (folder, config) = configured("");
+    let daemon = Running::start("pvcnoded", &config);
+    wait("the daemon runs", || daemon_state(folder.path()) == Some(DaemonState::Run));
+    let log = folder.path().join("log/pvcnoded.log");
+    std::fs::rename(&log, folder.path().join("log/old")).unwrap();
+    daemon.signal("-HUP");
+    wait("the log is opened anew", || log.exists());
+    daemon.signal("-TERM");
+    daemon.ends_well();
+    assert_eq!(daemon_state(folder.path()), Some(DaemonState::Stop));
+}
+
+#[test]
+fn the_worker_stops_when_it_is_asked() {
+    let (folder, config) = configured("");
+    let daemon = Running::start("pvcworkerd", &config);
+    let log = folder.path().join("log/pvcworkerd.log");
+    wait("the daemon runs", || std::fs::read_to_string(&log).is_ok_and(|text| text.contains("starts")));
+    daemon.signal("-TERM");
+    daemon.ends_well();
+}
