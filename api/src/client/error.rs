@@ -101,7 +101,10 @@ impl Error {
             Self::Refused { status, .. } | Self::NoAnswerOfPvc { status, .. } => {
                 matches!(status, 429 | 502 | 503 | 504)
             }
-            Self::Unreachable { source, .. } => matches!(**source, ureq::Error::Io(_)),
+            Self::Unreachable { source, .. } => match &**source {
+                ureq::Error::Io(cause) => cause.kind() != io::ErrorKind::InvalidData,
+                _ => false,
+            },
             _ => false,
         }
     }
@@ -143,6 +146,9 @@ impl Error {
 const LOOK: &str =
     "Look whether the address and the port of the connection are right, and whether pvcapid runs there.";
 
+const TRUST: &str = "If the certificate is the cluster's own, put its authority among this machine's root certificates, \
+                     or add the connection with --no-verify. If the API speaks no TLS at all, add the connection without --ssl.";
+
 /// What happened to a connection, in words, and what to do about it.
 fn explain(endpoint: &Endpoint, error: &ureq::Error) -> (String, &'static str) {
     use io::ErrorKind;
@@ -160,6 +166,10 @@ fn explain(endpoint: &Endpoint, error: &ureq::Error) -> (String, &'static str) {
                 };
                 ("the connection was closed from the other side".into(), remedy)
             }
+            // What fails within TLS arrives as invalid data of the connection below it.
+            ErrorKind::InvalidData if endpoint.scheme == Scheme::Https => {
+                (format!("TLS failed ({cause})"), TRUST)
+            }
             _ => (cause.to_string().trim_end_matches('.').to_owned(), LOOK),
         },
         ureq::Error::Timeout(_) => (
@@ -170,10 +180,7 @@ fn explain(endpoint: &Endpoint, error: &ureq::Error) -> (String, &'static str) {
             format!("the host name \"{}\" is not known", endpoint.host),
             "Mend the connection's address, or the name service.",
         ),
-        ureq::Error::Rustls(cause) => (
-            format!("TLS failed ({cause})"),
-            "If the certificate is the cluster's own, put its authority among this machine's root certificates, or add the connection with --no-verify.",
-        ),
+        ureq::Error::Rustls(cause) => (format!("TLS failed ({cause})"), TRUST),
         ureq::Error::Protocol(_) => (
             "what came back is not HTTP".into(),
             "The API may want TLS: add the connection with --ssl. Else look whether the port is right.",

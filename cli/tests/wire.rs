@@ -1,0 +1,23 @@
+//! The command as its users run it: the real binary, against a server that gives recorded answers.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+#[path = "wire/asking.rs"]
+mod asking;
+#[path = "wire/bench.rs"]
+mod bench;
+#[path = "wire/connections.rs"]
+mod connections;
+#[path = "wire/errors.rs"]
+mod errors;
+#[path = "wire/lists.rs"]
+mod lists;
+#[path = "wire/modify.rs"]
+mod modify;
+#[path = "wire/server.rs"]
+mod server;
+#[path = "wire/streams.rs"]
+mod streams;
+#[path = "wire/tls.rs"]
+mod tls;
+#[path = "wire/wishes.rs"]
+mod wishes;
