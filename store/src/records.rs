@@ -16,6 +16,9 @@ pub const SCHEMA: u64 = 1;
 /// How long an unknown outcome is asked after before it is told.
 const UNKNOWN_WAIT: Duration = Duration::from_secs(10);
 
+/// How long to wait before it is asked after again.
+const UNKNOWN_INTERVAL: Duration = Duration::from_millis(100);
+
 /// The bytes of a record, marked with a fresh transaction id.
 pub fn encode(id: &RecordId, record: &Record) -> Vec<u8> {
     encode_marked(id, record, &Uuid::new_v4().simple().to_string())
@@ -105,35 +108,45 @@ fn transaction(records: &Records, txn: &str) -> Transaction {
     }
 }
 
-/// Asks the store whether a transaction landed: one of its written keys then carries its id. A transaction that only
-/// deletes has landed when what it deletes is gone.
+/// Asks the store whether a transaction landed, and commits it again if it did not: the guards let it land only once.
+/// Where somebody else has written since, nobody can know any more, and that is what is told.
 fn resolve(store: &dyn Store, transaction: &Transaction, txn: &str) -> Result<Committed, CommitError> {
-    let keys: Vec<Key> = transaction.ops.iter().map(|op| op.key.clone()).collect();
     let deadline = Instant::now() + UNKNOWN_WAIT;
     loop {
-        match store.read_together(&keys) {
-            Ok(entries) => {
-                let landed =
-                    transaction.ops.iter().zip(&entries).any(|(op, entry)| match (&op.value, entry) {
-                        (Some(_), Some(entry)) => carries(entry, txn),
-                        (None, None) => {
-                            transaction.ops.iter().all(|op| op.value.is_none()) && op.expect != Expect::Absent
-                        }
-                        _ => false,
-                    });
-                if landed {
-                    let version = |entry: &Option<Entry>| entry.as_ref().map(|entry| entry.version);
-                    return Ok(Committed {
-                        versions: keys.into_iter().zip(entries.iter().map(version)).collect(),
-                    });
+        let outcome = match landed(store, transaction, txn) {
+            Ok(Some(committed)) => return Ok(committed),
+            Ok(None) => match store.commit(transaction) {
+                Err(CommitError::Conflict { .. }) => {
+                    return landed(store, transaction, txn).ok().flatten().ok_or(CommitError::Unknown);
                 }
-                // It did not land, and cannot any more: the lost connection's request was ordered before this read.
-                return store.commit(transaction);
-            }
-            Err(_) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(100)),
-            Err(_) => return Err(CommitError::Unknown),
+                outcome => outcome,
+            },
+            Err(error) => Err(error.into()),
+        };
+        match outcome {
+            Err(CommitError::Unknown | CommitError::Failed(Error::Unreachable { .. })) => {}
+            told => return told,
         }
+        if Instant::now() >= deadline {
+            return Err(CommitError::Unknown);
+        }
+        std::thread::sleep(UNKNOWN_INTERVAL);
     }
+}
+
+/// What a transaction left behind, if it landed: one of its written keys then carries its id. A transaction that only
+/// deletes has landed when what it deletes is gone.
+fn landed(store: &dyn Store, transaction: &Transaction, txn: &str) -> Result<Option<Committed>, Error> {
+    let keys: Vec<Key> = transaction.ops.iter().map(|op| op.key.clone()).collect();
+    let entries = store.read_together(&keys)?;
+    let deletes = transaction.ops.iter().all(|op| op.value.is_none() && op.expect != Expect::Absent);
+    let landed = match deletes {
+        true => entries.iter().all(Option::is_none),
+        false => entries.iter().flatten().any(|entry| carries(entry, txn)),
+    };
+    let version = |entry: &Option<Entry>| entry.as_ref().map(|entry| entry.version);
+    let versions = || keys.into_iter().zip(entries.iter().map(version)).collect();
+    Ok(landed.then(|| Committed { versions: versions() }))
 }
 
 fn carries(entry: &Entry, txn: &str) -> bool {

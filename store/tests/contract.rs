@@ -1,12 +1,16 @@
 //! One contract for every backend of the store: the same laws in memory, on SQLite and on ZooKeeper.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "contract/access.rs"]
+mod access;
 #[path = "contract/backend.rs"]
 mod backend;
 #[path = "contract/cable.rs"]
 mod cable;
 #[path = "contract/laws.rs"]
 mod laws;
+#[path = "contract/outages.rs"]
+mod outages;
 #[path = "contract/processes.rs"]
 mod processes;
 #[path = "contract/servers.rs"]

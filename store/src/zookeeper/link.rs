@@ -5,6 +5,7 @@
 //! counts. The lease ends by our own clock, measured from the sending of the last request that the leader answered;
 //! and a session is over only when the servers refuse to take it up again.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -62,6 +63,7 @@ pub(super) struct Link {
     secret: Secret,
     current: watch::Sender<Option<Connected>>,
     lease: Mutex<Lease>,
+    hears: AtomicBool,
     closing: watch::Sender<bool>,
 }
 
@@ -94,6 +96,7 @@ impl Link {
             secret: secret.clone(),
             current: watch::Sender::new(None),
             lease: Mutex::default(),
+            hears: AtomicBool::new(false),
             closing: watch::Sender::new(false),
         }
     }
@@ -135,7 +138,11 @@ impl Link {
         let Lease { epoch, until } = *self.lease();
         let current = self.current.borrow();
         let speaks = current.as_ref().is_some_and(|now| now.client.state() == SessionState::SyncConnected);
-        Session { epoch, until: Some(until), connected: speaks && boot_now() < until }
+        Session {
+            epoch,
+            until: Some(until),
+            connected: speaks && self.hears.load(Ordering::SeqCst) && boot_now() < until,
+        }
     }
 
     fn lease(&self) -> MutexGuard<'_, Lease> {
@@ -215,6 +222,7 @@ impl Link {
         self.extend(client, epoch, asked);
         self.current.send_replace(Some(Connected { client: client.clone(), epoch }));
         self.sinks.doubt();
+        self.hears.store(true, Ordering::SeqCst);
     }
 
     /// Moves the end of the lease: `sent` is when the request left that the leader has answered. A server tells the
@@ -232,24 +240,33 @@ impl Link {
     pub(super) async fn keep(self: Arc<Self>, mut client: Client, mut watcher: PersistentWatcher) {
         loop {
             tokio::select! {
-                () = self.hear(&mut watcher) => {}
+                () = self.hear(&client, &mut watcher) => {}
                 () = self.beat(&client) => {}
             }
+            self.hears.store(false, Ordering::SeqCst);
             self.current.send_replace(None);
             drop(watcher);
             (client, watcher) = self.return_to(client.into_session()).await;
         }
     }
 
-    /// Passes on what the watch tells until the client has given up.
-    async fn hear(&self, watcher: &mut PersistentWatcher) {
+    /// Passes on what the watch tells until the client has given up. After a reconnect the watch is set anew, since the
+    /// client (0.11.2) does not do that for recursive ones, and everything is in doubt, since what happened between
+    /// is not told.
+    async fn hear(&self, client: &Client, watcher: &mut PersistentWatcher) {
         loop {
             let event = watcher.changed().await;
             match (event.event_type, event.session_state) {
                 (EventType::Session, state) if state.is_terminated() => return,
-                // Events of the time between may be lost.
-                (EventType::Session, SessionState::SyncConnected) => self.sinks.doubt(),
-                (EventType::Session, _) => {}
+                (EventType::Session, SessionState::SyncConnected) => {
+                    // If this fails the connection is gone again, or the client, which is told next.
+                    if let Ok(fresh) = client.watch(ROOT, AddWatchMode::PersistentRecursive).await {
+                        *watcher = fresh;
+                        self.sinks.doubt();
+                        self.hears.store(true, Ordering::SeqCst);
+                    }
+                }
+                (EventType::Session, _) => self.hears.store(false, Ordering::SeqCst),
                 _ => self.sinks.changed(&Key::new(&event.path)),
             }
         }

@@ -15,28 +15,28 @@ use store::{CommitError, Error, Guard, Key, Op, Sink, Store, Transaction};
 
 use crate::backend::Backend;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-fn key(name: &str) -> Key {
+pub(crate) fn key(name: &str) -> Key {
     Key::new(&format!("/pvc/test/{name}"))
 }
 
-fn op(name: &str, expect: Expect, value: impl Into<Vec<u8>>) -> Op {
+pub(crate) fn op(name: &str, expect: Expect, value: impl Into<Vec<u8>>) -> Op {
     Op { key: key(name), expect, value: Some(value.into()) }
 }
 
-fn write(ops: Vec<Op>) -> Transaction {
+pub(crate) fn write(ops: Vec<Op>) -> Transaction {
     Transaction { guards: Vec::new(), ops }
 }
 
-fn put(store: &dyn Store, name: &str, value: &str) -> Version {
+pub(crate) fn put(store: &dyn Store, name: &str, value: &str) -> Version {
     let expect =
         store.read(&key(name)).unwrap().map_or(Expect::Absent, |entry| Expect::Version(entry.version));
     let committed = store.commit(&write(vec![op(name, expect, value)])).unwrap();
     committed.versions[0].1.unwrap()
 }
 
-fn value(store: &dyn Store, name: &str) -> Option<String> {
+pub(crate) fn value(store: &dyn Store, name: &str) -> Option<String> {
     store.read(&key(name)).unwrap().map(|entry| String::from_utf8(entry.value.to_vec()).unwrap())
 }
 
@@ -45,7 +45,7 @@ pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let began = Instant::now();
     while !holds() {
         assert!(began.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
-        thread::yield_now();
+        thread::park_timeout(Duration::from_millis(5));
     }
 }
 

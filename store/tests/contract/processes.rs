@@ -1,32 +1,45 @@
-//! What only several real processes can show of SQLite: an owner that is stopped past its lease, and one that is killed.
+//! What only several real processes can show: an owner that is stopped past its lease, and one that is killed.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 
+use logic::config::StoreUrl;
 use logic::record::Expect;
-use store::sqlite::Sqlite;
+use nix::sys::signal::Signal;
 use store::{Key, Op, Store, Transaction};
 
+use crate::backend::secret;
 use crate::laws::eventually;
+use crate::servers::Servers;
 
-const FILE: &str = "PVC_TEST_STORE_FILE";
+/// Tells the other process which store to open.
+const STORE: &str = "PVC_TEST_STORE";
+
+fn open(url: &str) -> Arc<dyn Store> {
+    let url = match url.split_once("://").expect("it has a scheme") {
+        ("sqlite", path) => StoreUrl::Sqlite { path: path.into() },
+        (_, servers) => StoreUrl::ZooKeeper { servers: vec![servers.into()] },
+    };
+    store::open(&url, Some(secret())).expect("the store is there")
+}
 
 /// Another process of this test that owns a session; ended with the value.
 struct Owner(Child);
 
 impl Owner {
     #[expect(clippy::disallowed_methods, reason = "the test needs a second process of itself")]
-    fn start(file: &std::path::Path) -> Self {
+    fn start(url: &str) -> Self {
         let this = std::env::current_exe().expect("a test knows its own file");
         let mut command = Command::new(this);
         command.args(["--exact", "processes::owner_process", "--nocapture", "--include-ignored"]);
-        command.env(FILE, file).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.env(STORE, url).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut owner = Self(command.spawn().expect("the test can start itself"));
         assert_eq!(owner.next_word(), "announced");
         owner
     }
 
-    fn signal(&self, signal: nix::sys::signal::Signal) {
+    fn signal(&self, signal: Signal) {
         let pid = nix::unistd::Pid::from_raw(i32::try_from(self.0.id()).expect("a pid is small"));
         nix::sys::signal::kill(pid, signal).expect("the owner is there");
     }
@@ -53,8 +66,8 @@ fn here() -> Key {
 /// The other process: announces, then writes once for every line it is told, and says what came of it.
 #[test]
 fn owner_process() {
-    let Ok(file) = std::env::var(FILE) else { return };
-    let store = Sqlite::open(std::path::Path::new(&file)).unwrap();
+    let Ok(url) = std::env::var(STORE) else { return };
+    let store = open(&url);
     store.announce(&here(), b"1").unwrap();
     println!("\nowner: announced");
     for (number, _) in std::io::stdin().lines().enumerate() {
@@ -65,33 +78,52 @@ fn owner_process() {
     }
 }
 
-#[test]
-fn an_owner_stopped_past_its_lease_is_gone_and_its_next_write_fails() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("store.db");
-    let store = Sqlite::open(&file).unwrap();
-    let mut owner = Owner::start(&file);
-    owner.signal(nix::sys::signal::Signal::SIGSTOP);
+fn sqlite_in(folder: &tempfile::TempDir) -> String {
+    format!("sqlite://{}", folder.path().join("store.db").display())
+}
+
+fn zookeeper_at(servers: &Servers) -> String {
+    format!("zookeeper://{}?session_timeout_ms=2000", servers.addresses()[0])
+}
+
+fn stopped_past_its_lease(url: &str) {
+    let store = open(url);
+    let mut owner = Owner::start(url);
+    owner.signal(Signal::SIGSTOP);
     eventually("its announcement is gone", || store.read(&here()).unwrap().is_none());
     writeln!(owner.0.stdin.as_mut().unwrap()).unwrap();
-    owner.signal(nix::sys::signal::Signal::SIGCONT);
+    owner.signal(Signal::SIGCONT);
     let said = owner.next_word();
     let renewed_first = store.read(&Key::new("/pvc/test/write0")).unwrap().is_some();
     assert!(said == "the session with the store is over" || (said == "written" && renewed_first), "{said}");
-    assert_eq!(
-        store.read(&here()).unwrap(),
-        None,
-        "what it announced under the old session does not come back"
-    );
+    let back = store.read(&here()).unwrap();
+    assert_eq!(back, None, "what it announced under the old session does not come back");
+}
+
+fn killed(url: &str) {
+    let store = open(url);
+    let owner = Owner::start(url);
+    assert!(store.read(&here()).unwrap().is_some());
+    owner.signal(Signal::SIGKILL);
+    eventually("its announcement is gone", || store.read(&here()).unwrap().is_none());
 }
 
 #[test]
-fn an_owner_that_is_killed_is_gone_when_its_lease_is_over() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("store.db");
-    let store = Sqlite::open(&file).unwrap();
-    let owner = Owner::start(&file);
-    assert!(store.read(&here()).unwrap().is_some());
-    owner.signal(nix::sys::signal::Signal::SIGKILL);
-    eventually("its announcement is gone", || store.read(&here()).unwrap().is_none());
+fn an_owner_stopped_past_its_lease_is_gone_and_its_next_write_fails_on_sqlite() {
+    stopped_past_its_lease(&sqlite_in(&tempfile::tempdir().unwrap()));
+}
+
+#[test]
+fn an_owner_stopped_past_its_lease_is_gone_and_its_next_write_fails_on_zookeeper() {
+    stopped_past_its_lease(&zookeeper_at(&Servers::start(1)));
+}
+
+#[test]
+fn an_owner_that_is_killed_is_gone_when_its_lease_is_over_on_sqlite() {
+    killed(&sqlite_in(&tempfile::tempdir().unwrap()));
+}
+
+#[test]
+fn an_owner_that_is_killed_is_gone_when_its_lease_is_over_on_zookeeper() {
+    killed(&zookeeper_at(&Servers::start(1)));
 }

@@ -30,7 +30,9 @@ const JVM: [&str; 10] = [
     "-Dzookeeper.jmx.log4j.disable=true",
     "-Dzookeeper.preAllocSize=1024",
     "-cp",
-    "/usr/share/java/slf4j-simple.jar:/usr/share/java/zookeeper.jar",
+    // The two parts of Netty are missing in what Debian's ZooKeeper says it needs; TLS does.
+    "/usr/share/java/slf4j-simple.jar:/usr/share/java/zookeeper.jar:\
+     /usr/share/java/netty-codec.jar:/usr/share/java/netty-resolver.jar",
 ];
 
 /// How long servers may take to serve.
@@ -124,7 +126,7 @@ impl Servers {
         let began = Instant::now();
         while !self.servers.iter().all(|server| server.mode().is_some()) {
             assert!(began.elapsed() < START_WAIT, "not within {START_WAIT:?}:\n{}", self.said());
-            std::thread::yield_now();
+            std::thread::park_timeout(Duration::from_millis(20));
         }
     }
 
