@@ -25,7 +25,7 @@ fn without_a_terminal_nothing_is_done_unless_it_was_agreed_beforehand() {
         assert!(error.contains("the input is not a terminal"), "{words}: {error}");
         assert_eq!(server.asked(), Vec::<String>::new(), "{words}");
         assert_eq!(bench.run(&format!("{words} --yes")).done(), "Done so.\n");
-        assert_eq!(bench.run(&format!("--unsafe {words}")).done(), "Done so.\n");
+        assert_eq!(bench.run(&format!("-u {words}")).done(), "Done so.\n");
         let output = bench.command(words).env("PVC_UNSAFE", "1").output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{words}");
         assert_eq!(server.asked(), [question; 3], "{words}");

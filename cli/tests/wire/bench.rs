@@ -1,7 +1,7 @@
 //! A bench to run the command on: a home of its own with one connection, and nothing of the surrounding environment.
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -47,7 +47,7 @@ impl Bench {
         command
     }
 
-    /// The command at a terminal of its own, where `typed` is typed.
+    /// The command at a terminal of its own, where `typed` is typed once a question was asked.
     #[expect(
         clippy::disallowed_methods,
         reason = "the program that lends a terminal is part of every Debian"
@@ -56,7 +56,20 @@ impl Bench {
         let mut command = Command::new("script");
         command.args(["-qec", &format!("{} {words}", env!("CARGO_BIN_EXE_pvc")), "/dev/null"]);
         self.settle(&mut command);
-        feed(command, typed)
+        let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+        // The keyboard stays plugged in to the end: a terminal that loses it hangs up.
+        let mut keyboard = child.stdin.take().unwrap();
+        let mut seen = Vec::new();
+        let mut screen = child.stdout.take().unwrap();
+        let mut letter = [0];
+        while screen.read(&mut letter).unwrap() > 0 {
+            seen.push(letter[0]);
+            if seen.ends_with(b"[y/N] ") {
+                keyboard.write_all(typed.as_bytes()).unwrap();
+            }
+        }
+        let code = child.wait().unwrap().code().unwrap();
+        Finished { code, out: String::from_utf8(seen).unwrap(), err: String::new() }
     }
 
     fn settle(&self, command: &mut Command) {
