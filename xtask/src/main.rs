@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
+use xtask::lab::daemons::Profile;
 use xtask::lab::{forward, node};
 use xtask::{bench, packages, say, simulate, test, up};
 
 const HELP: &str = "\
 cargo xtask COMMAND
 
-  up                    bring up a PVC of one node on this machine, and see a guest run in it
+  up [--dev]            bring up a PVC of one node on this machine, and see a guest run in it; with --dev the
+                        programs are built quickly, with checks
   down                  take it down again; nothing stays
   exec -- CMD...        run a command inside the node that is up, with pvc on its path
   sim swarm --seeds N [--first SEED]
@@ -40,10 +42,11 @@ fn run(words: &[String]) -> Result<ExitCode> {
     let own = std::env::current_exe().context("cannot find this program")?;
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words.as_slice() {
-        ["up"] => up::tell(&up::up(&up::Options::usual(), &own)?)?,
-        ["down"] => say::line(up::down(&up::Options::usual().folder)?),
+        ["up"] => up::tell(&up::up(&up::Options::usual(Profile::Release), &own)?)?,
+        ["up", "--dev"] => up::tell(&up::up(&up::Options::usual(Profile::Dev), &own)?)?,
+        ["down"] => say::line(up::down(&up::folder())?),
         ["exec", "--", command @ ..] if !command.is_empty() => {
-            return Ok(code(up::exec(&up::Options::usual().folder, command)?));
+            return Ok(code(up::exec(&up::folder(), command)?));
         }
         ["sim", "mutations", rest @ ..] => return simulate::mutations(rest),
         ["sim", rest @ ..] => return Ok(code(simulate::run(rest)?)),

@@ -56,16 +56,20 @@ pub struct Options {
 
 impl Options {
     /// What the command line gives when nothing else is said.
-    pub fn usual() -> Self {
-        let folder = std::env::var_os("PVC_UP_DIR").map_or_else(|| tree::target().join("up"), PathBuf::from);
+    pub fn usual(profile: Profile) -> Self {
         Self {
             preparation: Preparation::Needed,
-            profile: Profile::Release,
+            profile,
             store: Store::Sqlite,
-            folder,
+            folder: folder(),
             listen: "127.0.0.1:7370".into(),
         }
     }
+}
+
+/// The folder that `up`, `exec` and `down` use.
+pub fn folder() -> PathBuf {
+    std::env::var_os("PVC_UP_DIR").map_or_else(|| tree::target().join("up"), PathBuf::from)
 }
 
 /// What is remembered between `up`, `exec` and `down`.
