@@ -9,6 +9,8 @@ mod backend;
 mod cable;
 #[path = "contract/laws.rs"]
 mod laws;
+#[path = "contract/other.rs"]
+mod other;
 #[path = "contract/outages.rs"]
 mod outages;
 #[path = "contract/processes.rs"]

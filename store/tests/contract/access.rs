@@ -62,7 +62,7 @@ fn a_root_that_somebody_left_open_to_all_is_not_used() {
 #[test]
 fn where_no_server_is_the_error_names_the_address() {
     let address = format!("127.0.0.1:{}?session_timeout_ms=1000", free_ports(1)[0]);
-    let error = ZooKeeper::open(&[address.clone()], &secret()).unwrap_err().to_string();
+    let error = ZooKeeper::open(std::slice::from_ref(&address), &secret()).unwrap_err().to_string();
     let name = address.split('?').next().unwrap();
     assert_eq!(error, format!("the store zookeeper://{name} is not reachable: none of its servers answers"));
 }

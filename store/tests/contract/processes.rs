@@ -1,7 +1,5 @@
 //! What only several real processes can show: an owner that is stopped past its lease, and one that is killed.
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use logic::config::StoreUrl;
@@ -11,6 +9,7 @@ use store::{Key, Op, Store, Transaction};
 
 use crate::backend::secret;
 use crate::laws::eventually;
+use crate::other::Other;
 use crate::servers::Servers;
 
 /// Tells the other process which store to open.
@@ -24,38 +23,29 @@ fn open(url: &str) -> Arc<dyn Store> {
     store::open(&url, Some(secret())).expect("the store is there")
 }
 
-/// Another process of this test that owns a session; ended with the value.
-struct Owner(Child);
+/// Another process of this test that owns a session.
+struct Owner(Other);
 
 impl Owner {
-    #[expect(clippy::disallowed_methods, reason = "the test needs a second process of itself")]
     fn start(url: &str) -> Self {
-        let this = std::env::current_exe().expect("a test knows its own file");
-        let mut command = Command::new(this);
-        command.args(["--exact", "processes::owner_process", "--nocapture", "--include-ignored"]);
-        command.env(STORE, url).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut owner = Self(command.spawn().expect("the test can start itself"));
+        let words = ["--exact", "processes::owner_process", "--nocapture", "--include-ignored"];
+        let mut owner = Self(Other::start(&words, &[(STORE, url)]));
         assert_eq!(owner.next_word(), "announced");
         owner
     }
 
     fn signal(&self, signal: Signal) {
-        let pid = nix::unistd::Pid::from_raw(i32::try_from(self.0.id()).expect("a pid is small"));
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(self.0.pid()).expect("a pid is small"));
         nix::sys::signal::kill(pid, signal).expect("the owner is there");
     }
 
     /// The next word it says, past what the test runner prints.
     fn next_word(&mut self) -> String {
-        let mut lines = BufReader::new(self.0.stdout.as_mut().expect("its output is piped")).lines();
-        let said = lines.find_map(|line| Some(line.ok()?.strip_prefix("owner: ")?.to_owned()));
-        said.expect("the owner says what it did")
-    }
-}
-
-impl Drop for Owner {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        loop {
+            if let Some(word) = self.0.next().strip_prefix("owner: ") {
+                return word.to_owned();
+            }
+        }
     }
 }
 
@@ -91,7 +81,7 @@ fn stopped_past_its_lease(url: &str) {
     let mut owner = Owner::start(url);
     owner.signal(Signal::SIGSTOP);
     eventually("its announcement is gone", || store.read(&here()).unwrap().is_none());
-    writeln!(owner.0.stdin.as_mut().unwrap()).unwrap();
+    owner.0.tell();
     owner.signal(Signal::SIGCONT);
     let said = owner.next_word();
     let renewed_first = store.read(&Key::new("/pvc/test/write0")).unwrap().is_some();

@@ -113,11 +113,6 @@ impl Servers {
         self.servers.iter().map(|server| format!("127.0.0.1:{}", server.port)).collect()
     }
 
-    /// The process of the first server.
-    pub(crate) fn pid(&self) -> u32 {
-        self.servers[0].process.as_ref().expect("it runs").id()
-    }
-
     /// Starts those that do not run, and waits until all serve.
     pub(crate) fn run_all(&mut self) {
         for server in &mut self.servers {
