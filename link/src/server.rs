@@ -244,7 +244,7 @@ fn converse(mut connection: Connection, shared: &Shared) -> Result<(), Broken> {
     }
     while !shared.stopping() {
         let Header::Request { request } = connection.receive(limits.rest)?.header else { return Ok(()) };
-        let mut written = Written { connection: &mut connection, shared, last: Instant::now() };
+        let mut written = Written { connection: &mut connection, shared, last: None };
         let last = match shared.answer.answer(&request, &mut written) {
             Ok(()) => Header::End,
             Err(Ended::Refused { why }) => Header::Error { text: bounded(why) },
@@ -271,12 +271,13 @@ fn bounded(mut why: String) -> String {
 struct Written<'a> {
     connection: &'a mut Connection,
     shared: &'a Shared,
-    last: Instant,
+    /// When the last frame was sent; the first shows that the node has begun to answer, even with nothing to say.
+    last: Option<Instant>,
 }
 
 impl Written<'_> {
     fn frame(&mut self, frame: &Frame) -> Result<(), Gone> {
-        self.last = Instant::now();
+        self.last = Some(Instant::now());
         self.connection.send(frame, self.shared.limits.unread).map_err(|_| Gone)
     }
 
@@ -296,6 +297,7 @@ impl Sink for Written<'_> {
 
     fn rest(&mut self) -> Result<(), Gone> {
         self.wanted()?;
-        if self.last.elapsed() < BEAT { Ok(()) } else { self.frame(&Frame::from(Header::Beat)) }
+        let recent = self.last.is_some_and(|last| last.elapsed() < BEAT);
+        if recent { Ok(()) } else { self.frame(&Frame::from(Header::Beat)) }
     }
 }

@@ -44,6 +44,14 @@ impl Answer for Node {
             Request::Console { name, .. } if name == "large" => {
                 Ok(sink.send(&vec![7; 3 * BODY_BYTES_MAX + 1])?)
             }
+            Request::Console { name, follow: true, .. } if name == "quiet" => {
+                let begun = Instant::now();
+                while begun.elapsed() < Duration::from_millis(600) {
+                    sink.rest()?;
+                    thread::park_timeout(Duration::from_millis(10));
+                }
+                Ok(sink.send(b"at last")?)
+            }
             Request::Console { name, .. } => Err(Ended::Refused { why: format!("{name} has no console") }),
             Request::Statistics => loop {
                 thread::park_timeout(Duration::from_millis(10));
@@ -143,6 +151,15 @@ fn a_client_that_does_not_read_holds_the_node_back_and_then_loses_its_answer() {
         }
     };
     assert!(matches!(broken, Error::Broken { .. }), "{broken}");
+}
+
+#[test]
+fn a_node_that_has_nothing_to_say_yet_is_not_taken_for_a_silent_one() {
+    let stage = stage(Limits::default());
+    let patience = Patience { answer: Duration::from_millis(300), ..Patience::default() };
+    let mut client = Client::connect_unix(&stage.path, patience).unwrap();
+    let quiet = Request::Console { vm: String::new(), name: "quiet".into(), lines: 1, follow: true };
+    assert_eq!(client.ask(&quiet).unwrap().whole(100).unwrap(), b"at last");
 }
 
 #[test]
