@@ -27,6 +27,16 @@ pub(crate) mod wait;
 /// How many lines of the past a log shows when it is not followed, and when it is.
 const LINES: (u32, u32) = (1000, 10);
 
+/// Asks for a list. That there is nothing to list is a failure of the command, as it is of the API; `none` says so.
+fn ask_list(session: &Session, request: &Request, none: &str) -> Result<Answer, Failure> {
+    match session.ask(request) {
+        Err(Failure::Api(error)) if error.status() == Some(404) && error.is_of_pvc() => {
+            Err(Failure::Other(none.into()))
+        }
+        outcome => outcome,
+    }
+}
+
 /// Prints a list in one of its formats.
 fn show_list<T: DeserializeOwned>(
     session: &Session,
@@ -81,7 +91,11 @@ fn show_log(session: &Session, path: &[&str], lines: Option<u32>, follow: bool) 
     if !follow {
         let request = Request::get(path).with("lines", lines.unwrap_or(usual).to_string());
         let log: api::VmLog = session.read(&request)?;
-        return if log.data.is_empty() { Ok(()) } else { session.screen.show(&log.data) };
+        if log.data.is_empty() {
+            session.screen.note("Nothing has been written yet.");
+            return Ok(());
+        }
+        return session.screen.show(&log.data);
     }
     let lines = lines.unwrap_or(usual_followed).to_string();
     let mut stream = session.follow(&Request::get(path).with("lines", lines).with("follow", "true"))?;

@@ -85,6 +85,12 @@ impl Error {
         }
     }
 
+    /// Whether PVC itself has answered, and not somebody else at its address.
+    #[must_use]
+    pub fn is_of_pvc(&self) -> bool {
+        matches!(self, Self::Refused { .. } | Self::Unauthorized { .. })
+    }
+
     /// Method and address of what was asked, where the text does not tell it already.
     #[must_use]
     pub fn asked(&self) -> Option<&str> {

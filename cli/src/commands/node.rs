@@ -5,7 +5,7 @@ use std::fs;
 use api::Node;
 use api::client::Request;
 
-use super::{show_details, show_list, show_log};
+use super::{ask_list, show_details, show_list, show_log};
 use crate::args::{NodeCommand, NodeList};
 use crate::failure::Failure;
 use crate::print::node as print;
@@ -32,7 +32,13 @@ fn show_nodes(session: &Session, list: &NodeList) -> Result<(), Failure> {
         .with_some("daemon_state", list.daemon_state.as_ref())
         .with_some("coordinator_state", list.coordinator_state.as_ref())
         .with_some("domain_state", list.domain_state.as_ref());
-    show_list(session, &session.ask(&request)?, list.format, |node: &Node| &node.name, print::list)
+    let states = [&list.daemon_state, &list.coordinator_state, &list.domain_state];
+    let none = match list.limit.is_none() && states.iter().all(|state| state.is_none()) {
+        true => "There are no nodes yet. A node registers itself once pvcnoded runs on it.",
+        false => "There is no node that matches. All of them: pvc node list",
+    };
+    let answer = ask_list(session, &request, none)?;
+    show_list(session, &answer, list.format, |node: &Node| &node.name, print::list)
 }
 
 /// The short host name of this machine.

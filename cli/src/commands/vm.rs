@@ -6,7 +6,7 @@ use api::Vm;
 use api::client::{Method, Request};
 
 use super::wait::{self, Until};
-use super::{modify, only, show_details, show_list, show_log, tag, text_of};
+use super::{ask_list, modify, only, show_details, show_list, show_log, tag, text_of};
 use crate::args::{VmCommand, VmDefine, VmList, VmMeta};
 use crate::ask::{Consent, confirm};
 use crate::failure::Failure;
@@ -95,7 +95,13 @@ fn show_vms(session: &Session, list: &VmList) -> Result<(), Failure> {
         .with_some("state", list.state.as_ref())
         .with_some("tag", list.tag.as_ref())
         .with_some("negate", list.negate.then_some("true"));
-    show_list(session, &session.ask(&request)?, list.format, |vm: &Vm| &vm.name, print::list)
+    let all = list.limit.is_none() && list.target.is_none() && list.state.is_none() && list.tag.is_none();
+    let none = match all {
+        true => "There are no VMs yet. Define one with: pvc vm define FILE",
+        false => "There is no VM that matches. All of them: pvc vm list",
+    };
+    let answer = ask_list(session, &request, none)?;
+    show_list(session, &answer, list.format, |vm: &Vm| &vm.name, print::list)
 }
 
 fn define_vm(session: &Session, define: &VmDefine) -> Result<(), Failure> {

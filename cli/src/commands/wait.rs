@@ -33,8 +33,15 @@ pub(crate) fn vm(session: &Session, domain: &str, until: Until) -> Result<(), Fa
         Until::Stopped => ("shutdown", ["stop", "disable"], format!("VM \"{domain}\" shuts down")),
         Until::Restarted => ("restart", ["start", "start"], format!("VM \"{domain}\" restarts")),
     };
+    let begin = Instant::now();
+    let mut minutes = 0;
     loop {
         progress.wait(&text);
+        // Somebody reads the log of a script that waits for longer than it should.
+        if begin.elapsed().as_secs() / 60 > minutes {
+            minutes = begin.elapsed().as_secs() / 60;
+            session.screen.note(&format!("{text}: {minutes} min so far."));
+        }
         let vm: Vm = patiently(|| only(&session.ask(&Request::get(&["vm", domain]))?))?;
         match vm.state.as_str() {
             state if goal.contains(&state) => return Ok(()),

@@ -94,7 +94,13 @@ fn identity(out: &mut Details, vm: &Vm) {
     out.line_if_any("Description", &vm.description);
     out.line_if_any("Profile", &vm.profile);
     out.line("Memory", format!("{} MB", vm.memory));
-    out.line("vCPUs", format!("{} (sockets/cores/threads: {})", vm.vcpu, vm.vcpu_topology));
+    let topology = vm.vcpu_topology.as_str();
+    let topology = if topology.matches('/').count() == 2 {
+        format!(" (sockets/cores/threads: {topology})")
+    } else {
+        String::new()
+    };
+    out.line("vCPUs", format!("{}{topology}", vm.vcpu));
 }
 
 fn placement(out: &mut Details, vm: &Vm) {

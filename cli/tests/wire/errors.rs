@@ -27,10 +27,17 @@ fn a_refusal_is_told_in_the_words_of_the_api() {
 }
 
 #[test]
-fn an_empty_list_is_told_as_the_api_tells_it() {
-    let body = r#"{"message": "No VMs found."}"#;
-    let server = Script::default().answer("GET /vm", "404 NOT FOUND", body).serve();
-    assert_eq!(Bench::to(server.address).run("vm list -f json").failed(), "error: No VMs found.\n");
+fn an_empty_list_says_what_to_do() {
+    let body = r#"{"message": "VM not found."}"#;
+    let script =
+        Script::default().answer("GET /vm", "404 NOT FOUND", body).answer("GET /node", "404 NOT FOUND", body);
+    let server = script.answer("GET /vm?tag=x", "404 NOT FOUND", body).serve();
+    let bench = Bench::to(server.address);
+    let error = bench.run("vm list -f json").failed();
+    assert_eq!(error, "error: There are no VMs yet. Define one with: pvc vm define FILE\n");
+    let error = bench.run("vm list -g x").failed();
+    assert_eq!(error, "error: There is no VM that matches. All of them: pvc vm list\n");
+    assert!(bench.run("node list").failed().contains("There are no nodes yet."));
 }
 
 #[test]
