@@ -171,7 +171,8 @@ pub fn in_namespace(kind: &str, space: &Path) -> Result<Vec<Process>> {
             continue;
         };
         if fs::read_link(format!("/proc/{pid}/ns/{kind}")).is_ok_and(|own| own == space) {
-            found.extend(Process::of(pid).ok());
+            // One that has ended stays visible until its parent collects it.
+            found.extend(Process::of(pid).ok().filter(Process::is_alive));
         }
     }
     Ok(found)

@@ -30,13 +30,13 @@ pub(super) fn checks(lab: &Lab, tally: &mut Tally) {
 
 fn noded_killed(lab: &Lab) -> Result<()> {
     let (guest, daemon) = (lab.guest(HELLO)?, lab.up.node.process("pvcnoded")?);
-    let adopted = lab.log("pvcnoded").matches("reason=adopted").count();
+    let adopted = lab.log("pvcnoded").matches("was found running").count();
     daemon.end()?;
     ensure!(guest.is_alive(), "the guest died with the daemon");
     lab.wait_for_counting(HELLO, &lab.up.nonce)?;
     lab.start_daemons()?;
     ensure!(lab.up.node.process("pvcnoded")? != daemon, "the daemon was not killed");
-    lab.wait_for_log("pvcnoded", "reason=adopted", adopted)?;
+    lab.wait_for_log("pvcnoded", "was found running", adopted)?;
     running_as(lab, guest.pid)
 }
 
@@ -103,10 +103,10 @@ fn stranger(lab: &Lab) -> Result<()> {
     let file = lab.file("stray.xml", &document)?;
     lab.pvc(&["vm", "define", &file])?;
     let file = lab.file("stray-qemu.xml", &document.replace("type='kvm'", "type='qemu'"))?;
-    let told = lab.log("pvcnoded").matches("reason=started-behind-our-back").count();
+    let told = lab.log("pvcnoded").matches("runs that PVC did not start").count();
     lab.virsh(&["create", &file])?;
     let guest = lab.guest("stray")?;
-    lab.wait_for_log("pvcnoded", "reason=started-behind-our-back", told)?;
+    lab.wait_for_log("pvcnoded", "runs that PVC did not start", told)?;
     keepalive_goes_on(lab)?;
     ensure!(guest.is_alive(), "it was not left alone");
     lab.virsh(&["destroy", "stray"])?;
