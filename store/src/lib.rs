@@ -116,7 +116,9 @@ pub trait Store: Send + Sync + Debug {
     /// The value at a key, as new as any write this process has seen acknowledged.
     fn read(&self, key: &Key) -> Result<Option<Entry>, Error>;
 
-    /// Several values, all as they were at one point in time, in the order asked.
+    /// Several values, all as they were at one point in time not before this call, in the order asked. The sinks of
+    /// this process have been told of everything up to that point when this returns; so reading nothing is the way
+    /// to wait for that.
     fn read_together(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>, Error>;
 
     /// The names directly below a key, sorted; empty where the key does not exist.

@@ -58,6 +58,7 @@ const ROUNDS_MAX: usize = 64;
 struct Dirty {
     keys: BTreeSet<Key>,
     doubt: bool,
+    asked: bool,
 }
 
 type Callback = Box<dyn Fn() + Send + Sync>;
@@ -83,6 +84,15 @@ impl Ear {
 
     fn ring(&self) {
         self.rung.notify_all();
+    }
+
+    /// What is dirty, and whether everything is in doubt; from now on nothing is.
+    fn take(&self) -> (BTreeSet<Key>, bool) {
+        let Dirty { keys, doubt, .. } = std::mem::replace(
+            &mut *self.dirty(),
+            Dirty { keys: BTreeSet::new(), doubt: false, asked: false },
+        );
+        (keys, doubt)
     }
 }
 
@@ -125,7 +135,7 @@ impl fmt::Debug for Mirror {
 impl Mirror {
     /// A mirror that has read nothing yet.
     pub fn new(store: Arc<dyn Store>, scope: Scope) -> Self {
-        let dirty = Mutex::new(Dirty { keys: BTreeSet::new(), doubt: true });
+        let dirty = Mutex::new(Dirty { keys: BTreeSet::new(), doubt: true, asked: false });
         let ear = Arc::new(Ear { scope, dirty, rung: Condvar::new(), wake: Mutex::default() });
         Self { store, ear, state: Mutex::default(), published: Condvar::new() }
     }
@@ -156,7 +166,7 @@ impl Mirror {
     /// Waits for a snapshot that was confirmed after this call was made. False when none was within `most`.
     pub fn wait_confirmed(&self, most: Duration) -> bool {
         let asked = Instant::now();
-        self.ear.dirty().doubt = true;
+        self.ear.dirty().asked = true;
         self.ear.ring();
         let old =
             |state: &mut State| state.published.as_ref().is_none_or(|snapshot| snapshot.confirmed <= asked);
@@ -218,7 +228,7 @@ impl Mirror {
     }
 
     fn wait_for_change(&self, most: Duration) {
-        let clean = |dirty: &mut Dirty| dirty.keys.is_empty() && !dirty.doubt;
+        let clean = |dirty: &mut Dirty| dirty.keys.is_empty() && !dirty.doubt && !dirty.asked;
         let waited = self.ear.rung.wait_timeout_while(self.ear.dirty(), most, clean);
         drop(waited.expect("no thread panics while it marks keys"));
     }
@@ -233,27 +243,31 @@ impl Mirror {
             state.watch = Some(self.store.watch(&Key::new(ROOT), self.ear.clone())?);
         }
         let mut changed = false;
+        let mut confirmed = None;
         for _ in 0..ROUNDS_MAX {
-            let confirmed = Instant::now();
-            let (keys, doubt) = {
-                let mut dirty = self.ear.dirty();
-                (std::mem::take(&mut dirty.keys), std::mem::take(&mut dirty.doubt))
-            };
+            let began = Instant::now();
+            let (keys, doubt) = self.ear.take();
             if doubt || keys.len() > DIRTY_MAX {
                 self.read_everything(state)?;
                 changed = true;
-            } else if !keys.is_empty() {
-                let keys: Vec<Key> = keys.into_iter().collect();
-                let entries = self.store.read_together(&keys)?;
-                for (key, entry) in keys.into_iter().zip(entries) {
-                    state.put(key, entry);
+                confirmed = None;
+                continue;
+            }
+            if let (true, Some(confirmed)) = (keys.is_empty(), confirmed) {
+                if !self.store.session().connected {
+                    return Ok(false);
                 }
-                changed = true;
-            } else if !self.store.session().connected {
-                return Ok(false);
-            } else {
                 state.publish(changed, confirmed);
                 return Ok(changed);
+            }
+            // This also waits until everything that was committed before has been told; so without anything dirty it
+            // shows that nothing is.
+            let keys: Vec<Key> = keys.into_iter().collect();
+            let entries = self.store.read_together(&keys)?;
+            confirmed = Some(began);
+            changed |= !keys.is_empty();
+            for (key, entry) in keys.into_iter().zip(entries) {
+                state.put(key, entry);
             }
         }
         Ok(false)

@@ -190,9 +190,15 @@ impl Store for Sqlite {
     }
 
     fn read_together(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>, Error> {
-        let mut connection = self.connection();
-        let sql = connection.transaction().map_err(|error| self.told(error))?;
-        keys.iter().map(|key| read(&sql, key).map_err(|error| self.told(error))).collect()
+        let entries = {
+            let mut connection = self.connection();
+            let sql = connection.transaction().map_err(|error| self.told(error))?;
+            keys.iter()
+                .map(|key| read(&sql, key).map_err(|error| self.told(error)))
+                .collect::<Result<_, _>>()?
+        };
+        self.inner.listeners.catch_up().map_err(|error| self.told(error))?;
+        Ok(entries)
     }
 
     fn children(&self, key: &Key) -> Result<Vec<String>, Error> {

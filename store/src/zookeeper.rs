@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use logic::record::Version;
 use tokio::runtime::{Builder, Handle};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 use zookeeper_client::{Client, Error as ZkError};
 
@@ -80,7 +80,8 @@ impl ZooKeeper {
     /// [`Error::Address`], [`Error::Unreachable`] when no server answers, [`Error::Unauthorised`] when the records
     /// there are under another secret.
     pub fn open(servers: &[String], secret: &Secret) -> Result<Self, Error> {
-        let link = Arc::new(Link::new(Address::parse(servers)?, secret));
+        let (ask, asked) = mpsc::unbounded_channel();
+        let link = Arc::new(Link::new(Address::parse(servers)?, secret, ask));
         if link.address.is_overheard() {
             tracing::warn!(store = %link.address.name, "the secret crosses the network unencrypted; set tls_ca");
         }
@@ -90,7 +91,7 @@ impl ZooKeeper {
         let serve = move || {
             let runtime = Builder::new_current_thread().enable_time().build();
             let runtime = runtime.expect("the machine has file descriptors left");
-            runtime.block_on(serve(served, &opened, closed));
+            runtime.block_on(serve(served, asked, &opened, closed));
         };
         let thread = std::thread::Builder::new().name("zookeeper".into()).spawn(serve);
         let thread = thread.expect("the machine has threads left");
@@ -136,6 +137,7 @@ impl Link {
 /// What the thread does: opens the session, tells how that went, and keeps it until it is closed.
 async fn serve(
     link: Arc<Link>,
+    asked: mpsc::UnboundedReceiver<oneshot::Sender<()>>,
     opened: &std::sync::mpsc::Sender<Result<Handle, Error>>,
     closed: oneshot::Receiver<()>,
 ) {
@@ -147,7 +149,7 @@ async fn serve(
             let _ = opened.send(Err(error));
         }
         Ok((client, watcher)) => {
-            let keeper = tokio::spawn(Arc::clone(&link).keep(client, watcher));
+            let keeper = tokio::spawn(Arc::clone(&link).keep(client, watcher, asked));
             let _ = opened.send(Ok(Handle::current()));
             let _ = closed.await;
             keeper.abort();
@@ -163,7 +165,11 @@ impl Store for ZooKeeper {
     }
 
     fn read_together(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>, Error> {
-        self.ask(async |client| read::together(client, keys).await)
+        self.ask(async |client| {
+            let entries = read::together(client, keys).await?;
+            self.link().heard().await;
+            Ok(entries)
+        })
     }
 
     fn children(&self, key: &Key) -> Result<Vec<String>, Error> {

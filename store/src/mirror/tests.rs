@@ -57,7 +57,9 @@ fn after_an_outage_everything_is_read_anew() {
     let first = maintenance(&*store, Expect::Absent, false);
     mirror.pump().unwrap();
     memory.set_unreachable(true);
-    assert!(mirror.pump().is_ok() && !on(&mirror), "nothing is dirty, so the old snapshot stands");
+    let confirmed = mirror.snapshot().unwrap().confirmed;
+    assert!(mirror.pump().is_err() && !on(&mirror), "the old snapshot stands");
+    assert_eq!(mirror.snapshot().unwrap().confirmed, confirmed, "and is not taken for the latest");
     memory.set_unreachable(false);
     let version = first.versions[0].1.unwrap();
     maintenance(&*store, Expect::Version(version), true);

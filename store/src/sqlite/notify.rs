@@ -19,14 +19,27 @@ const POLL: Duration = Duration::from_millis(500);
 /// Counts the listeners of this process, so that each has a socket of its own.
 static NUMBER: AtomicU64 = AtomicU64::new(0);
 
-type Sinks = Arc<Mutex<Vec<(Key, Weak<dyn Sink>)>>>;
+type Sinks = Mutex<Vec<(Key, Weak<dyn Sink>)>>;
+
+/// Who listens in this process, and how far they have been told.
+#[derive(Debug)]
+struct Ears {
+    sinks: Sinks,
+    log: Mutex<Log>,
+}
+
+#[derive(Debug)]
+struct Log {
+    connection: Connection,
+    seen: i64,
+}
 
 /// The listeners to one file, in all processes.
 #[derive(Debug)]
 pub(super) struct Listeners {
     folder: PathBuf,
     sender: Mutex<Option<UnixDatagram>>,
-    own: Mutex<Option<Sinks>>,
+    own: Mutex<Option<Arc<Ears>>>,
 }
 
 impl Listeners {
@@ -60,20 +73,21 @@ impl Listeners {
     /// Tells `sink` of changes from now on. The first one starts this process's listening thread.
     pub(super) fn listen(&self, path: &Path, key: &Key, sink: &Arc<dyn Sink>) -> io::Result<()> {
         let mut own = self.own.lock().expect("nobody panics while listening begins");
-        let sinks = match &*own {
-            Some(sinks) => Arc::clone(sinks),
-            None => {
-                let sinks = Sinks::default();
-                self.start(path, &sinks)?;
-                *own = Some(Arc::clone(&sinks));
-                sinks
-            }
+        let ears = match &*own {
+            Some(ears) => Arc::clone(ears),
+            None => own.insert(self.start(path)?).clone(),
         };
-        sinks.lock().expect("no sink panics").push((key.clone(), Arc::downgrade(sink)));
+        ears.sinks.lock().expect("no sink panics").push((key.clone(), Arc::downgrade(sink)));
         Ok(())
     }
 
-    fn start(&self, path: &Path, sinks: &Sinks) -> io::Result<()> {
+    /// Tells the sinks of this process of everything up to now.
+    pub(super) fn catch_up(&self) -> Result<(), rusqlite::Error> {
+        let ears = self.own.lock().expect("nobody panics while listening begins").clone();
+        ears.map_or(Ok(()), |ears| ears.tell())
+    }
+
+    fn start(&self, path: &Path) -> io::Result<Arc<Ears>> {
         fs::create_dir_all(&self.folder)?;
         let number = NUMBER.fetch_add(1, Ordering::SeqCst);
         let address = self.folder.join(format!("{}-{number}", std::process::id()));
@@ -81,23 +95,32 @@ impl Listeners {
         let socket = UnixDatagram::bind(&address)?;
         socket.set_read_timeout(Some(POLL))?;
         let connection = connect(path).map_err(io::Error::other)?;
-        let mut seen = newest(&connection).map_err(io::Error::other)?;
-        let sinks = Arc::downgrade(sinks);
+        let seen = newest(&connection).map_err(io::Error::other)?;
+        let ears = Arc::new(Ears { sinks: Sinks::default(), log: Mutex::new(Log { connection, seen }) });
+        let listening = Arc::downgrade(&ears);
         let listen = move || {
             let mut buffer = [0; 16];
             loop {
                 let _ = socket.recv(&mut buffer);
-                let Some(sinks) = sinks.upgrade() else { break };
-                let told = tell(&connection, &mut seen, &sinks);
-                if let Err(error) = told {
+                let Some(ears) = listening.upgrade() else { break };
+                if let Err(error) = ears.tell() {
                     tracing::warn!(%error, "the change log could not be read");
-                    doubt(&sinks);
+                    doubt(&ears.sinks);
                 }
             }
             let _ = fs::remove_file(&address);
         };
         std::thread::Builder::new().name("store-watch".into()).spawn(listen)?;
-        Ok(())
+        Ok(ears)
+    }
+}
+
+impl Ears {
+    /// Tells the sinks of what they have not been told. Who comes second waits until the first has told.
+    fn tell(&self) -> Result<(), rusqlite::Error> {
+        let mut log = self.log.lock().expect("no sink panics");
+        let Log { connection, seen } = &mut *log;
+        tell(connection, seen, &self.sinks)
     }
 }
 

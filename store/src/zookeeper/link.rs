@@ -13,7 +13,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use logic::time::{BootTime, Span};
 use sha1::{Digest, Sha1};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{sleep, timeout};
 use zookeeper_client::{
     Acl, Acls, AddWatchMode, AuthId, Client, CreateMode, CreateOptions, Error as ZkError, EventType,
@@ -52,6 +52,9 @@ struct Lease {
     until: BootTime,
 }
 
+/// Who sends something through this hears back when the sinks know of everything that was told until then.
+type Ask = mpsc::UnboundedSender<oneshot::Sender<()>>;
+
 /// The connection to the servers.
 #[derive(Debug)]
 pub(super) struct Link {
@@ -64,6 +67,7 @@ pub(super) struct Link {
     current: watch::Sender<Option<Connected>>,
     lease: Mutex<Lease>,
     hears: AtomicBool,
+    ask: Ask,
     closing: watch::Sender<bool>,
 }
 
@@ -86,7 +90,7 @@ pub(super) fn is_passing(error: &ZkError) -> bool {
 }
 
 impl Link {
-    pub(super) fn new(address: Address, secret: &Secret) -> Self {
+    pub(super) fn new(address: Address, secret: &Secret, ask: Ask) -> Self {
         let digest = STANDARD.encode(Sha1::digest(format!("{USER}:{}", secret.text())));
         let owner = AuthId::new("digest", &format!("{USER}:{digest}"));
         Self {
@@ -97,6 +101,7 @@ impl Link {
             current: watch::Sender::new(None),
             lease: Mutex::default(),
             hears: AtomicBool::new(false),
+            ask,
             closing: watch::Sender::new(false),
         }
     }
@@ -131,6 +136,15 @@ impl Link {
         let connected = current.wait_for(Option::is_some).await;
         let connected = connected.expect("the sender lives in this link");
         connected.clone().expect("it was waited for")
+    }
+
+    /// Resolves when the sinks have been told of everything that the servers had told before this was called. What the
+    /// servers tell comes in order: after an answer to `sync` that is everything that was committed before it.
+    pub(super) async fn heard(&self) {
+        let (answer, heard) = oneshot::channel();
+        if self.ask.send(answer).is_ok() {
+            let _ = heard.await;
+        }
     }
 
     /// The session as this process may rely on it.
@@ -237,10 +251,15 @@ impl Link {
     }
 
     /// Keeps the session for as long as the store is used; replaces it when the servers say that it is over.
-    pub(super) async fn keep(self: Arc<Self>, mut client: Client, mut watcher: PersistentWatcher) {
+    pub(super) async fn keep(
+        self: Arc<Self>,
+        mut client: Client,
+        mut watcher: PersistentWatcher,
+        mut asked: mpsc::UnboundedReceiver<oneshot::Sender<()>>,
+    ) {
         loop {
             tokio::select! {
-                () = self.hear(&client, &mut watcher) => {}
+                () = self.hear(&client, &mut watcher, &mut asked) => {}
                 () = self.beat(&client) => {}
             }
             self.hears.store(false, Ordering::SeqCst);
@@ -253,9 +272,21 @@ impl Link {
     /// Passes on what the watch tells until the client has given up. After a reconnect the watch is set anew, since the
     /// client (0.11.2) does not do that for recursive ones, and everything is in doubt, since what happened between
     /// is not told.
-    async fn hear(&self, client: &Client, watcher: &mut PersistentWatcher) {
+    async fn hear(
+        &self,
+        client: &Client,
+        watcher: &mut PersistentWatcher,
+        asked: &mut mpsc::UnboundedReceiver<oneshot::Sender<()>>,
+    ) {
         loop {
-            let event = watcher.changed().await;
+            let event = tokio::select! {
+                biased;
+                event = watcher.changed() => event,
+                Some(answer) = asked.recv() => {
+                    let _ = answer.send(());
+                    continue;
+                }
+            };
             match (event.event_type, event.session_state) {
                 (EventType::Session, state) if state.is_terminated() => return,
                 (EventType::Session, SessionState::SyncConnected) => {

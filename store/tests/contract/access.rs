@@ -98,16 +98,16 @@ fn the_connection_is_encrypted_and_both_sides_show_a_certificate() {
     let options =
         vec!["-Dzookeeper.serverCnxnFactory=org.apache.zookeeper.server.NettyServerCnxnFactory".into()];
     let servers = Servers::start_with(1, &Extra { settings, options });
-    let tls = |ca: &Path, own: &Path| {
+    let tls = |ca: &Path, own: &Path, timeout_ms: u32| {
         let (ca, own) = (ca.display(), own.display());
         let files = format!("tls_ca={ca}/ca.pem&tls_certificate={own}/node.pem&tls_key={own}/node.key");
-        ZooKeeper::open(&[format!("127.0.0.1:{port}?{files}&session_timeout_ms=2000")], &secret())
+        ZooKeeper::open(&[format!("127.0.0.1:{port}?{files}&session_timeout_ms={timeout_ms}")], &secret())
     };
-    let store = tls(folder.path(), folder.path()).unwrap();
+    let store = tls(folder.path(), folder.path(), 20_000).unwrap();
     store.commit(&write(vec![op("a", Expect::Absent, "1")])).unwrap();
     assert_eq!(value(&*servers.open(), "a").as_deref(), Some("1"));
     for (ca, own) in [(&strange, &folder), (&folder, &strange)] {
-        let refused = tls(ca.path(), own.path());
+        let refused = tls(ca.path(), own.path(), 2_000);
         assert!(matches!(refused, Err(Error::Unreachable { .. })), "{refused:?}");
     }
 }
