@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use logic::id::VmId;
+use logic::vm::domain::document_uuid_and_incarnation;
 use serde::{Deserialize, Serialize};
 
 /// How a guest stands at the hypervisor.
@@ -38,6 +39,18 @@ pub struct Start {
     pub xml: String,
     /// The incarnation in it.
     pub incarnation: u64,
+}
+
+impl Start {
+    /// Whether the document is of this VM and carries this incarnation: what is known of a guest afterwards is what its
+    /// document says. The error is for the operator.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        match document_uuid_and_incarnation(&self.xml) {
+            (Some(vm), _) if vm != self.vm => Err(format!("the document is of {vm}")),
+            (Some(_), Some(incarnation)) if incarnation == self.incarnation => Ok(()),
+            _ => Err("the document does not carry its incarnation".into()),
+        }
+    }
 }
 
 /// Counters of one guest, as the hypervisor gives them.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use logic::id::VmId;
-use logic::vm::domain::{METADATA_URI, document_uuid_and_incarnation};
+use logic::vm::domain::METADATA_URI;
 use virt::connect::Connect;
 use virt::domain::Domain;
 use virt::error::ErrorNumber;
@@ -220,11 +220,7 @@ impl Session<'_> {
 
     fn start(&self, start: &Start) -> Result<(), Error> {
         let refuse = |why: String| Error::Refused { call: self.call, vm: start.vm, why };
-        match document_uuid_and_incarnation(&start.xml) {
-            (Some(vm), Some(incarnation)) if vm == start.vm && incarnation == start.incarnation => {}
-            (Some(vm), _) if vm != start.vm => return Err(refuse(format!("the document is of {vm}"))),
-            _ => return Err(refuse("the document does not carry its incarnation".into())),
-        }
+        start.check().map_err(refuse)?;
         self.still_wanted()?;
         let Err(error) = Domain::create_xml(self.connect(), &start.xml, sys::VIR_DOMAIN_NONE) else {
             return Ok(());

@@ -90,8 +90,10 @@ fn statistics_are_pushed_by_uuid_again_and_again() {
     let folder = tempfile::tempdir().unwrap();
     let (machine, node) = node(folder.path());
     let vm = VmId("bdd640fb-0667-4ad1-9c80-317fa3b1799d".parse().unwrap());
-    let xml =
-        format!("<domain><name>web1</name><uuid>{vm}</uuid><memory>65536</memory><vcpu>1</vcpu></domain>");
+    let xml = format!(
+        "<domain><name>web1</name><uuid>{vm}</uuid><memory>65536</memory><vcpu>1</vcpu>\
+         <metadata><pvc:vm xmlns:pvc='urn:pvc:vm:1' incarnation='1'/></metadata></domain>"
+    );
     machine.open().start(&Start { vm, xml, incarnation: 1 }).unwrap();
     let mut sink = Patient::new(6);
     node.answer(&Request::Statistics, &mut sink).unwrap_err();

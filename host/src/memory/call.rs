@@ -2,7 +2,7 @@
 
 use logic::id::VmId;
 use logic::time::BootTime;
-use logic::vm::domain::{document_uuid_and_incarnation, parse};
+use logic::vm::domain::parse;
 
 use super::{End, PowerButton, State};
 use crate::device::{Device, devices};
@@ -63,6 +63,7 @@ impl State {
             self.refusals.0 -= 1;
             return Err(self.refusals.1.clone());
         }
+        start.check()?;
         if let Some(guest) = self.guests.get(&start.vm) {
             return match guest.incarnation {
                 Some(incarnation) if incarnation == start.incarnation => Ok(()),
@@ -71,16 +72,11 @@ impl State {
             };
         }
         let domain = parse(&start.xml).map_err(|error| error.to_string())?;
-        if domain.id != start.vm {
-            return Err(format!("the document is of {}", domain.id));
-        }
         if let Some((holder, _)) = self.guests.iter().find(|(_, guest)| guest.name == domain.name.as_str()) {
             return Err(format!("the guest {holder} has the name {} already", domain.name));
         }
-        // As with libvirt, what is known of a guest afterwards is what its document says, not what the caller meant.
-        let (_, incarnation) = document_uuid_and_incarnation(&start.xml);
         let devices = devices(&start.xml).into_iter().collect();
-        self.begin(start.vm, domain.name.to_string(), incarnation, devices, now);
+        self.begin(start.vm, domain.name.to_string(), Some(start.incarnation), devices, now);
         Ok(())
     }
 

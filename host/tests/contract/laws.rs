@@ -50,6 +50,9 @@ pub(crate) fn a_second_start_is_refused_and_says_why(world: &dyn World) {
     let mut other = WEB.start(2);
     other.vm = DB.vm;
     assert_eq!(refusal(hypervisor.start(&other)), format!("the document is of {}", WEB.vm));
+    let mut unmarked = DB.start(1);
+    unmarked.incarnation = 2;
+    assert_eq!(refusal(hypervisor.start(&unmarked)), "the document does not carry its incarnation");
     assert_eq!(hypervisor.guests(), Ok(vec![running(&WEB, 1)]));
 }
 
@@ -127,6 +130,7 @@ pub(crate) fn a_device_is_attached_once_and_detached_once(world: &dyn World) {
     assert_eq!(refusal(hypervisor.detach(WEB.vm, &disk_xml())), "it does not run");
     hypervisor.start(&WEB.start(1)).unwrap();
     assert!(refusal(hypervisor.attach(WEB.vm, "<sound/>")).contains("sound"));
+    assert_eq!(hypervisor.guests(), Ok(vec![running(&WEB, 1)]));
     assert_eq!(devices(&*hypervisor), (vec!["vda".into()], vec![]));
     for _ in 0..2 {
         hypervisor.attach(WEB.vm, &disk_xml()).unwrap();
