@@ -240,12 +240,12 @@ fn report(figures: &Figures) {
     for (name, value) in figures {
         let shown = aim(name).map(|aim| format!("<= {aim}")).unwrap_or_default();
         let late = aim(name).is_some_and(|aim| *value > aim);
-        say(&format!("{name:<36}{value:>12.3}{shown:>10}{}", if late { "  MISSED" } else { "" }));
+        say(&format!("{name:<36}{value:>12.4}{shown:>10}{}", if late { "  MISSED" } else { "" }));
         if late {
             missed.push(name.as_str());
         }
     }
-    let number = |value: f64| json!((value * 1_000.0).round() / 1_000.0);
+    let number = |value: f64| json!((value * 10_000.0).round() / 10_000.0);
     let table = |rows: &mut dyn Iterator<Item = (&str, f64)>| -> Map<String, Value> {
         rows.map(|(name, value)| (name.to_owned(), number(value))).collect()
     };

@@ -34,6 +34,10 @@ pub(super) const DELETIONS: &str = "/pvc-deletions";
 /// Who we are to the servers.
 const USER: &str = "pvc";
 
+/// What is told when no session could be begun.
+const NO_ANSWER: &str =
+    "none of its servers answers; check that ZooKeeper runs there, and its port and TLS settings";
+
 /// How long to wait before a connection that failed is tried again.
 const RETRY_INTERVAL: Duration = Duration::from_millis(200);
 
@@ -166,7 +170,7 @@ impl Link {
     /// The first session.
     pub(super) async fn open(&self) -> Result<(Client, PersistentWatcher), Error> {
         let opened = self.establish(None).await.map_err(|error| match error {
-            ZkError::Timeout | ZkError::NoHosts => self.unreachable("none of its servers answers".into()),
+            ZkError::Timeout | ZkError::NoHosts => self.unreachable(NO_ANSWER.into()),
             other => self.told(&other),
         })?;
         self.check_access(&opened.0).await?;

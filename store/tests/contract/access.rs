@@ -64,7 +64,9 @@ fn where_no_server_is_the_error_names_the_address() {
     let address = format!("127.0.0.1:{}?session_timeout_ms=1000", free_ports(1)[0]);
     let error = ZooKeeper::open(std::slice::from_ref(&address), &secret()).unwrap_err().to_string();
     let name = address.split('?').next().unwrap();
-    assert_eq!(error, format!("the store zookeeper://{name} is not reachable: none of its servers answers"));
+    let expected =
+        "none of its servers answers; check that ZooKeeper runs there, and its port and TLS settings";
+    assert_eq!(error, format!("the store zookeeper://{name} is not reachable: {expected}"));
 }
 
 /// A certificate authority, and a certificate of it for a server and for a client on this machine, as PEM files.
@@ -97,7 +99,7 @@ fn the_connection_is_encrypted_and_both_sides_show_a_certificate() {
     );
     let options =
         vec!["-Dzookeeper.serverCnxnFactory=org.apache.zookeeper.server.NettyServerCnxnFactory".into()];
-    let servers = Servers::start_with(1, &Extra { settings, options });
+    let servers = Servers::start_with(1, &Extra { settings, options }, |_, port| port);
     let tls = |ca: &Path, own: &Path, timeout_ms: u32| {
         let (ca, own) = (ca.display(), own.display());
         let files = format!("tls_ca={ca}/ca.pem&tls_certificate={own}/node.pem&tls_key={own}/node.key");

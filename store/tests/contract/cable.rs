@@ -42,6 +42,11 @@ impl Cable {
         cable
     }
 
+    /// Where its near end is.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// As the store's address.
     pub(crate) fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)

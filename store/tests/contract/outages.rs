@@ -18,7 +18,7 @@ use store::{CommitError, Guard, Key, Store, Transaction};
 use crate::backend::{Backend, secret};
 use crate::cable::Cable;
 use crate::laws::{PATIENCE, eventually, key, op, put, value, write};
-use crate::servers::Servers;
+use crate::servers::{Extra, Servers};
 
 /// A session through a cable.
 fn through(cable: &Cable, timeout_ms: u32) -> Arc<dyn Store> {
@@ -101,6 +101,29 @@ fn a_link_cut_for_more_than_the_session_ends_the_lease_before_anybody_takes_us_f
     assert!(mirror.wait_shows(&told, PATIENCE));
     near.announce(&key("here"), b"2").unwrap();
     assert_eq!(value(&*far, "here").as_deref(), Some("2"));
+}
+
+#[test]
+fn a_server_that_is_cut_off_from_its_leader_does_not_extend_the_lease_though_it_answers() {
+    let mut cables: Vec<(usize, Cable)> = Vec::new();
+    let servers = Servers::start_with(3, &Extra::default(), |from, port| {
+        let cable = Cable::to(vec![format!("127.0.0.1:{port}")]);
+        let port = cable.port();
+        cables.push((from, cable));
+        port
+    });
+    let follower = servers.follower();
+    let mut others = servers.addresses();
+    let address = format!("{}?session_timeout_ms=2000", others.remove(follower));
+    let near: Arc<dyn Store> = Arc::new(ZooKeeper::open(&[address], &secret()).unwrap());
+    let far = ZooKeeper::open(&others, &secret()).unwrap();
+    near.announce(&key("here"), b"1").unwrap();
+    eventually("the lease runs", || near.session().connected);
+    cables.iter().filter(|(from, _)| *from == follower).for_each(|(_, cable)| cable.pull());
+    eventually("the announcement is gone", || value(&far, "here").is_none());
+    let gone = boot_now();
+    let session = near.session();
+    assert!(session.until.unwrap() <= gone && !session.connected, "{session:?}, gone at {gone:?}");
 }
 
 #[test]
@@ -274,4 +297,18 @@ fn who_gives_up_waiting_leaves_the_line() {
     assert!(shared.is_ok(), "nobody who waits is left in between: {shared:?}");
     drop((held, shared));
     assert!(one.children(&Key::new("/pvc/locks/test")).unwrap().is_empty());
+}
+
+#[test]
+fn a_request_beyond_what_the_servers_take_is_refused_and_the_connection_stays() {
+    let servers = Servers::start(1);
+    let store = servers.open();
+    let epoch = store.session().epoch;
+    let small = |number: u32| op(&format!("small{number}"), Expect::Absent, "x");
+    let error = store.commit(&write((0..12_000).map(small).collect())).unwrap_err().to_string();
+    assert!(error.contains("the store takes 1000000"), "{error}");
+    store.commit(&write((0..8_000).map(small).collect())).unwrap();
+    assert_eq!(store.children(&Key::new("/pvc/test")).unwrap().len(), 8_000);
+    let session = store.session();
+    assert!(session.connected && session.epoch == epoch, "{session:?}");
 }

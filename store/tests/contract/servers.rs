@@ -73,26 +73,28 @@ pub(crate) fn free_ports(count: usize) -> Vec<u16> {
 impl Servers {
     /// Starts `count` servers and waits until they serve.
     pub(crate) fn start(count: usize) -> Self {
-        Self::start_with(count, &Extra::default())
+        Self::start_with(count, &Extra::default(), |_, port| port)
     }
 
-    /// The same with something special.
-    pub(crate) fn start_with(count: usize, extra: &Extra) -> Self {
+    /// The same with something special. `way` says by which port a server reaches another, given its own number and
+    /// the other's port.
+    pub(crate) fn start_with(count: usize, extra: &Extra, mut way: impl FnMut(usize, u16) -> u16) -> Self {
         for (file, package) in NEEDED {
             assert!(Path::new(file).exists(), "{file} is missing: install the Debian package {package}");
         }
         let folder = tempfile::tempdir().expect("the machine has a folder for temporary files");
         let ports = free_ports(count * 3);
-        let mut members = String::new();
-        for (number, ports) in ports.chunks(3).enumerate().filter(|_| count > 1) {
-            writeln!(members, "server.{}=127.0.0.1:{}:{}", number + 1, ports[1], ports[2])
-                .expect("text grows");
-        }
-        let servers = ports.chunks(3).enumerate().map(|(number, ports)| {
+        let mut servers = Vec::new();
+        for (number, own) in ports.chunks(3).enumerate() {
+            let mut members = String::new();
+            for (other, ports) in ports.chunks(3).enumerate().filter(|_| count > 1) {
+                let port = if other == number { ports[1] } else { way(number, ports[1]) };
+                writeln!(members, "server.{}=127.0.0.1:{port}:{}", other + 1, ports[2]).expect("text grows");
+            }
             let home = folder.path().join(format!("server{number}"));
             fs::create_dir_all(&home).expect("the folder was just made");
             fs::write(home.join("myid"), (number + 1).to_string()).expect("the folder was just made");
-            let port = ports[0];
+            let port = own[0];
             let text = format!(
                 "tickTime=500\ninitLimit=20\nsyncLimit=6\ndataDir={}\nclientPort={port}\n\
                  clientPortAddress=127.0.0.1\nmaxClientCnxns=0\nadmin.enableServer=false\n\
@@ -101,11 +103,17 @@ impl Servers {
                 extra.settings
             );
             fs::write(home.join("zoo.cfg"), text).expect("the folder was just made");
-            Server { port, home, extra: extra.clone(), process: None }
-        });
-        let mut started = Self { servers: servers.collect(), _folder: folder };
+            servers.push(Server { port, home, extra: extra.clone(), process: None });
+        }
+        let mut started = Self { servers, _folder: folder };
         started.run_all();
         started
+    }
+
+    /// The number of a server that follows another.
+    pub(crate) fn follower(&self) -> usize {
+        let follows = |server: &Server| server.mode().as_deref() == Some("follower");
+        self.servers.iter().position(follows).expect("an ensemble that serves has followers")
     }
 
     /// The servers as the store's address.
