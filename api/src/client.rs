@@ -21,7 +21,7 @@ pub use request::{Method, Request};
 
 /// How long a connection may take to open.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long the API may think about an answer, and how long the answer may then take to arrive.
+/// How long the API may think about an answer, and how long each part of it may then take to arrive.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// The largest answer that is read: 10,000 VMs with their documents are 100 MB.
 const ANSWER_BYTES_MAX: u64 = 1 << 30;
@@ -29,6 +29,15 @@ const ANSWER_BYTES_MAX: u64 = 1 << 30;
 const TRIES: u32 = 3;
 /// Between two tries.
 const TRY_PAUSE: Duration = Duration::from_millis(200);
+
+/// How fast a body comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pace {
+    /// As fast as it can.
+    OfAnswers,
+    /// Whenever there is something to tell.
+    OfEvents,
+}
 
 /// What the API answered, with a status of success.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,7 +100,9 @@ impl Client {
             .proxy(None)
             .user_agent(concat!("pvc/", env!("CARGO_PKG_VERSION")))
             .timeout_connect(Some(CONNECT_TIMEOUT))
-            .timeout_recv_response(Some(ANSWER_TIMEOUT));
+            .timeout_recv_response(Some(ANSWER_TIMEOUT))
+            .timeout_per_read(Some(ANSWER_TIMEOUT))
+            .timeout_per_write(Some(ANSWER_TIMEOUT));
         if endpoint.scheme == Scheme::Https {
             let tls = TlsConfig::builder();
             config = config.tls_config(match endpoint.trust {
@@ -136,7 +147,7 @@ impl Client {
     /// # Errors
     /// As [`Client::ask`]; the reader fails when the connection breaks.
     pub fn follow(&self, request: &Request) -> Result<Box<dyn Read + Send>, Error> {
-        let response = self.send(request)?;
+        let response = self.send(request, Pace::OfEvents)?;
         let status = response.status().as_u16();
         if (200..300).contains(&status) {
             return Ok(Box::new(response.into_body().into_with_config().limit(u64::MAX).reader()));
@@ -145,7 +156,7 @@ impl Client {
     }
 
     fn ask_once(&self, request: &Request) -> Result<Answer, Error> {
-        let response = self.send(request)?;
+        let response = self.send(request, Pace::OfAnswers)?;
         let status = response.status().as_u16();
         let text = self.body(request, response)?;
         if (200..300).contains(&status) {
@@ -155,7 +166,7 @@ impl Client {
         }
     }
 
-    fn send(&self, request: &Request) -> Result<http::Response<ureq::Body>, Error> {
+    fn send(&self, request: &Request, pace: Pace) -> Result<http::Response<ureq::Body>, Error> {
         let mut message = http::Request::builder()
             .method(request.method.name())
             .uri(format!("{}{}", self.endpoint.base(), request.target()))
@@ -163,19 +174,31 @@ impl Client {
         if let Some(token) = &self.endpoint.token {
             message = message.header("X-Api-Key", token);
         }
-        let broken = |source: http::Error| Error::BadRequest { asked: self.asked(request), source };
-        let outcome = match request.body() {
-            Some(body) => {
-                let message = message.header("Content-Type", "application/json").body(body);
-                self.agent.run(message.map_err(broken)?)
-            }
-            // The length is told even where there is nothing to send: some servers insist on it.
-            None if request.method != Method::Get => {
-                self.agent.run(message.body(String::new()).map_err(broken)?)
-            }
-            None => self.agent.run(message.body(()).map_err(broken)?),
+        let body = request.body();
+        if body.is_some() {
+            message = message.header("Content-Type", "application/json");
+        }
+        let broken = |source| Error::BadRequest { asked: self.asked(request), source };
+        // The length is told even where there is nothing to send: some servers insist on it.
+        let outcome = if request.method == Method::Get && body.is_none() {
+            self.run(message.body(()).map_err(broken)?, pace)
+        } else {
+            self.run(message.body(body.unwrap_or_default()).map_err(broken)?, pace)
         };
         outcome.map_err(|source| self.unreachable(request, source))
+    }
+
+    fn run(
+        &self,
+        message: http::Request<impl ureq::AsSendBody>,
+        pace: Pace,
+    ) -> Result<http::Response<ureq::Body>, ureq::Error> {
+        match pace {
+            Pace::OfAnswers => self.agent.run(message),
+            Pace::OfEvents => {
+                self.agent.run(self.agent.configure_request(message).timeout_per_read(None).build())
+            }
+        }
     }
 
     fn body(&self, request: &Request, response: http::Response<ureq::Body>) -> Result<String, Error> {

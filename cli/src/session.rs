@@ -94,7 +94,7 @@ impl Session {
 
     fn trace(&self, client: &Client, request: &Request) {
         if self.global.debug {
-            self.screen.note(&format!("{} {}", client.endpoint(), request.path()));
+            self.screen.note(&format!("asking {}: {request}", client.endpoint()));
         }
     }
 }

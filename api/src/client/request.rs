@@ -1,6 +1,6 @@
 //! One request: a method, a path made of names, parameters, and at most one long parameter as a JSON body.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 use serde_json::{Map, Value};
 
@@ -96,6 +96,13 @@ impl Request {
     pub(super) fn body(&self) -> Option<String> {
         let body = || serde_json::to_string(&self.body).expect("texts are JSON");
         (!self.body.is_empty()).then(body)
+    }
+}
+
+/// Method, path and parameters, without the long one.
+impl fmt::Display for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}{}", self.method.name(), self.path, self.query)
     }
 }
 
