@@ -7,6 +7,8 @@ mod asking;
 mod bench;
 #[path = "wire/connections.rs"]
 mod connections;
+#[path = "wire/contract.rs"]
+mod contract;
 #[path = "wire/errors.rs"]
 mod errors;
 #[path = "wire/lists.rs"]

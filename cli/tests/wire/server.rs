@@ -7,6 +7,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
+use crate::contract;
+
 /// What is asked to end the server.
 const END: &str = "END\r\n\r\n";
 
@@ -60,6 +62,7 @@ impl Script {
             for stream in listener.incoming() {
                 let stream = stream.unwrap();
                 let Some(request) = read_request(&mut BufReader::new(&stream)) else { break };
+                assert_eq!(contract::finding(&request), None);
                 let text = respond(&mut answers, &request);
                 log.lock().unwrap().push(request);
                 // The other side may have gone away already, which is its own affair.
