@@ -208,7 +208,7 @@ impl Client {
     }
 
     fn asked(&self, request: &Request) -> String {
-        format!("{} {}{}", request.method.name(), self.endpoint, request.path())
+        format!("{} {}{}", request.method.name(), self.endpoint.base(), request.path())
     }
 
     fn unreachable(&self, request: &Request, source: ureq::Error) -> Error {

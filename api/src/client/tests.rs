@@ -126,8 +126,9 @@ fn nobody_there_is_explained() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let endpoint = Endpoint { host: "127.0.0.1".into(), port, ..Endpoint::default() };
     let error = Client::new(endpoint.clone()).unwrap().ask(&Request::get(&["node"])).unwrap_err().to_string();
-    let expected =
-        format!("GET http://127.0.0.1:{port}/node got no answer: the connection was refused. Look whether");
+    let expected = format!(
+        "GET http://127.0.0.1:{port}/api/v1/node got no answer: the connection was refused. Look whether"
+    );
     assert!(error.starts_with(&expected), "{error}");
     let unknown = Endpoint { host: "no-such-host.invalid".into(), ..endpoint };
     let error = Client::new(unknown).unwrap().ask(&Request::post(&["node"])).unwrap_err().to_string();

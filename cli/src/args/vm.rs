@@ -194,7 +194,7 @@ pub(crate) struct Autostart {
     /// Start it when its node next becomes ready
     #[arg(short, long, overrides_with = "no_autostart")]
     pub(crate) autostart: bool,
-    /// Do not
+    /// Leave it as it is when its node becomes ready
     #[arg(short = 'A', long, overrides_with = "autostart")]
     pub(crate) no_autostart: bool,
 }

@@ -23,7 +23,7 @@ fn a_refusal_is_told_in_the_words_of_the_api() {
     assert_eq!(bench.run("vm info nope").failed(), "error: VM not found.\n");
     let error = bench.run("-v vm info nope").failed();
     assert!(error.contains("  asked: GET http://127.0.0.1:"), "{error}");
-    assert!(error.contains("/vm/nope\n  status: 404\n"), "{error}");
+    assert!(error.contains("/api/v1/vm/nope\n  status: 404\n"), "{error}");
 }
 
 #[test]
@@ -56,8 +56,9 @@ fn a_wrong_key_is_told_with_the_remedy() {
 fn an_api_that_is_not_there_is_told_with_its_address() {
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let error = Bench::to(address).run("vm list").failed();
-    let expected =
-        format!("error: GET http://{address}/vm got no answer: the connection was refused. Look whether");
+    let expected = format!(
+        "error: GET http://{address}/api/v1/vm got no answer: the connection was refused. Look whether"
+    );
     assert!(error.starts_with(&expected), "{error}");
 }
 
