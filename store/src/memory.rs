@@ -21,6 +21,16 @@ pub type Time = Arc<dyn Fn() -> BootTime + Send + Sync>;
 /// How long a session lives without contact.
 pub const LEASE: Span = Span(6_000);
 
+/// Whether the server can be reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reach {
+    /// It answers.
+    #[default]
+    There,
+    /// No call is answered.
+    Gone,
+}
+
 /// How a commit is to go wrong next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CommitFault {
@@ -44,7 +54,7 @@ struct State {
     watches: Vec<(u64, Key, Weak<dyn Sink>)>,
     locks: BTreeMap<Key, BTreeMap<u64, LockKind>>,
     terms: BTreeMap<Key, u64>,
-    unreachable: bool,
+    reach: Reach,
     commit_fault: Option<CommitFault>,
 }
 
@@ -81,11 +91,11 @@ impl Memory {
         store
     }
 
-    /// From now on, or until told otherwise, no call is answered.
-    pub fn set_unreachable(&self, unreachable: bool) {
+    /// Whether calls are answered, from now on until told otherwise.
+    pub fn set_reach(&self, reach: Reach) {
         let mut state = self.lock();
-        state.unreachable = unreachable;
-        if !unreachable {
+        state.reach = reach;
+        if reach == Reach::There {
             let sinks = state.sinks_of_all();
             drop(state);
             sinks.iter().for_each(|sink| sink.doubt());
@@ -152,7 +162,7 @@ impl MemoryStore {
     fn reach(&self) -> Result<MutexGuard<'_, State>, Error> {
         let mut state = self.memory.lock();
         let told = state.expire((self.memory.time)());
-        if state.unreachable {
+        if state.reach == Reach::Gone {
             drop(state);
             tell(told);
             return Err(Error::Unreachable { backend: "memory".into(), why: "it was made so".into() });

@@ -27,7 +27,8 @@ impl World {
                 let (place, step) = (place.clone(), step.clone());
                 self.breaks.push(Break { place, moment: *moment, step, blow: *blow });
             }
-            Command::Store(reach) => self.memory.set_unreachable(*reach == Reach::Gone),
+            Command::Store(Reach::Gone) => self.memory.set_reach(store::memory::Reach::Gone),
+            Command::Store(Reach::Back) => self.memory.set_reach(store::memory::Reach::There),
             Command::LoseCommit(fault) => self.memory.fail_next_commit(*fault),
             machine => self.order_machine(machine),
         }

@@ -19,7 +19,7 @@ impl World {
     pub fn heal(&mut self) {
         self.line("* every fault ends");
         self.breaks.clear();
-        self.memory.set_unreachable(false);
+        self.memory.set_reach(store::memory::Reach::There);
         for machine in self.machines.values() {
             machine.heal();
             let strangers: Vec<_> =

@@ -6,7 +6,7 @@ use logic::cluster::{ApiSecret, Maintenance};
 use logic::record::{Expect, RecordId, Records};
 
 use super::*;
-use crate::memory::Memory;
+use crate::memory::{Memory, Reach};
 use crate::records::commit_records;
 
 fn mirrored() -> (Memory, Arc<dyn Store>, Mirror) {
@@ -56,11 +56,11 @@ fn after_an_outage_everything_is_read_anew() {
     let (memory, store, mirror) = mirrored();
     let first = maintenance(&*store, Expect::Absent, false);
     mirror.pump().unwrap();
-    memory.set_unreachable(true);
+    memory.set_reach(Reach::Gone);
     let confirmed = mirror.snapshot().unwrap().confirmed;
     assert!(mirror.pump().is_err() && !on(&mirror), "the old snapshot stands");
     assert_eq!(mirror.snapshot().unwrap().confirmed, confirmed, "and is not taken for the latest");
-    memory.set_unreachable(false);
+    memory.set_reach(Reach::There);
     let version = first.versions[0].1.unwrap();
     maintenance(&*store, Expect::Version(version), true);
     mirror.pump().unwrap();
