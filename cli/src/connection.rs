@@ -42,7 +42,7 @@ pub(crate) enum ConnectionError {
     )]
     NoLocal,
     /// A file that cannot be read, or cannot be written.
-    #[error("{path} cannot be {verb}: {source}. {remedy}", path = path.display())]
+    #[error("{path} cannot be {verb}. {remedy}", path = path.display())]
     File {
         /// The file.
         path: PathBuf,

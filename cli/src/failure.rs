@@ -15,10 +15,10 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Connection(#[from] ConnectionError),
     /// Output that could not be written.
-    #[error("The output cannot be written")]
+    #[error("The output cannot be written.")]
     Output(#[from] io::Error),
     /// A file of the user's.
-    #[error("{path} cannot be {verb}: {source}", path = path.display())]
+    #[error("{path} cannot be {verb}.", path = path.display())]
     File {
         /// Which.
         path: PathBuf,
@@ -48,6 +48,11 @@ impl Failure {
     /// Whether somebody closed the pipe that we print into, which is no failure.
     pub(crate) fn is_closed_pipe(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    /// Whether its causes tell something that its text leaves out. What the API and the way to it did is in the text.
+    pub(crate) fn has_causes_to_tell(&self) -> bool {
+        !matches!(self, Self::Api(_))
     }
 
     /// Makes the error of a file's operation; `verb` is what cannot be done to it, such as `read`.

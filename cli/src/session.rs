@@ -63,15 +63,17 @@ impl Session {
         Ok(client.follow(request)?)
     }
 
-    /// Tells the user why the command failed; with `--debug`, the causes too.
+    /// Tells the user why the command failed, with the causes that help; with `--debug`, with all of them.
     pub(crate) fn complain(&self, failure: &Failure) {
         let mut text = failure.to_string();
-        if self.global.debug {
-            if let Failure::Api(error) = failure {
-                let asked = error.asked().map(|asked| format!("\n  asked: {asked}")).unwrap_or_default();
-                let status = error.status().map(|status| format!("\n  status: {status}")).unwrap_or_default();
-                text += &(asked + &status);
-            }
+        if let Failure::Api(error) = failure
+            && self.global.debug
+        {
+            let asked = error.asked().map(|asked| format!("\n  asked: {asked}")).unwrap_or_default();
+            let status = error.status().map(|status| format!("\n  status: {status}")).unwrap_or_default();
+            text += &(asked + &status);
+        }
+        if self.global.debug || failure.has_causes_to_tell() {
             let mut cause = failure.source();
             while let Some(error) = cause {
                 text += &format!("\n  because: {error}");

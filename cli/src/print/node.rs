@@ -17,21 +17,6 @@ pub(super) fn daemon_tone(state: &str) -> Tone {
     }
 }
 
-fn coordinator_tone(state: &str) -> Tone {
-    match state {
-        "primary" => Tone::Good,
-        "takeover" | "relinquish" => Tone::Attention,
-        _ => Tone::Usual,
-    }
-}
-
-fn domain_tone(state: &str) -> Tone {
-    match state {
-        "ready" => Tone::Good,
-        _ => Tone::Attention,
-    }
-}
-
 /// What a health in percent says.
 pub(super) fn health_tone(health: i32) -> Tone {
     match health {
@@ -151,4 +136,19 @@ fn checks(node: &Node) -> Table {
         ]);
     }
     table
+}
+
+fn coordinator_tone(state: &str) -> Tone {
+    match state {
+        "primary" => Tone::Good,
+        "takeover" | "relinquish" => Tone::Attention,
+        _ => Tone::Usual,
+    }
+}
+
+fn domain_tone(state: &str) -> Tone {
+    match state {
+        "ready" => Tone::Good,
+        _ => Tone::Attention,
+    }
 }

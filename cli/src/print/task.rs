@@ -7,18 +7,6 @@ use super::paint::{Paint, Tone};
 use super::progress::bar;
 use super::table::{Cell, Table};
 
-/// All tasks with what they do now, by state and worker.
-fn rows(tasks: &TaskList) -> Vec<(&'static str, &str, &Task)> {
-    let mut rows = Vec::new();
-    let kinds = [("active", &tasks.active), ("reserved", &tasks.reserved), ("scheduled", &tasks.scheduled)];
-    for (kind, workers) in kinds {
-        for (worker, tasks) in workers.iter().flatten() {
-            rows.extend(tasks.iter().map(|task| (kind, worker.as_str(), task)));
-        }
-    }
-    rows
-}
-
 /// The ids of all tasks.
 pub(crate) fn ids(tasks: &TaskList) -> Vec<&str> {
     rows(tasks).into_iter().map(|(_, _, task)| task.id.as_str()).collect()
@@ -58,4 +46,16 @@ pub(crate) fn status(id: &str, task: &TaskStatus, paint: Paint) -> String {
         task.total,
         task.status
     )
+}
+
+/// All tasks with what they do now, by state and worker.
+fn rows(tasks: &TaskList) -> Vec<(&'static str, &str, &Task)> {
+    let mut rows = Vec::new();
+    let kinds = [("active", &tasks.active), ("reserved", &tasks.reserved), ("scheduled", &tasks.scheduled)];
+    for (kind, workers) in kinds {
+        for (worker, tasks) in workers.iter().flatten() {
+            rows.extend(tasks.iter().map(|task| (kind, worker.as_str(), task)));
+        }
+    }
+    rows
 }

@@ -16,16 +16,6 @@ pub(crate) enum Depth {
     Long,
 }
 
-/// What a VM's state says.
-fn tone(state: &str) -> Tone {
-    match state {
-        "start" => Tone::Good,
-        "fail" => Tone::Bad,
-        "stop" | "disable" => Tone::Dim,
-        _ => Tone::Attention,
-    }
-}
-
 /// All VMs by name.
 pub(crate) fn list(vms: &[Vm], paint: Paint) -> String {
     let mut sorted: Vec<&Vm> = vms.iter().collect();
@@ -212,4 +202,14 @@ pub(super) fn or_none(words: impl Iterator<Item = String>) -> String {
 
 fn yes_no(yes: bool) -> &'static str {
     if yes { "yes" } else { "no" }
+}
+
+/// What a VM's state says.
+fn tone(state: &str) -> Tone {
+    match state {
+        "start" => Tone::Good,
+        "fail" => Tone::Bad,
+        "stop" | "disable" => Tone::Dim,
+        _ => Tone::Attention,
+    }
 }

@@ -36,7 +36,10 @@ fn a_document_that_is_not_there_or_empty_is_not_sent() {
     let server = Script::default().serve();
     let bench = Bench::to(server.address);
     let error = bench.run("vm define absent.xml").failed();
-    assert_eq!(error, "error: absent.xml cannot be read: No such file or directory (os error 2)\n");
+    assert_eq!(
+        error,
+        "error: absent.xml cannot be read.\n  because: No such file or directory (os error 2)\n"
+    );
     let error = bench.run("vm define -").failed();
     assert_eq!(error, "error: - is empty. It should hold a libvirt domain document.\n");
     assert_eq!(server.asked(), Vec::<String>::new());
