@@ -67,7 +67,29 @@ pub fn complete(mut document: OpenApi) -> OpenApi {
         document.paths.paths.insert(format!("{BASE}/"), greeting);
     }
     unbuilt::describe(&mut document, BASE);
+    for (path, item) in &mut document.paths.paths {
+        let path = path.trim_start_matches(BASE);
+        let methods = [
+            ("get", &mut item.get),
+            ("post", &mut item.post),
+            ("put", &mut item.put),
+            ("patch", &mut item.patch),
+            ("delete", &mut item.delete),
+        ];
+        for (method, operation) in methods {
+            if let Some(operation) = operation {
+                operation.operation_id = Some(operation_id(method, path));
+            }
+        }
+    }
     document
+}
+
+/// A name for a client's function, such as `post_vm_vm_state` or `get_root`.
+fn operation_id(method: &str, path: &str) -> String {
+    let words = path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let words: Vec<&str> = words.collect();
+    format!("{method}_{}", if words.is_empty() { "root".into() } else { words.join("_") })
 }
 
 /// The document as text, as it is committed.

@@ -10,7 +10,7 @@ use apid::logfile::Logfile;
 use apid::nodes::{LocalNode, Nodes};
 use apid::notify::Notify;
 use apid::serve::{Door, stop_signal};
-use apid::view::View;
+use apid::view::{AGE_MAX, View};
 use apid::{Api, Settings, auth::Tokens, document, routes};
 use logic::config::{Config, StoreUrl};
 use store::Store;
@@ -131,7 +131,7 @@ async fn serve(config: &Config, logfile: Logfile) -> Result<()> {
 
 fn api(config: &Config, stopping: tokio::sync::watch::Receiver<bool>) -> Arc<Api> {
     let url = config.store.clone();
-    let view = View::open(&backend(&config.store), move || open_store(&url));
+    let view = View::open(&backend(&config.store), AGE_MAX, move || open_store(&url));
     let socket = Path::new(&config.run_directory).join("link.sock");
     let nodes = Nodes::new(Arc::new(LocalNode { node: config.node.clone(), socket }));
     nodes.keep(config.node.clone());

@@ -20,6 +20,32 @@ use crate::error::ApiError;
 use crate::handlers::{cluster, node, session, task, vm};
 use crate::{Api, BASE, auth, document, unbuilt};
 
+/// The OpenAPI document of all of them.
+pub fn described() -> OpenApi {
+    let all = OpenApiRouter::new().merge(open_routes()).merge(closed_routes());
+    document::complete(OpenApiRouter::with_openapi(document::head()).nest(BASE, all).into_openapi())
+}
+
+/// The whole API.
+pub fn router(api: &Arc<Api>) -> Router {
+    let (open, _) = open_routes().split_for_parts();
+    let (mut closed, _) = closed_routes().split_for_parts();
+    for (path, methods) in unbuilt::routes() {
+        closed = closed.route(path, methods);
+    }
+    let closed = closed.route_layer(from_fn_with_state(Arc::clone(api), auth::admit));
+    let all = open.merge(closed).merge(document::routes());
+    Router::new()
+        .nest(BASE, all)
+        .route(&format!("{BASE}/"), axum::routing::get(session::greet))
+        .fallback(unknown)
+        .layer(DefaultBodyLimit::disable())
+        .layer(from_fn(as_json))
+        .layer(CatchPanicLayer::custom(defect))
+        .layer(from_fn(log))
+        .with_state(Arc::clone(api))
+}
+
 /// Those that anybody may ask.
 fn open_routes() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new()
@@ -51,32 +77,6 @@ fn closed_routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(vm::console))
         .routes(routes!(vm::define::rename))
         .routes(routes!(vm::device::attach, vm::device::detach))
-}
-
-/// The OpenAPI document of all of them.
-pub fn described() -> OpenApi {
-    let all = OpenApiRouter::new().merge(open_routes()).merge(closed_routes());
-    document::complete(OpenApiRouter::with_openapi(document::head()).nest(BASE, all).into_openapi())
-}
-
-/// The whole API.
-pub fn router(api: &Arc<Api>) -> Router {
-    let (open, _) = open_routes().split_for_parts();
-    let (mut closed, _) = closed_routes().split_for_parts();
-    for (path, methods) in unbuilt::routes() {
-        closed = closed.route(path, methods);
-    }
-    let closed = closed.route_layer(from_fn_with_state(Arc::clone(api), auth::admit));
-    let all = open.merge(closed).merge(document::routes());
-    Router::new()
-        .nest(BASE, all)
-        .route(&format!("{BASE}/"), axum::routing::get(session::greet))
-        .fallback(unknown)
-        .layer(DefaultBodyLimit::disable())
-        .layer(from_fn(as_json))
-        .layer(CatchPanicLayer::custom(defect))
-        .layer(from_fn(log))
-        .with_state(Arc::clone(api))
 }
 
 async fn unknown(request: Request) -> Response {

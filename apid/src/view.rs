@@ -5,7 +5,7 @@
 //! exist. The store may be away when the daemon starts; it is tried again until it is there.
 
 use std::sync::{Arc, Mutex, OnceLock, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use logic::cluster::{Cluster, VmEntry};
 use logic::id::{VmId, VmName};
@@ -16,7 +16,7 @@ use tokio::sync::watch;
 
 use crate::error::ApiError;
 
-/// A snapshot that was confirmed longer ago is not answered from.
+/// A snapshot that was confirmed longer ago is not answered from, unless it is configured otherwise.
 pub const AGE_MAX: Duration = Duration::from_secs(10);
 
 /// How long a request waits for the first snapshot, and for one that shows what is known to be there.
@@ -54,6 +54,7 @@ struct Opened {
 #[derive(Debug)]
 pub struct View {
     backend: String,
+    age_max: Duration,
     opened: OnceLock<Opened>,
     fault: Mutex<Option<String>>,
     latest: watch::Sender<Option<Snapshot>>,
@@ -61,13 +62,15 @@ pub struct View {
 
 impl View {
     /// Opens the store on a thread of its own, again and again until it succeeds, and then keeps the sight fresh.
-    /// `backend` is the store as it is configured.
+    /// `backend` is the store as it is configured; nothing is answered from a snapshot older than `age_max`.
     pub fn open(
         backend: &str,
+        age_max: Duration,
         open: impl Fn() -> Result<Arc<dyn Store>, store::Error> + Send + 'static,
     ) -> Arc<Self> {
         let view = Arc::new(Self {
             backend: backend.into(),
+            age_max,
             opened: OnceLock::new(),
             fault: Mutex::new(None),
             latest: watch::Sender::new(None),
@@ -131,7 +134,7 @@ impl View {
     /// The latest snapshot that may be answered from.
     ///
     /// # Errors
-    /// [`ApiError::Unavailable`] when there is none that was confirmed within [`AGE_MAX`].
+    /// [`ApiError::Unavailable`] when there is none that was confirmed within the age that is allowed.
     pub async fn snapshot(&self) -> Result<Snapshot, ApiError> {
         let mut latest = self.latest.subscribe();
         if latest.borrow_and_update().is_none() {
@@ -140,7 +143,7 @@ impl View {
         }
         let snapshot = latest.borrow().clone();
         match snapshot {
-            Some(snapshot) if snapshot.confirmed.elapsed() <= AGE_MAX => Ok(snapshot),
+            Some(snapshot) if snapshot.confirmed.elapsed() <= self.age_max => Ok(snapshot),
             Some(snapshot) => Err(ApiError::Unavailable {
                 why: format!(
                     "The store {} has not answered for {} s, so the cluster's records may be out of date. They are \
@@ -306,9 +309,4 @@ pub async fn blocking<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'stati
         tracing::error!(%error, "a blocking call panicked");
         ApiError::Defect
     })
-}
-
-/// How long ago something was, for people.
-pub fn age_s(confirmed: Instant) -> u64 {
-    confirmed.elapsed().as_secs()
 }

@@ -1,0 +1,20 @@
+//! The API over a store in memory and a node that is made up: what goes in and out over HTTP.
+
+#[path = "wire/bad_input.rs"]
+mod bad_input;
+#[path = "wire/desk.rs"]
+mod desk;
+#[path = "wire/document.rs"]
+mod document;
+#[path = "wire/links.rs"]
+mod links;
+#[path = "wire/outages.rs"]
+mod outages;
+#[path = "wire/sessions.rs"]
+mod sessions;
+#[path = "wire/shapes.rs"]
+mod shapes;
+#[path = "wire/together.rs"]
+mod together;
+#[path = "wire/vms.rs"]
+mod vms;
