@@ -120,7 +120,8 @@ fn typo(lab: &Lab) -> Result<()> {
 fn no_store(lab: &Lab) -> Result<()> {
     let good = std::fs::read_to_string(lab.up.node.path("/etc/pvc/pvc.toml"))?;
     let place = "/proc/no/store.db";
-    let bad = lab.file("nostore.toml", &good.replace("/var/lib/pvc/store.db", place))?;
+    let bad =
+        lab.file("nostore.toml", &good.replace("/var/lib/pvc/store.db", place).replace(":7370", ":7379"))?;
     ends_with(lab, &bad, place)
 }
 
