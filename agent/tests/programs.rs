@@ -1,11 +1,5 @@
 //! The programs themselves: they start, say what is wrong with a configuration, open their log anew, and stop in order.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::disallowed_methods,
-    reason = "a test starts the program it is about, and may panic"
-)]
-
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -18,7 +12,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 
 /// A folder with a configuration whose libvirt does not exist.
 fn configured(extra: &str) -> (tempfile::TempDir, PathBuf) {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("the test can");
     let root = folder.path().display();
     let text = format!(
         "store = \"sqlite://{root}/store.db\"\nnode = \"hv1\"\n{extra}\n\
@@ -26,10 +20,11 @@ fn configured(extra: &str) -> (tempfile::TempDir, PathBuf) {
          [log]\ndirectory = \"{root}/log\"\n[path]\nrun = \"{root}/run\"\n[timer]\nkeepalive_interval_ms = 200\n"
     );
     let file = folder.path().join("pvc.toml");
-    std::fs::write(&file, text).unwrap();
+    std::fs::write(&file, text).expect("the test can");
     (folder, file)
 }
 
+#[expect(clippy::disallowed_methods, reason = "the test starts the program it is about")]
 fn program(name: &str, config: &Path) -> Command {
     let path =
         if name == "pvcnoded" { env!("CARGO_BIN_EXE_pvcnoded") } else { env!("CARGO_BIN_EXE_pvcworkerd") };
@@ -39,7 +34,7 @@ fn program(name: &str, config: &Path) -> Command {
 }
 
 fn refused(config: &Path) -> Output {
-    program("pvcnoded", config).output().unwrap()
+    program("pvcnoded", config).output().expect("the test can")
 }
 
 /// A running daemon, ended when the test ends, however that is.
@@ -47,17 +42,18 @@ struct Running(Child);
 
 impl Running {
     fn start(name: &str, config: &Path) -> Self {
-        Self(program(name, config).stderr(Stdio::null()).spawn().unwrap())
+        Self(program(name, config).stderr(Stdio::null()).spawn().expect("the test can"))
     }
 
+    #[expect(clippy::disallowed_methods, reason = "the test sends the signals that an operator would")]
     fn signal(&self, signal: &str) {
         let pid = self.0.id().to_string();
-        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+        assert!(Command::new("kill").args([signal, &pid]).status().expect("the test can").success());
     }
 
     fn ends_well(mut self) {
-        wait("the daemon ends", || self.0.try_wait().unwrap().is_some());
-        assert!(self.0.wait().unwrap().success());
+        wait("the daemon ends", || self.0.try_wait().expect("the test can").is_some());
+        assert!(self.0.wait().expect("the test can").success());
     }
 }
 
@@ -81,7 +77,7 @@ fn daemon_state(folder: &Path) -> Option<DaemonState> {
     let url = logic::config::StoreUrl::Sqlite { path: folder.join("store.db").display().to_string() };
     let mirror = Mirror::new(store::open(&url, None).ok()?, Scope::Everything);
     mirror.pump().ok()?;
-    Some(mirror.snapshot()?.cluster.status(&"hv1".parse().unwrap())?.daemon)
+    Some(mirror.snapshot()?.cluster.status(&"hv1".parse().expect("the test can"))?.daemon)
 }
 
 #[test]

@@ -318,6 +318,7 @@ pub fn shown_state(entry: &VmEntry) -> State {
     let fact = entry.fact.as_ref().map(|fact| &fact.value);
     let done = fact.map_or(0, |fact| fact.wish_done) >= wish.serial;
     let failed = fact.is_some_and(|fact| fact.failure.is_some() || fact.foreign);
+    let up = fact.is_some_and(VmFact::runs);
     match wish.power {
         Power::Remove => State::Delete,
         Power::Start if failed => State::Fail,
@@ -325,9 +326,9 @@ pub fn shown_state(entry: &VmEntry) -> State {
         Power::Restart if failed => State::Fail,
         Power::Restart if done => State::Start,
         Power::Restart => State::Restart,
-        Power::Shutdown if !done => State::Shutdown,
+        Power::Shutdown if up && !done => State::Shutdown,
         Power::Shutdown | Power::Stop => State::Stop,
-        Power::Disable if !done => State::Shutdown,
+        Power::Disable if up && !done => State::Shutdown,
         Power::Disable | Power::DisableNow => State::Disable,
     }
 }

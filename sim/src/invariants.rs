@@ -35,6 +35,8 @@ pub struct Judge {
     begun: BTreeSet<(VmId, u64)>,
     live: BTreeMap<VmId, (NodeName, Option<u64>)>,
     by_hand: BTreeSet<VmId>,
+    /// VMs of which a start was made whose caller could not know what became of it.
+    uncertain: BTreeSet<VmId>,
 }
 
 impl Judge {
@@ -71,6 +73,13 @@ impl Judge {
         self.by_hand.insert(vm);
     }
 
+    /// A step has acted, and whoever asked for it does not hear how.
+    pub fn acted_unheard(&mut self, step: &Step) {
+        if let Action::StartGuest { vm, .. } = step.action {
+            self.uncertain.insert(vm);
+        }
+    }
+
     /// A step has acted, with success.
     ///
     /// # Errors
@@ -81,16 +90,15 @@ impl Judge {
             match &write.value {
                 Some(Record::VmFact(fact)) if fact.phase == Phase::Starting => {
                     let RecordId::VmFact(vm) = write.record else { continue };
-                    if self.taken.contains_key(&(vm, fact.incarnation)) {
-                        continue;
-                    }
                     if self.wishes.get(&vm) != Some(&Wished::Running) {
                         return Err(format!(
                             "{vm}: incarnation {} is taken though nobody wishes it to run",
                             fact.incarnation
                         ));
                     }
-                    self.taken.insert((vm, fact.incarnation), at);
+                    if self.taken.insert((vm, fact.incarnation), at).is_some() {
+                        return Err(format!("{vm}: incarnation {} is taken twice", fact.incarnation));
+                    }
                 }
                 Some(Record::Vm(_)) if step.reason == Reason::Autostarts => {
                     if let RecordId::Vm(vm) = write.record {
@@ -138,11 +146,13 @@ impl Judge {
         }
     }
 
-    /// A guest may be brought down when that was wished since its incarnation was taken, or when a newer one was taken.
+    /// A guest may be brought down when that was wished since its incarnation was taken; or when a newer one was taken
+    /// because nobody could know that it had been started.
     fn may_end(&self, vm: VmId, incarnation: u64) -> Result<(), String> {
         let taken_at = self.taken.get(&(vm, incarnation)).copied().unwrap_or_default();
         let wished = self.ends_wished_at.get(&vm).is_some_and(|at| *at >= taken_at);
-        let stale = self.taken.range((vm, incarnation + 1)..=(vm, u64::MAX)).next().is_some();
+        let stale = self.uncertain.contains(&vm)
+            && self.taken.range((vm, incarnation + 1)..=(vm, u64::MAX)).next().is_some();
         if wished || stale {
             return Ok(());
         }

@@ -25,11 +25,6 @@ const TROUBLE: Span = Span::seconds(90);
 /// two tries of a start that keeps failing.
 const REST: Span = Span::seconds(420);
 
-/// The node of the swarm's cluster.
-fn node() -> NodeName {
-    "hv1".parse().expect("it is a name")
-}
-
 /// What one seed came to.
 #[derive(Clone, Debug)]
 pub struct Outcome {
@@ -189,4 +184,9 @@ fn fault(random: &mut StdRng, at: Span, vm: &VmName, script: &mut Vec<(Span, Com
             _ => add(at, Command::LoseWakes(node(), random.random_range(1..4))),
         },
     }
+}
+
+/// The node of the swarm's cluster.
+fn node() -> NodeName {
+    "hv1".parse().expect("it is a name")
 }

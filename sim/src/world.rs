@@ -273,6 +273,7 @@ impl World {
         let mut span = self.chance.to_report();
         if matches!(outcome, Err(Fault::Hypervisor(hypervisor::Error::Silent { .. }))) {
             span = CALL_DEADLINE;
+            self.judge.acted_unheard(&job.step);
         }
         let struck = self.strike(&place, Moment::Acted, &job);
         self.soon(span, Event::End(place, life, job, outcome));
@@ -291,6 +292,7 @@ impl World {
             job.step.resource
         ));
         let outcome = job.act();
+        self.judge.acted_unheard(&job.step);
         self.acted(job, &outcome);
     }
 

@@ -40,7 +40,7 @@ fn say(text: &str) {
     let _gone = writeln!(std::io::stdout().lock(), "{text}");
 }
 
-/// Plays seeds on every core. False when one of them failed; the lowest that did is told with its story.
+/// Plays seeds on every core until one fails. False when one did; the lowest of them is told with its story.
 fn swarm_of(seeds: &str, first: &str) -> Result<bool> {
     let (seeds, first): (u64, u64) = (seeds.parse().context("--seeds")?, first.parse().context("--first")?);
     let next = AtomicU64::new(first);
@@ -67,6 +67,8 @@ fn swarm_of(seeds: &str, first: &str) -> Result<bool> {
                         if lower {
                             total.1 = Some(outcome);
                         }
+                        // The seeds that are under way are lower, or of no more interest.
+                        next.store(u64::MAX / 2, Ordering::SeqCst);
                     } else {
                         total.0.add("outcome", "passed");
                     }
@@ -78,7 +80,8 @@ fn swarm_of(seeds: &str, first: &str) -> Result<bool> {
     say(&counts.to_string());
     let steps = counts.sum("steps done") + counts.sum("steps not done");
     let took = began.elapsed().as_secs_f64();
-    say(&format!("{seeds} seeds from {first}, {steps} steps, {took:.1} s"));
+    let played = counts.sum("outcome");
+    say(&format!("{played} of {seeds} seeds from {first}, {steps} steps, {took:.1} s"));
     match failed {
         None => Ok(true),
         Some(outcome) => {

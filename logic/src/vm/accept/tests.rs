@@ -159,3 +159,13 @@ fn what_runs_is_removed_by_its_node_and_what_is_down_at_once() {
     assert!(records.writes.iter().all(|write| write.value.is_none()));
     assert_eq!(records.writes.len(), 4);
 }
+
+#[test]
+fn what_does_not_run_is_disabled_at_once_and_what_runs_when_it_is_down() {
+    for (phase, expected) in [(Phase::Stopped, State::Disable), (Phase::Running, State::Shutdown)] {
+        let word = crate::vm::VmFact { wish_done: 0, ..testing::fact(phase) };
+        let cluster = cluster_with_vm(Power::Disable, Some(word));
+        assert_eq!(shown_state(&cluster.vms[&VM]), expected);
+    }
+    assert_eq!(shown_state(&cluster_with_vm(Power::Disable, None).vms[&VM]), State::Disable);
+}
