@@ -34,7 +34,15 @@ pub enum ApiError {
         /// What was missing or wrong; never the token.
         why: &'static str,
     },
-    /// The thing that was asked for does not exist.
+    /// The one thing that was asked for does not exist. It begins as clients of PVC 1.0 know it.
+    #[error("{what} not found. There is no \"{name}\".")]
+    Unknown {
+        /// What kind of thing, as an operator calls it, with a capital letter.
+        what: &'static str,
+        /// What it was called.
+        name: String,
+    },
+    /// Nothing of the kind that was asked for exists.
     #[error("{what} not found.")]
     NotFound {
         /// What kind of thing, as an operator calls it, with a capital letter.
@@ -91,7 +99,7 @@ impl ApiError {
         match self {
             Self::Refused { .. } | Self::Parameter { .. } => StatusCode::BAD_REQUEST,
             Self::Unauthenticated { .. } => StatusCode::UNAUTHORIZED,
-            Self::NotFound { .. } => StatusCode::NOT_FOUND,
+            Self::Unknown { .. } | Self::NotFound { .. } => StatusCode::NOT_FOUND,
             Self::Conflict { .. } => StatusCode::CONFLICT,
             Self::TooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotBuilt { .. } => StatusCode::NOT_IMPLEMENTED,
@@ -104,7 +112,7 @@ impl ApiError {
     #[must_use]
     pub fn as_refusal(self) -> Self {
         match self {
-            Self::NotFound { .. } => Self::refused(self.to_string()),
+            Self::Unknown { .. } | Self::NotFound { .. } => Self::refused(self.to_string()),
             other => other,
         }
     }
@@ -113,8 +121,8 @@ impl ApiError {
 impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
         match refusal {
-            Refusal::VmUnknown { .. } => Self::NotFound { what: "VM" },
-            Refusal::TaskUnknown { .. } => Self::NotFound { what: "Task" },
+            Refusal::VmUnknown { vm } => Self::Unknown { what: "VM", name: vm },
+            Refusal::TaskUnknown { task } => Self::Unknown { what: "Task", name: task.to_string() },
             Refusal::NotConfirmed { .. } => Self::parameter("yes-i-really-mean-it", refusal.to_string()),
             Refusal::Missing { parameter } => Self::parameter(parameter, "this parameter is required."),
             other => Self::refused(other.to_string()),

@@ -13,9 +13,11 @@ use apid::serve::{Door, stop_signal};
 use apid::view::{AGE_MAX, View};
 use apid::{Api, Settings, auth::Tokens, document, routes};
 use logic::config::{Config, StoreUrl};
-use store::Store;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// What the daemon is asked on its command line.
 enum Asked {
@@ -83,11 +85,13 @@ fn run(path: &Path) -> Result<()> {
     let config = Config::parse(&text, hostname.trim()).with_context(|| format!("in {}", path.display()))?;
     let log = Path::new(&config.log.directory).join("pvcapid.log");
     let logfile = Logfile::open(&log).with_context(|| format!("cannot write the log {}", log.display()))?;
-    tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(&config.log.level))
-        .with_writer(logfile.clone())
-        .with_ansi(false)
-        .init();
+    let level: LevelFilter = config.log.level.parse().context("the log's level")?;
+    let ours = ["apid", "pvcapid", "store", "link"].map(|name| (name, level));
+    // Of the libraries only what is wrong: at "debug" they tell of every byte.
+    let filter = Targets::new().with_default(level.min(LevelFilter::WARN)).with_targets(ours);
+    let lines =
+        tracing_subscriber::fmt::layer().with_ansi(false).with_target(false).with_writer(logfile.clone());
+    tracing_subscriber::registry().with(lines.with_filter(filter)).init();
     // Requests are short; what blocks has threads of its own.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -130,8 +134,12 @@ async fn serve(config: &Config, logfile: Logfile) -> Result<()> {
 }
 
 fn api(config: &Config, stopping: tokio::sync::watch::Receiver<bool>) -> Arc<Api> {
-    let url = config.store.clone();
-    let view = View::open(&backend(&config.store), AGE_MAX, move || open_store(&url));
+    let (url, secret_file) = (config.store.clone(), config.store_secret_file.clone());
+    let open = move || {
+        let secret = secret_file.as_deref().map(|file| store::Secret::read(Path::new(file))).transpose()?;
+        store::open(&url, secret)
+    };
+    let view = View::open(&backend(&config.store), AGE_MAX, open);
     let socket = Path::new(&config.run_directory).join("link.sock");
     let nodes = Nodes::new(Arc::new(LocalNode { node: config.node.clone(), socket }));
     nodes.keep(config.node.clone());
@@ -149,16 +157,6 @@ fn backend(url: &StoreUrl) -> String {
     match url {
         StoreUrl::Sqlite { path } => format!("sqlite://{path}"),
         StoreUrl::ZooKeeper { servers } => format!("zookeeper://{}", servers.join(",")),
-    }
-}
-
-fn open_store(url: &StoreUrl) -> Result<Arc<dyn Store>, store::Error> {
-    match url {
-        StoreUrl::Sqlite { path } => Ok(Arc::new(store::sqlite::Sqlite::open(Path::new(path))?)),
-        StoreUrl::ZooKeeper { .. } => Err(store::Error::Unreachable {
-            backend: backend(url),
-            why: "this version of PVC cannot use ZooKeeper yet".into(),
-        }),
     }
 }
 

@@ -178,7 +178,7 @@ impl View {
     /// A VM by its name or UUID. Before it is said not to exist, the store itself is asked.
     ///
     /// # Errors
-    /// [`ApiError::NotFound`], or as [`View::snapshot`].
+    /// [`ApiError::Unknown`], or as [`View::snapshot`].
     pub async fn vm(&self, name_or_uuid: &str) -> Result<(Arc<Cluster>, VmId, Arc<VmEntry>), ApiError> {
         let find = |cluster: &Arc<Cluster>| {
             let (id, entry) = cluster.find_vm(name_or_uuid)?;
@@ -190,7 +190,7 @@ impl View {
         let name = name_or_uuid.parse::<VmName>().ok().map(RecordId::VmName);
         let id = name_or_uuid.parse::<VmId>().ok().map(RecordId::Vm);
         let seen = self.appears([name, id].into_iter().flatten().collect(), find).await?;
-        seen.ok_or(ApiError::NotFound { what: "VM" })
+        seen.ok_or_else(|| ApiError::Unknown { what: "VM", name: name_or_uuid.into() })
     }
 
     /// Asks the store whether one of these records is there though the snapshot does not show it, and then waits for

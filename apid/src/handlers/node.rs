@@ -152,7 +152,7 @@ fn shown(snapshot: &Snapshot, wanted: impl Fn(&NodeName) -> bool) -> Vec<Node> {
 
 /// A registered node by its name.
 async fn known(api: &Api, node: &str) -> Result<(NodeName, Arc<NodeEntry>), ApiError> {
-    let unknown = ApiError::NotFound { what: "Node" };
+    let unknown = ApiError::Unknown { what: "Node", name: node.into() };
     let Ok(name) = node.parse::<NodeName>() else { return Err(unknown) };
     let find = |cluster: &Arc<logic::cluster::Cluster>| {
         cluster.nodes.get(&name).filter(|entry| entry.node.is_some()).cloned()
