@@ -24,7 +24,7 @@ pub enum Refusal {
     #[error(transparent)]
     BadId(#[from] BadId),
     /// No such VM.
-    #[error("VM not found. None has the name or UUID \"{vm}\"; see: pvc vm list")]
+    #[error("VM not found. There is no \"{vm}\"; see: pvc vm list")]
     VmUnknown {
         /// What was asked for.
         vm: String,

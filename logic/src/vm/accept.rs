@@ -214,12 +214,13 @@ pub fn rename(cluster: &Cluster, id: VmId, name: &str) -> Result<Records, Refusa
     name_is_free(cluster, &name)?;
     let state = shown_state(entry);
     let down = entry.fact.as_ref().is_none_or(|fact| !fact.value.runs());
-    if !matches!(state, State::Stop | State::Disable | State::Mirror) || !down {
-        return Err(Refusal::WrongState {
-            name: vm.name.clone(),
-            state,
-            remedy: "stop it before renaming it",
-        });
+    let stopped = matches!(state, State::Stop | State::Disable | State::Mirror);
+    if !stopped || !down {
+        let remedy = match stopped {
+            true => "its guest is not down yet, so try again in a moment",
+            false => "stop it before renaming it",
+        };
+        return Err(Refusal::WrongState { name: vm.name.clone(), state, remedy });
     }
     let xml = entry.xml.as_ref().ok_or(domain::DomainError::Missing { field: "domain" })?;
     let renamed = domain::render_renamed(&xml.value, &name)?;
