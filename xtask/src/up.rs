@@ -316,6 +316,13 @@ fn initialise(node: &Node, profile: Profile, folder: &Path, memory: &mut Remembe
     output(&mut daemons::pvc(node, profile, &["cluster", "init", "-y"]))?;
     memory.initialised = true;
     keep(folder, memory)?;
+    wait_for("the node to be registered", Duration::from_secs(60), || {
+        let nodes = http::once(&memory.listen, &memory.token, "GET", "/api/v1/node")?;
+        match nodes.body.contains("\"run\"") {
+            true => Ok(()),
+            false => bail!("the nodes are {}\n{}", nodes.body, daemons::said(node, "pvcnoded")),
+        }
+    })?;
     Ok("initialised".into())
 }
 

@@ -199,7 +199,8 @@ fn stop(lab: &Lab) -> Result<()> {
 }
 
 fn rename(lab: &Lab) -> Result<()> {
-    lab.pvc(&["vm", "rename", "-y", "second", "third"])?;
+    // The node's word that the guest is down may take a moment after the guest itself.
+    wait_for("the rename", PATIENCE, || lab.pvc(&["vm", "rename", "-y", "second", "third"]))?;
     ensure!(lab.names(&[])? == [HELLO, "third"], "the list is {:?}", lab.names(&[])?);
     lab.pvc_refuses(&["vm", "info", "second"], 1, "second")?;
     lab.pvc(&["vm", "start", "third"])?;

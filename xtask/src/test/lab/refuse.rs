@@ -122,7 +122,15 @@ fn no_store(lab: &Lab) -> Result<()> {
     let place = "/proc/no/store.db";
     let bad =
         lab.file("nostore.toml", &good.replace("/var/lib/pvc/store.db", place).replace(":7370", ":7379"))?;
-    ends_with(lab, &bad, place)
+    for daemon in ["pvcnoded", "pvcworkerd"] {
+        refuses_to_start(lab, daemon, &bad, place)?;
+    }
+    // The API answers 503 and says why, and goes on trying.
+    let mut command = lab.up.node.inside("timeout");
+    command.arg("3").arg(lab.up.profile.folder().join("pvcapid")).args(["--config", &bad]);
+    let said = String::from_utf8_lossy(&capture(&mut command)?.stderr).into_owned();
+    ensure!(said.contains(place), "pvcapid does not name \"{place}\": {}", tail(&said, 5));
+    Ok(())
 }
 
 fn ends_with(lab: &Lab, config: &str, names: &str) -> Result<()> {
