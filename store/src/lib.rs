@@ -113,7 +113,7 @@ pub trait Watch: Send + Sync + Debug {}
 
 /// The cluster's shared memory. Every call is bounded by the backend's deadline and blocks no longer.
 pub trait Store: Send + Sync + Debug {
-    /// The value at a key, as new as any write this process has seen acknowledged.
+    /// The value at a key, as new as any write that anybody saw acknowledged before this call.
     fn read(&self, key: &Key) -> Result<Option<Entry>, Error>;
 
     /// Several values, all as they were at one point in time not before this call, in the order asked. The sinks of

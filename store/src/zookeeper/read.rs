@@ -39,9 +39,12 @@ fn entry(data: &[u8], stat: &Stat) -> Option<Entry> {
     Some(Entry { version: version(stat), value: to_value(data)? })
 }
 
-/// The value at a key.
+/// The value at a key, not before this call.
 pub(super) async fn one(client: &Client, key: &Key) -> Result<Option<Entry>, ZkError> {
-    match client.get_data(key.as_str()).await {
+    let synced = client.sync(ROOT);
+    let asked = client.get_data(key.as_str());
+    synced.await?;
+    match asked.await {
         Ok((data, stat)) => Ok(entry(&data, &stat)),
         Err(ZkError::NoNode) => Ok(None),
         Err(error) => Err(error),

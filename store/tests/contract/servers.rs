@@ -8,6 +8,7 @@ use std::io::{Read, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 /// What is needed, and which Debian package has it.
@@ -63,11 +64,13 @@ pub(crate) struct Servers {
     _folder: tempfile::TempDir,
 }
 
-/// Ports of loopback that were free just now.
+/// Ports of loopback that were free just now, each given once. They lie below those that Linux takes for connections
+/// that go out, so that none of these is in the way when a server starts.
 pub(crate) fn free_ports(count: usize) -> Vec<u16> {
-    let bind = |_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has free ports");
-    let held: Vec<TcpListener> = (0..count).map(bind).collect();
-    held.iter().map(|listener| listener.local_addr().expect("it is bound").port()).collect()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = u16::try_from(std::process::id() % 10_000).expect("it is small");
+    let ports = std::iter::repeat_with(|| 20_000 + (first + NEXT.fetch_add(1, Ordering::SeqCst) % 12_000) % 12_000);
+    ports.filter(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok()).take(count).collect()
 }
 
 impl Servers {
