@@ -13,15 +13,18 @@ pub fn step_begins(step: &Step) {
 
 /// Says how a step ended. Keepalives that succeed are not worth a line.
 pub fn step_ended(ended: &Ended) {
-    let step = &ended.step;
-    match &ended.outcome {
+    let Ended { step, outcome, took, .. } = ended;
+    let (name, reason, took_ms) = (step.action.name(), step.reason.name(), took.0);
+    match outcome {
         Ok(_) if step.resource == Resource::Heartbeat => {
-            debug!(resource = %step.resource, step = step.action.name(), reason = %step.reason, "done");
+            debug!(resource = %step.resource, step = name, reason, outcome = "done", took_ms, "{}", step.reason);
         }
-        Ok(_) => info!(resource = %step.resource, step = step.action.name(), reason = %step.reason, "done"),
+        Ok(_) => {
+            info!(resource = %step.resource, step = name, reason, outcome = "done", took_ms, "{}", step.reason)
+        }
         Err(fault) => {
             let why = chain(fault);
-            warn!(resource = %step.resource, step = step.action.name(), reason = %step.reason, why, "not done");
+            warn!(resource = %step.resource, step = name, reason, outcome = "failed", took_ms, why, "{}", step.reason);
         }
     }
 }

@@ -10,7 +10,7 @@ use logic::node::Presence;
 use logic::observed::{StageDone, StepFailure};
 use logic::plan::{Action, Reason, Resource, Step};
 use logic::record::{Record, Records};
-use logic::time::BootTime;
+use logic::time::{BootTime, Span};
 use logic::vm::Phase;
 use store::{CommitError, Committed};
 
@@ -26,6 +26,8 @@ pub struct Ended {
     pub outcome: Result<Done, Fault>,
     /// When.
     pub at: BootTime,
+    /// How long it took.
+    pub took: Span,
     /// Its place among looks and ends, taken when it ended.
     pub ticket: u64,
 }
@@ -82,7 +84,7 @@ impl Memory {
 
     /// Remembers how a step ended. `epoch` is the store's session under which it ran.
     pub fn note(&mut self, ended: &Ended, epoch: u64) {
-        let Ended { step, outcome, at, ticket } = ended;
+        let Ended { step, outcome, at, ticket, .. } = ended;
         self.in_flight.remove(&step.resource);
         if let Action::StartGuest { vm, .. } = &step.action {
             self.taken.remove(vm);

@@ -75,9 +75,11 @@ fn next(receiver: &Mutex<Receiver<Job>>) -> Option<Job> {
 
 impl Report {
     fn perform(&self, job: &Job) {
+        let began = job.world.clock.now().boot;
         let outcome = job.perform();
         let at = job.world.clock.now().boot;
-        self.inbox.put(Ended { step: Arc::clone(&job.step), outcome, at, ticket: self.sight.ticket() });
+        let (step, took, ticket) = (Arc::clone(&job.step), at - began, self.sight.ticket());
+        self.inbox.put(Ended { step, outcome, at, took, ticket });
         self.looks.ring();
         self.passes.ring();
     }

@@ -14,7 +14,7 @@ use host::hypervisor::{Hypervisor, Waker};
 use host::memory::Machine;
 use logic::config::Timers;
 use logic::decide;
-use logic::time::BootTime;
+use logic::time::{BootTime, Span};
 use store::key::ROOT;
 use store::memory::{Memory, MemoryStore};
 use store::mirror::{Mirror, Scope};
@@ -198,7 +198,8 @@ impl Daemon {
     /// Reports the end of a step.
     pub fn end(&self, job: &Job, outcome: Result<agent::perform::Done, agent::world::Fault>) {
         let at = job.world.clock.now().boot;
-        self.inbox.put(Ended { step: Arc::clone(&job.step), outcome, at, ticket: self.sight.ticket() });
+        let (step, ticket) = (Arc::clone(&job.step), self.sight.ticket());
+        self.inbox.put(Ended { step, outcome, at, took: Span::default(), ticket });
         self.ring(Chore::Look);
         self.ring(Chore::Pass);
     }
