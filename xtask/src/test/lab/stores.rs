@@ -37,12 +37,13 @@ fn reads_are_free(lab: &Lab) -> Result<()> {
 
 /// A stranger may connect, and sees nothing.
 fn closed(lab: &Lab) -> Result<()> {
-    let script = "printf 'ls -R /\\nquit\\n' | java -XX:-UseContainerSupport \
+    let script = "printf 'ls /pvc\\nquit\\n' | java -XX:-UseContainerSupport \
         -cp /usr/share/java/slf4j-simple.jar:/usr/share/java/zookeeper.jar:/usr/share/java/commons-cli.jar \
         org.apache.zookeeper.ZooKeeperMain -server 127.0.0.1:2181 2>&1";
-    let said = crate::command::output(lab.up.node.inside("sh").args(["-c", script]))?;
-    ensure!(said.contains("/zookeeper"), "the stranger saw nothing at all: {said}");
-    ensure!(!said.contains("/vm"), "a stranger sees the records: {said}");
+    let ended = crate::command::capture(lab.up.node.inside("sh").args(["-c", script]))?;
+    let said = String::from_utf8_lossy(&ended.stdout).into_owned();
+    ensure!(said.contains("Session establishment complete"), "the stranger did not get in at all: {said}");
+    ensure!(said.contains("Insufficient permission : /pvc"), "a stranger sees the records: {said}");
     Ok(())
 }
 
