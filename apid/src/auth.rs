@@ -168,3 +168,6 @@ fn bytes(hex: &str) -> Option<Vec<u8>> {
     }
     digits.chunks(2).map(pair).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -64,6 +64,12 @@ pub enum ApiError {
         /// The bound on the XML.
         xml_bytes_max: usize,
     },
+    /// The body takes too long to arrive.
+    #[error("The request's body did not arrive within {wait_s} s.")]
+    Late {
+        /// How long was waited.
+        wait_s: u64,
+    },
     /// The route is part of the contract, but what is behind it does not exist yet.
     #[error("{what} does not exist in this version of PVC yet.")]
     NotBuilt {
@@ -94,6 +100,11 @@ impl ApiError {
         Self::Parameter { parameter: parameter.into(), why: why.into() }
     }
 
+    /// One thing that does not exist; `what` is its kind, with a capital letter.
+    pub fn unknown(what: &'static str, name: &str) -> Self {
+        Self::Unknown { what, name: name.chars().take(80).collect() }
+    }
+
     /// The status that the contract gives it.
     pub fn status(&self) -> StatusCode {
         match self {
@@ -102,6 +113,7 @@ impl ApiError {
             Self::Unknown { .. } | Self::NotFound { .. } => StatusCode::NOT_FOUND,
             Self::Conflict { .. } => StatusCode::CONFLICT,
             Self::TooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Late { .. } => StatusCode::REQUEST_TIMEOUT,
             Self::NotBuilt { .. } => StatusCode::NOT_IMPLEMENTED,
             Self::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Defect => StatusCode::INTERNAL_SERVER_ERROR,
@@ -121,8 +133,8 @@ impl ApiError {
 impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
         match refusal {
-            Refusal::VmUnknown { vm } => Self::Unknown { what: "VM", name: vm },
-            Refusal::TaskUnknown { task } => Self::Unknown { what: "Task", name: task.to_string() },
+            Refusal::VmUnknown { vm } => Self::unknown("VM", &vm),
+            Refusal::TaskUnknown { task } => Self::unknown("Task", &task.to_string()),
             Refusal::NotConfirmed { .. } => Self::parameter("yes-i-really-mean-it", refusal.to_string()),
             Refusal::Missing { parameter } => Self::parameter(parameter, "this parameter is required."),
             other => Self::refused(other.to_string()),
@@ -170,6 +182,7 @@ impl IntoResponses for ApiError {
             ("400", "Refused: a parameter is missing or wrong, or it may not be done now."),
             ("401", "No valid token or session."),
             ("404", "It does not exist."),
+            ("408", "The body did not arrive in time."),
             ("409", "Others changed the same records again and again; nothing was written."),
             ("413", "The body is too long."),
             ("500", "A defect of the API."),

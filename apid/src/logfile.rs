@@ -70,3 +70,6 @@ impl<'a> MakeWriter<'a> for Logfile {
         Line { file: self.file() }
     }
 }
+
+#[cfg(test)]
+mod tests;

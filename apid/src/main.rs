@@ -128,6 +128,12 @@ async fn serve(config: &Config, logfile: Logfile) -> Result<()> {
     }
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "pvcapid answers");
     notify.ready();
+    let mut stops = stopping.clone();
+    let farewell = Arc::clone(&notify);
+    tokio::spawn(async move {
+        drop(stops.wait_for(|stopping| *stopping).await);
+        farewell.stopping();
+    });
     door.serve(router, stopping).await?;
     tracing::info!("pvcapid has stopped");
     Ok(())

@@ -289,3 +289,6 @@ fn messages(buffer: &mut Vec<u8>) -> Result<Vec<GuestsOfNode>, String> {
     }
     Ok(complete)
 }
+
+#[cfg(test)]
+mod tests;

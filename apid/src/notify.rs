@@ -1,5 +1,6 @@
 //! The daemon's word to systemd: ready, alive, stopping. Nothing happens where systemd does not ask for it.
 
+use std::ffi::OsStr;
 use std::io;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
@@ -19,19 +20,23 @@ impl Notify {
     /// # Errors
     /// The kernel's, when the socket that systemd names cannot be addressed.
     pub fn from_environment() -> io::Result<Self> {
-        let to = match std::env::var_os("NOTIFY_SOCKET") {
-            Some(name) => {
-                let address = match name.as_bytes() {
-                    [b'@', hidden @ ..] => SocketAddr::from_abstract_name(hidden)?,
-                    path => SocketAddr::from_pathname(std::ffi::OsStr::from_bytes(path))?,
-                };
-                Some((UnixDatagram::unbound()?, address))
-            }
-            None => None,
-        };
         let ours = std::env::var("WATCHDOG_PID").map_or(true, |pid| pid == std::process::id().to_string());
         let period = std::env::var("WATCHDOG_USEC").ok().and_then(|text| text.parse().ok());
-        Ok(Self { to, watchdog: period.filter(|_| ours).map(Duration::from_micros) })
+        let watchdog = period.filter(|_| ours).map(Duration::from_micros);
+        Self::at(std::env::var_os("NOTIFY_SOCKET").as_deref(), watchdog)
+    }
+
+    /// At a socket, by its path or by its hidden name behind an `@`.
+    ///
+    /// # Errors
+    /// The kernel's, when it cannot be addressed.
+    pub fn at(socket: Option<&OsStr>, watchdog: Option<Duration>) -> io::Result<Self> {
+        let address = match socket.map(OsStr::as_bytes) {
+            None => return Ok(Self { to: None, watchdog }),
+            Some([b'@', hidden @ ..]) => SocketAddr::from_abstract_name(hidden)?,
+            Some(path) => SocketAddr::from_pathname(OsStr::from_bytes(path))?,
+        };
+        Ok(Self { to: Some((UnixDatagram::unbound()?, address)), watchdog })
     }
 
     /// How often systemd wants to hear that the daemon is alive, if it does: half of what it allows.
@@ -61,3 +66,6 @@ impl Notify {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@
 //! is known, and the documentation is made from the same struct.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
@@ -20,6 +21,9 @@ mod text;
 
 /// The longest body: a VM's XML in which every byte is escaped as three, and the other parameters.
 pub const BODY_BYTES_MAX: usize = 3 * XML_BYTES_MAX + 64 * 1024;
+
+/// How long a body may take to arrive.
+const BODY_WAIT: Duration = Duration::from_secs(30);
 
 /// Every value that was given of each parameter, in order.
 pub(crate) type Given = BTreeMap<String, Vec<String>>;
@@ -41,7 +45,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Parameters<T> {
         let mut given = Given::new();
         add_form(&mut given, parts.uri.query().unwrap_or_default().as_bytes())?;
         let kind = parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-        let body = axum::body::to_bytes(body, BODY_BYTES_MAX).await.map_err(|error| unread(&error))?;
+        let body = tokio::time::timeout(BODY_WAIT, axum::body::to_bytes(body, BODY_BYTES_MAX)).await;
+        let body = body.map_err(|_| ApiError::Late { wait_s: BODY_WAIT.as_secs() })?;
+        let body = body.map_err(|error| unread(&error))?;
         add_body(&mut given, kind, &body)?;
         text::read(given).map(Self)
     }

@@ -2,11 +2,11 @@
 
 use std::any::Any;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use api::Message;
-use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::header::CONTENT_TYPE;
+use axum::extract::{DefaultBodyLimit, Path, Request, State};
+use axum::http::header::{AGE, CONTENT_TYPE};
 use axum::http::{Method, StatusCode};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -19,6 +19,9 @@ use utoipa_axum::routes;
 use crate::error::ApiError;
 use crate::handlers::{cluster, node, session, task, vm};
 use crate::{Api, BASE, auth, document, unbuilt};
+
+/// The records are confirmed every second; what is older than this is marked.
+const AGE_NOTABLE: Duration = Duration::from_secs(3);
 
 /// The OpenAPI document of all of them.
 pub fn described() -> OpenApi {
@@ -33,6 +36,12 @@ pub fn router(api: &Arc<Api>) -> Router {
     for (path, methods) in unbuilt::routes() {
         closed = closed.route(path, methods);
     }
+    for name in ["autobackup", "automirror"] {
+        // These words are routes of their own, but only for POST: a VM may still be called so.
+        let show = async move |state, parameters| vm::show(state, Path(name.to_owned()), parameters).await;
+        closed = closed.route(&format!("/vm/{name}"), axum::routing::get(show));
+    }
+    let closed = closed.layer(from_fn_with_state(Arc::clone(api), mark_age));
     let closed = closed.route_layer(from_fn_with_state(Arc::clone(api), auth::admit));
     let all = open.merge(closed).merge(document::routes());
     Router::new()
@@ -77,6 +86,15 @@ fn closed_routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(vm::console))
         .routes(routes!(vm::define::rename))
         .routes(routes!(vm::device::attach, vm::device::detach))
+}
+
+/// Says how many seconds old the records are that were answered from, when they are older than they should be.
+async fn mark_age(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    if let Some(age) = api.view.age().filter(|age| *age >= AGE_NOTABLE) {
+        response.headers_mut().insert(AGE, age.as_secs().into());
+    }
+    response
 }
 
 async fn unknown(request: Request) -> Response {
@@ -129,3 +147,6 @@ async fn log(request: Request, next: Next) -> Response {
     }
     response
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,15 +1,15 @@
 //! What the API sees of the cluster, and how it changes it: the mirror's latest snapshot, never older than allowed, and
 //! writes that are answered only when the snapshot shows them.
 //!
-//! No request waits for the store to be answered, but one that writes or is about to say that something does not
-//! exist. The store may be away when the daemon starts; it is tried again until it is there.
+//! No request waits for the store to be answered, but one that writes, is refused, or asks for what is not in sight: the
+//! snapshot is then confirmed first. The store may be away when the daemon starts; it is tried until it is there.
 
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
 use logic::cluster::{Cluster, VmEntry};
 use logic::id::{VmId, VmName};
-use logic::record::{RecordId, Records};
+use logic::record::Records;
 use store::mirror::{Mirror, Scope, Snapshot};
 use store::{CommitError, Store};
 use tokio::sync::watch;
@@ -19,7 +19,7 @@ use crate::error::ApiError;
 /// A snapshot that was confirmed longer ago is not answered from, unless it is configured otherwise.
 pub const AGE_MAX: Duration = Duration::from_secs(10);
 
-/// How long a request waits for the first snapshot, and for one that shows what is known to be there.
+/// How long a request waits for the first snapshot, and for its confirmation.
 const SIGHT_WAIT: Duration = Duration::from_secs(2);
 
 /// How long a write waits until the mirror shows it.
@@ -96,10 +96,10 @@ impl View {
 
     fn adopt(self: &Arc<Self>, store: Arc<dyn Store>) {
         let mirror = Arc::new(Mirror::new(Arc::clone(&store), Scope::Everything));
-        let weak = Arc::downgrade(self);
+        let (weak, own) = (Arc::downgrade(self), Arc::downgrade(&mirror));
         mirror.on_change(move || {
-            if let Some(view) = weak.upgrade() {
-                view.look();
+            if let Some((view, mirror)) = weak.upgrade().zip(own.upgrade()) {
+                take_over(&mirror, &view.latest);
             }
         });
         mirror.spawn();
@@ -115,20 +115,6 @@ impl View {
             tracing::warn!(%error, "the store cannot be opened; trying again");
             *fault = Some(text);
         }
-    }
-
-    /// Takes over the mirror's snapshot. Handlers read this copy, because the mirror's own is locked while it reads.
-    fn look(&self) {
-        let Some(fresh) = self.opened.get().and_then(|opened| opened.mirror.snapshot()) else { return };
-        let newer = |old: &Snapshot| (fresh.revision, fresh.confirmed) > (old.revision, old.confirmed);
-        self.latest.send_if_modified(|latest| {
-            if !latest.as_ref().is_none_or(newer) {
-                return false;
-            }
-            let changed = latest.as_ref().is_none_or(|old| old.revision != fresh.revision);
-            *latest = Some(fresh.clone());
-            changed
-        });
     }
 
     /// The latest snapshot that may be answered from.
@@ -175,43 +161,58 @@ impl View {
         Ok(self.snapshot().await?.cluster)
     }
 
-    /// A VM by its name or UUID. Before it is said not to exist, the store itself is asked.
+    /// The records as they are now, confirmed by the store after this was called.
     ///
     /// # Errors
-    /// [`ApiError::Unknown`], or as [`View::snapshot`].
+    /// [`ApiError::Unavailable`] when the store does not answer.
+    pub async fn confirmed(&self) -> Result<Snapshot, ApiError> {
+        let opened = self.opened.get().ok_or_else(|| self.never_read())?;
+        let (mirror, latest) = (Arc::clone(&opened.mirror), self.latest.clone());
+        let confirmed = blocking(move || {
+            let confirmed = mirror.wait_confirmed(SIGHT_WAIT);
+            take_over(&mirror, &latest);
+            confirmed
+        });
+        if confirmed.await? {
+            return self.snapshot().await;
+        }
+        Err(ApiError::Unavailable {
+            why: format!(
+                "The store {} does not answer, so it cannot be said whether what you ask for exists. Try again when the \
+                 store is back.",
+                self.backend
+            ),
+        })
+    }
+
+    /// What `find` finds in the records. Before it is said not to be there, the records are confirmed.
+    ///
+    /// # Errors
+    /// As [`View::snapshot`] and [`View::confirmed`].
+    pub async fn find<T>(&self, find: impl Fn(&Arc<Cluster>) -> Option<T>) -> Result<Option<T>, ApiError> {
+        match find(&self.cluster().await?) {
+            Some(found) => Ok(Some(found)),
+            None => Ok(find(&self.confirmed().await?.cluster)),
+        }
+    }
+
+    /// A VM by its name or UUID.
+    ///
+    /// # Errors
+    /// [`ApiError::NotFound`], or as [`View::find`].
     pub async fn vm(&self, name_or_uuid: &str) -> Result<(Arc<Cluster>, VmId, Arc<VmEntry>), ApiError> {
         let find = |cluster: &Arc<Cluster>| {
             let (id, entry) = cluster.find_vm(name_or_uuid)?;
             Some((Arc::clone(cluster), id, Arc::clone(entry)))
         };
-        if let Some(found) = find(&self.cluster().await?) {
-            return Ok(found);
-        }
-        let name = name_or_uuid.parse::<VmName>().ok().map(RecordId::VmName);
-        let id = name_or_uuid.parse::<VmId>().ok().map(RecordId::Vm);
-        let seen = self.appears([name, id].into_iter().flatten().collect(), find).await?;
-        seen.ok_or_else(|| ApiError::Unknown { what: "VM", name: name_or_uuid.into() })
+        let could_be = name_or_uuid.parse::<VmName>().is_ok() || name_or_uuid.parse::<VmId>().is_ok();
+        let found = if could_be { self.find(find).await? } else { None };
+        found.ok_or_else(|| ApiError::unknown("VM", name_or_uuid))
     }
 
-    /// Asks the store whether one of these records is there though the snapshot does not show it, and then waits for
-    /// the snapshot that does.
-    ///
-    /// # Errors
-    /// [`ApiError::Unavailable`] when the store does not answer.
-    pub async fn appears<T>(
-        &self,
-        records: Vec<RecordId>,
-        find: impl Fn(&Arc<Cluster>) -> Option<T>,
-    ) -> Result<Option<T>, ApiError> {
-        let opened = self.opened.get().ok_or_else(|| self.never_read())?;
-        let store = Arc::clone(&opened.store);
-        let keys: Vec<_> = records.iter().map(store::key::path).collect();
-        let read = move || if keys.is_empty() { Ok(Vec::new()) } else { store.read_together(&keys) };
-        let entries = blocking(read).await?.map_err(|error| ApiError::from(CommitError::Failed(error)))?;
-        if entries.iter().all(Option::is_none) {
-            return Ok(None);
-        }
-        Ok(self.wait_for(SIGHT_WAIT, find).await)
+    /// How old what is answered from is.
+    pub fn age(&self) -> Option<Duration> {
+        self.latest.borrow().as_ref().map(|snapshot| snapshot.confirmed.elapsed())
     }
 
     /// Waits until the records show something; `None` when they did not within `most`.
@@ -244,7 +245,14 @@ impl View {
         let mut conflict = ApiError::Defect;
         for _ in 0..ATTEMPTS_MAX {
             let snapshot = self.snapshot().await?;
-            let change = accept(&snapshot.cluster)?;
+            let change = match accept(&snapshot.cluster) {
+                Ok(change) => change,
+                // What is refused may have been changed a moment ago, through another coordinator.
+                Err(refusal) => match self.confirmed().await {
+                    Ok(newer) if newer.revision != snapshot.revision => accept(&newer.cluster)?,
+                    _ => return Err(refusal),
+                },
+            };
             let Some(records) = change.records else { return Ok(change.told) };
             match self.commit(records).await? {
                 Ok(Landed::Shown) => return Ok(change.told),
@@ -268,13 +276,14 @@ impl View {
     async fn commit(&self, records: Records) -> Result<Result<Landed, CommitError>, ApiError> {
         let opened = self.opened.get().ok_or_else(|| self.never_read())?;
         let (store, mirror) = (Arc::clone(&opened.store), Arc::clone(&opened.mirror));
-        let outcome = blocking(move || {
+        let latest = self.latest.clone();
+        let commit = move || {
             let committed = store::records::commit_records(&*store, &records)?;
-            Ok(if mirror.wait_shows(&committed, SHOW_WAIT) { Landed::Shown } else { Landed::Hidden })
-        });
-        let outcome = outcome.await;
-        self.look();
-        outcome
+            let shown = mirror.wait_shows(&committed, SHOW_WAIT);
+            take_over(&mirror, &latest);
+            Ok(if shown { Landed::Shown } else { Landed::Hidden })
+        };
+        blocking(commit).await
     }
 
     /// Waits a moment for a snapshot that differs from the one a change was decided on.
@@ -294,10 +303,26 @@ enum Landed {
 /// Looks up when the mirror was last confirmed, which it does not tell by itself.
 fn confirm(view: &Weak<View>) {
     while let Some(view) = view.upgrade() {
-        view.look();
+        if let Some(opened) = view.opened.get() {
+            take_over(&opened.mirror, &view.latest);
+        }
         drop(view);
         std::thread::sleep(CONFIRM_INTERVAL);
     }
+}
+
+/// Takes over the mirror's snapshot. Handlers read this copy, because the mirror's own is locked while it reads.
+fn take_over(mirror: &Mirror, latest: &watch::Sender<Option<Snapshot>>) {
+    let Some(fresh) = mirror.snapshot() else { return };
+    let newer = |old: &Snapshot| (fresh.revision, fresh.confirmed) > (old.revision, old.confirmed);
+    latest.send_if_modified(|latest| {
+        if !latest.as_ref().is_none_or(newer) {
+            return false;
+        }
+        let changed = latest.as_ref().is_none_or(|old| old.revision != fresh.revision);
+        *latest = Some(fresh.clone());
+        changed
+    });
 }
 
 /// Runs what blocks on a thread for such things.

@@ -8,7 +8,6 @@ use link::message::Request;
 use logic::cluster::NodeEntry;
 use logic::id::NodeName;
 use logic::node::{commitments, shown_daemon_state};
-use logic::record::RecordId;
 use serde::Deserialize;
 use store::mirror::Snapshot;
 use utoipa::IntoParams;
@@ -152,14 +151,11 @@ fn shown(snapshot: &Snapshot, wanted: impl Fn(&NodeName) -> bool) -> Vec<Node> {
 
 /// A registered node by its name.
 async fn known(api: &Api, node: &str) -> Result<(NodeName, Arc<NodeEntry>), ApiError> {
-    let unknown = ApiError::Unknown { what: "Node", name: node.into() };
-    let Ok(name) = node.parse::<NodeName>() else { return Err(unknown) };
+    let unknown = || ApiError::unknown("Node", node);
+    let name: NodeName = node.parse().map_err(|_| unknown())?;
     let find = |cluster: &Arc<logic::cluster::Cluster>| {
         cluster.nodes.get(&name).filter(|entry| entry.node.is_some()).cloned()
     };
-    let entry = match find(&api.view.cluster().await?) {
-        Some(entry) => Some(entry),
-        None => api.view.appears(vec![RecordId::Node(name.clone())], find).await?,
-    };
-    Ok((name, entry.ok_or(unknown)?))
+    let entry = api.view.find(find).await?.ok_or_else(unknown)?;
+    Ok((name, entry))
 }

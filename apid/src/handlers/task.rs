@@ -5,7 +5,6 @@ use std::sync::Arc;
 use api::{TaskList, TaskStatus};
 use axum::extract::{Path, State};
 use logic::id::TaskId;
-use logic::record::RecordId;
 
 use crate::Api;
 use crate::answer::{Answer, Answered};
@@ -28,11 +27,7 @@ pub async fn show(
     Path(task_id): Path<String>,
     Parameters(NoParameters {}): Parameters<NoParameters>,
 ) -> Answered<TaskStatus> {
-    let cluster = api.view.cluster().await?;
     let Ok(id) = task_id.parse::<TaskId>() else { return Ok(Answer(convert::task::status(None))) };
-    let entry = match cluster.tasks.get(&id) {
-        Some(entry) => Some(Arc::clone(entry)),
-        None => api.view.appears(vec![RecordId::Task(id)], |cluster| cluster.tasks.get(&id).cloned()).await?,
-    };
+    let entry = api.view.find(|cluster| cluster.tasks.get(&id).cloned()).await?;
     Ok(Answer(convert::task::status(entry.as_deref())))
 }
