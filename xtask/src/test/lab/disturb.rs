@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::Signal;
 
-use crate::command::wait_for;
+use crate::command::{capture, wait_for};
+use crate::lab::daemons::DAEMONS;
 use crate::lab::libvirt;
 use crate::lab::node::Node;
 use crate::test::lab::{Lab, PATIENCE};
@@ -24,6 +25,7 @@ pub(super) fn checks(lab: &Lab, tally: &mut Tally) {
     check("a hung libvirtd stalls neither the keepalive nor the API", libvirt_hung);
     check("a guest started behind our back is reported and left alone", stranger);
     check("a restart that pvcnoded's death interrupts is carried to its end", restart_interrupted);
+    check("a hang-up signal makes each daemon open its log anew", logs_reopened);
     check("the API stops in time while a console is followed", api_stopped);
     check("after a power cut the VM that should run runs again", power_cut);
 }
@@ -95,6 +97,9 @@ fn libvirt_hung(lab: &Lab) -> Result<()> {
     let daemon = lab.up.node.process("libvirtd")?;
     daemon.signal(Signal::SIGSTOP)?;
     let outcome = (|| {
+        let mut virsh = lab.up.node.inside("timeout");
+        let ended = capture(virsh.args(["2", "virsh", "-q", "-c", "qemu:///system", "list"]))?;
+        ensure!(ended.status.code() == Some(124), "libvirt still answers: {}", ended.status);
         keepalive_goes_on(lab)?;
         let begin = Instant::now();
         lab.api_answers("GET", "/api/v1/vm", "", 200, HELLO)?;
@@ -137,6 +142,22 @@ fn restart_interrupted(lab: &Lab) -> Result<()> {
     lab.wait_for_counting(HELLO, &lab.up.nonce)
 }
 
+fn logs_reopened(lab: &Lab) -> Result<()> {
+    for daemon in DAEMONS {
+        let log = lab.up.node.path(&format!("/var/log/pvc/{daemon}.log"));
+        let process = lab.up.node.process(daemon)?;
+        std::fs::rename(&log, log.with_extension("log.1"))?;
+        process.signal(Signal::SIGHUP)?;
+        wait_for(&format!("the log of {daemon}"), Duration::from_secs(20), || {
+            // The API's first line in it is about a request.
+            lab.api_answers("GET", "/api/v1/vm", "", 200, HELLO)?;
+            std::fs::metadata(&log).context("it is not there").map(drop)
+        })?;
+        ensure!(process.is_alive(), "{daemon} ended");
+    }
+    Ok(())
+}
+
 fn api_stopped(lab: &Lab) -> Result<()> {
     let daemon = lab.up.node.process("pvcapid")?;
     let mut follow = crate::lab::daemons::pvc(&lab.up.node, lab.up.profile, &["vm", "log", "-f", HELLO]);
@@ -166,14 +187,22 @@ fn power_cut(lab: &Lab) -> Result<()> {
     again.wait_for_state(HELLO, "start")
 }
 
-/// Two keepalives more are sent from now on.
+/// Two keepalives more arrive from now on: each brings other figures of the machine's memory and load.
 fn keepalive_goes_on(lab: &Lab) -> Result<()> {
-    wait_for("the node's keepalive", Duration::from_secs(30), || {
+    let mut last = wait_for("the node to run", Duration::from_secs(30), || {
         let node = lab.node()?;
-        let state = node["daemon_state"].as_str().context("a node has a state")?;
-        ensure!(state == "run", "its state is {state}");
-        Ok(())
-    })
+        ensure!(node["daemon_state"] == "run", "its state is {}", node["daemon_state"]);
+        Ok(node)
+    })?;
+    for _ in 0..2 {
+        last = wait_for("the node's next keepalive", Duration::from_secs(30), || {
+            let node = lab.node()?;
+            ensure!(node["daemon_state"] == "run", "its state is {}", node["daemon_state"]);
+            ensure!(node != last, "nothing has changed");
+            Ok(node)
+        })?;
+    }
+    Ok(())
 }
 
 fn running_as(lab: &Lab, pid: i32) -> Result<()> {

@@ -23,6 +23,7 @@ pub(super) fn checks(lab: &Lab, tally: &mut Tally) {
     tally.check("a second VM is defined and stays off", || define(lab));
     tally.check("tags are added, listed by and removed", || tags(lab));
     tally.check("the metadata is changed", || meta(lab));
+    tally.check("the document is changed", || modify(lab));
     tally.check("the VM starts", || start(lab));
     tally.check("the VM shuts down by its power button", || shutdown(lab));
     tally.check("a restart shuts the guest down and starts it again", || restart(lab));
@@ -161,6 +162,17 @@ fn meta(lab: &Lab) -> Result<()> {
     lab.pvc(&["vm", "meta", "second", "--no-autostart"])?;
     let method = lab.api("GET", "/api/v1/vm/second/meta", "")?.json()?["migration_method"].clone();
     ensure!(method == "live", "what was not named was changed: the method is {method}");
+    Ok(())
+}
+
+fn modify(lab: &Lab) -> Result<()> {
+    let document = lab.document("second", UUID, NONCE)?.replace("'MiB'>128<", "'MiB'>160<");
+    let file = lab.file("second.xml", &document)?;
+    let shown = lab.pvc(&["vm", "modify", "-y", "second", &file])?;
+    ensure!(shown.contains("160"), "the difference is not shown: {shown}");
+    let dump = lab.pvc(&["vm", "dump", "second"])?;
+    ensure!(dump.contains(">160<"), "the document is {dump}");
+    ensure!(lab.vm("second")?["memory"] == 160, "the memory is {}", lab.vm("second")?["memory"]);
     Ok(())
 }
 
