@@ -9,11 +9,16 @@ use std::time::Duration;
 use axum::Router;
 use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
 use logic::config::ApiConfig;
 use tokio::sync::watch;
 
 /// How long requests may take to end when the daemon stops.
 const STOP_WAIT: Duration = Duration::from_secs(5);
+
+/// How long the head of a request may take to arrive.
+const HEADER_WAIT: Duration = Duration::from_secs(30);
 
 /// Why the daemon cannot listen.
 #[derive(Debug, thiserror::Error)]
@@ -129,15 +134,22 @@ impl Door {
         let ended = |source| Error::Ended { source };
         match self.tls {
             Some(tls) => {
-                let server = axum_server::from_tcp_rustls(self.listener, tls.config).map_err(ended)?;
+                let mut server = axum_server::from_tcp_rustls(self.listener, tls.config).map_err(ended)?;
+                bound_waits(server.http_builder());
                 server.handle(handle).serve(service).await.map_err(ended)
             }
             None => {
-                let server = axum_server::from_tcp(self.listener).map_err(ended)?;
+                let mut server = axum_server::from_tcp(self.listener).map_err(ended)?;
+                bound_waits(server.http_builder());
                 server.handle(handle).serve(service).await.map_err(ended)
             }
         }
     }
+}
+
+/// Hangs up on clients that begin a request and do not go on.
+fn bound_waits(builder: &mut Builder<TokioExecutor>) {
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_WAIT);
 }
 
 /// What the daemon is told to stop with, and to whom that is told.
