@@ -37,6 +37,9 @@ use link::{Link, is_passing};
 /// How long a call takes at the most.
 const CALL_DEADLINE: Duration = Duration::from_secs(5);
 
+/// The same for reading a whole tree, which may be some hundred MB of documents.
+const TREE_DEADLINE: Duration = Duration::from_secs(30);
+
 /// How long opening takes at the most: servers that have just started elect their leader first.
 const OPEN_DEADLINE: Duration = Duration::from_secs(15);
 
@@ -108,14 +111,17 @@ impl ZooKeeper {
         self.inner.runtime.block_on(async { timeout(most, work).await.ok() })
     }
 
-    fn late(&self) -> Error {
-        self.link().unreachable(format!("no answer within {} s", CALL_DEADLINE.as_secs()))
+    fn late(&self, most: Duration) -> Error {
+        self.link().unreachable(format!("no answer within {} s", most.as_secs()))
     }
 
     /// Asks until there is an answer; what is asked must do no harm when it is done twice.
-    fn ask<T>(&self, question: impl AsyncFn(&Client) -> Result<T, ZkError>) -> Result<T, Error> {
-        let answer = self.run(CALL_DEADLINE, self.link().ask(question));
-        answer.ok_or_else(|| self.late())?
+    fn ask<T>(
+        &self,
+        most: Duration,
+        question: impl AsyncFn(&Client) -> Result<T, ZkError>,
+    ) -> Result<T, Error> {
+        self.run(most, self.link().ask(question)).ok_or_else(|| self.late(most))?
     }
 }
 
@@ -161,11 +167,11 @@ async fn serve(
 
 impl Store for ZooKeeper {
     fn read(&self, key: &Key) -> Result<Option<Entry>, Error> {
-        self.ask(async |client| read::one(client, key).await)
+        self.ask(CALL_DEADLINE, async |client| read::one(client, key).await)
     }
 
     fn read_together(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>, Error> {
-        self.ask(async |client| {
+        self.ask(CALL_DEADLINE, async |client| {
             let entries = read::together(client, keys).await?;
             self.link().heard().await;
             Ok(entries)
@@ -173,11 +179,11 @@ impl Store for ZooKeeper {
     }
 
     fn children(&self, key: &Key) -> Result<Vec<String>, Error> {
-        self.ask(async |client| read::children(client, key).await)
+        self.ask(CALL_DEADLINE, async |client| read::children(client, key).await)
     }
 
     fn subtree(&self, key: &Key) -> Result<Vec<(Key, Entry)>, Error> {
-        self.ask(async |client| read::subtree(client, key).await)
+        self.ask(TREE_DEADLINE, async |client| read::subtree(client, key).await)
     }
 
     fn commit(&self, transaction: &Transaction) -> Result<Committed, CommitError> {
@@ -186,7 +192,7 @@ impl Store for ZooKeeper {
         let outcome = self.run(CALL_DEADLINE, self.link().commit(transaction, &in_flight));
         outcome.unwrap_or_else(|| match in_flight.get() {
             true => Err(CommitError::Unknown),
-            false => Err(self.late().into()),
+            false => Err(self.late(CALL_DEADLINE).into()),
         })
     }
 
@@ -201,7 +207,7 @@ impl Store for ZooKeeper {
 
     fn announce(&self, key: &Key, value: &[u8]) -> Result<Version, Error> {
         let announced = self.run(CALL_DEADLINE, self.link().announce(key, value));
-        announced.ok_or_else(|| self.late())?
+        announced.ok_or_else(|| self.late(CALL_DEADLINE))?
     }
 
     fn session(&self) -> Session {

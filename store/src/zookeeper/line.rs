@@ -68,7 +68,7 @@ pub(super) fn wait(store: &ZooKeeper, request: &LockRequest) -> Result<Box<dyn L
             if let Some(spot) = spot {
                 leave(store, spot);
             }
-            Err(held.and_then(Result::err).unwrap_or_else(|| store.late()))
+            Err(held.and_then(Result::err).unwrap_or_else(|| store.late(CALL_DEADLINE)))
         }
     }
 }

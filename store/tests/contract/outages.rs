@@ -12,6 +12,7 @@ use nix::time::{ClockId, clock_gettime};
 use store::lock::{LockKind, LockRequest};
 use store::mirror::{Mirror, Scope};
 use store::records::commit_records;
+use store::sqlite::Sqlite;
 use store::zookeeper::ZooKeeper;
 use store::{CommitError, Guard, Key, Store, Transaction};
 
@@ -261,11 +262,8 @@ fn request(kind: LockKind, wait: Duration) -> LockRequest {
     LockRequest { key: Key::new("/pvc/locks/test"), kind, owner: "test".into(), wait }
 }
 
-#[test]
-fn those_who_wait_for_a_lock_get_it_in_the_order_they_came() {
-    let servers = Servers::start(1);
-    let stores: Vec<_> = (0..6).map(|_| servers.open()).collect();
-    let line = Key::new("/pvc/locks/test");
+/// `in_line` tells how many hold the lock or wait for it.
+fn they_get_it_in_the_order_they_came(stores: &[Arc<dyn Store>], in_line: impl Fn() -> usize) {
     let held = stores[0].lock(&request(LockKind::Exclusive, PATIENCE)).unwrap();
     let order = std::sync::Mutex::new(Vec::new());
     thread::scope(|scope| {
@@ -275,15 +273,33 @@ fn those_who_wait_for_a_lock_get_it_in_the_order_they_came() {
                 let held = store.lock(&request(LockKind::Write, PATIENCE)).unwrap();
                 order.lock().unwrap().push((number, held.term()));
             });
-            eventually("the next one stands in line", || {
-                stores[0].children(&line).unwrap().len() == number + 1
-            });
+            eventually("the next one stands in line", || in_line() == number + 1);
         }
         drop(held);
     });
     let order = order.into_inner().unwrap();
-    assert_eq!(order.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+    assert!(order.iter().map(|(number, _)| *number).eq(1..stores.len()), "{order:?}");
     assert!(order.is_sorted_by_key(|(_, term)| *term));
+}
+
+#[test]
+fn those_who_wait_for_a_lock_get_it_in_the_order_they_came_on_zookeeper() {
+    let servers = Servers::start(1);
+    let stores: Vec<_> = (0..6).map(|_| servers.open()).collect();
+    let line = Key::new("/pvc/locks/test");
+    they_get_it_in_the_order_they_came(&stores, || stores[0].children(&line).unwrap().len());
+}
+
+#[test]
+fn those_who_wait_for_a_lock_get_it_in_the_order_they_came_on_sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("store.db");
+    let stores: Vec<Arc<dyn Store>> =
+        (0..6).map(|_| Arc::new(Sqlite::open(&file).unwrap()) as Arc<dyn Store>).collect();
+    let lines = rusqlite::Connection::open(&file).unwrap();
+    they_get_it_in_the_order_they_came(&stores, || {
+        lines.query_row("SELECT count(*) FROM locks", [], |row| row.get(0)).unwrap()
+    });
 }
 
 #[test]

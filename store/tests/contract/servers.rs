@@ -68,8 +68,9 @@ pub(crate) struct Servers {
 /// that go out, so that none of these is in the way when a server starts.
 pub(crate) fn free_ports(count: usize) -> Vec<u16> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    let first = u16::try_from(std::process::id() % 10_000).expect("it is small");
-    let ports = std::iter::repeat_with(|| 20_000 + (first + NEXT.fetch_add(1, Ordering::SeqCst) % 12_000) % 12_000);
+    let first = u16::try_from(std::process::id() % 12_000 * 499 % 12_000).expect("it is small");
+    let ports =
+        std::iter::repeat_with(|| 20_000 + (first + NEXT.fetch_add(1, Ordering::SeqCst) % 12_000) % 12_000);
     ports.filter(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok()).take(count).collect()
 }
 
