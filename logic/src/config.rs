@@ -93,6 +93,14 @@ pub struct ApiConfig {
     pub tokens: Vec<Token>,
 }
 
+/// The link: what the nodes' daemons are asked over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkConfig {
+    /// Where this node listens for the others, with mutual TLS; `None` where only this machine is served. The same port
+    /// is dialled on the others.
+    pub listen: Option<SocketAddr>,
+}
+
 /// Logging.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogConfig {
@@ -119,10 +127,14 @@ pub struct Config {
     pub hypervisor: HypervisorConfig,
     /// The REST daemon.
     pub api: ApiConfig,
+    /// The link.
+    pub link: LinkConfig,
     /// Logging.
     pub log: LogConfig,
     /// Where sockets live.
     pub run_directory: String,
+    /// Where this node's key and certificates lie.
+    pub identity_directory: String,
 }
 
 impl Config {

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use super::{ApiConfig, Config, GuestKind, HypervisorConfig, LogConfig, StoreUrl, Timers, Token};
+use super::{ApiConfig, Config, GuestKind, HypervisorConfig, LinkConfig, LogConfig, StoreUrl, Timers, Token};
 use crate::id::NodeName;
 use crate::limits::{KEEPALIVE_INTERVAL_DEFAULT, SHUTDOWN_TIMEOUT_DEFAULT};
 use crate::time::Span;
@@ -47,6 +47,7 @@ pub(super) struct Raw {
     timer: RawTimers,
     hypervisor: RawHypervisor,
     api: RawApi,
+    link: RawLink,
     log: RawLog,
     path: RawPath,
 }
@@ -77,6 +78,12 @@ struct RawApi {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
+struct RawLink {
+    listen: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
 struct RawLog {
     directory: Option<String>,
     level: Option<String>,
@@ -86,16 +93,32 @@ struct RawLog {
 #[serde(default)]
 struct RawPath {
     run: Option<String>,
+    identity: Option<String>,
 }
 
 /// Every key there is, by its section; what is not here is unknown.
-const KNOWN: [(&str, &[&str]); 6] = [
-    ("", &["store", "store_secret_file", "cluster", "node", "timer", "hypervisor", "api", "log", "path"]),
+const KNOWN: [(&str, &[&str]); 7] = [
+    (
+        "",
+        &[
+            "store",
+            "store_secret_file",
+            "cluster",
+            "node",
+            "timer",
+            "hypervisor",
+            "api",
+            "link",
+            "log",
+            "path",
+        ],
+    ),
     ("timer", &["keepalive_interval_ms", "vm_shutdown_timeout_s"]),
     ("hypervisor", &["uri", "kind", "console_directory"]),
     ("api", &["listen", "tls_certificate_file", "tls_key_file", "token"]),
+    ("link", &["listen"]),
     ("log", &["directory", "level"]),
-    ("path", &["run"]),
+    ("path", &["run", "identity"]),
 ];
 
 const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
@@ -152,6 +175,7 @@ impl Raw {
                 &"ZooKeeper needs it: a file with the password that only root can read",
             ));
         }
+        let link = self.link.meant(&store)?;
         Ok(Config {
             store,
             store_secret_file: self.store_secret_file,
@@ -168,11 +192,13 @@ impl Raw {
                 )?,
             },
             api: self.api.meant()?,
+            link,
             log: LogConfig {
                 directory: absolute("log.directory", self.log.directory, "/var/log/pvc")?,
                 level,
             },
             run_directory: absolute("path.run", self.path.run, "/run/pvc")?,
+            identity_directory: absolute("path.identity", self.path.identity, "/etc/pvc/identity")?,
         })
     }
 }
@@ -220,6 +246,29 @@ impl RawApi {
             tls_key_file: self.tls_key_file,
             tokens: self.token,
         })
+    }
+}
+
+impl RawLink {
+    /// A node that has no others is not asked by any.
+    fn meant(self, store: &StoreUrl) -> Result<LinkConfig, ConfigError> {
+        let usual = match store {
+            StoreUrl::Sqlite { .. } => "off",
+            StoreUrl::ZooKeeper { .. } => "0.0.0.0:7380",
+        };
+        let listen = self.listen.as_deref().unwrap_or(usual);
+        if listen == "off" {
+            return Ok(LinkConfig { listen: None });
+        }
+        let address: Option<std::net::SocketAddr> = listen.parse().ok();
+        // The others dial the port that their own file names: one that the kernel picks is found by nobody.
+        let address = address.filter(|address| address.port() != 0).ok_or_else(|| {
+            bad(
+                "link.listen",
+                &format!("\"{listen}\" is not an address and port such as 0.0.0.0:7380, nor \"off\""),
+            )
+        })?;
+        Ok(LinkConfig { listen: Some(address) })
     }
 }
 

@@ -44,6 +44,9 @@ fn values_that_cannot_be_meant_are_refused_with_the_key_and_the_remedy() {
         ("[[api.token]]\ntocken = 'x'", "unknown field `tocken`"),
         ("[hypervisor]\nkind = 'xen'", "`auto`, `kvm`, `qemu`"),
         ("[path]\nrun = 'run'", "absolute"),
+        ("[path]\nidentity = 'identity'", "absolute"),
+        ("[link]\nlisten = 'hv1'", "0.0.0.0:7380"),
+        ("[link]\nlisten = '0.0.0.0:0'", "\"off\""),
         ("\nstore = ", "line 2"),
     ] {
         let refusal = refusal(text);
@@ -58,4 +61,15 @@ fn a_token_is_never_printed() {
     assert!(!format!("{config:?}").contains("secret-value"));
     let broken = refusal("[[api.token]]\ntoken = 'secret-value");
     assert!(broken.starts_with("line 2") && !broken.contains("secret-value"), "{broken}");
+}
+
+#[test]
+fn the_link_is_listened_at_where_there_are_other_nodes_unless_said_otherwise() {
+    let listen =
+        |text: &str| Config::parse(text, "hv1").unwrap().link.listen.map(|address| address.to_string());
+    let zookeeper = "store = 'zookeeper://hv1,hv2'\nstore_secret_file = '/etc/pvc/store.secret'\n";
+    assert_eq!(listen(""), None);
+    assert_eq!(listen(zookeeper).as_deref(), Some("0.0.0.0:7380"));
+    assert_eq!(listen(&format!("{zookeeper}link.listen = 'off'")), None);
+    assert_eq!(listen("link.listen = '[::]:7390'").as_deref(), Some("[::]:7390"));
 }
