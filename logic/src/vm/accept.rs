@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::domain::{self, Domain};
+use super::domain;
 use super::{Meta, MigrationMethod, Power, Selector, State, TagMark, Vm, Wish, shown_state};
 use crate::cluster::{Cluster, VmEntry};
 use crate::id::{NodeName, Tag, VmId, VmName};
 use crate::limits::TAGS_MAX;
+use crate::node::place::{Home, bump_ledger, place};
 use crate::record::{Expect, RecordId, Records, VmNameOwner, VmXml, expect_of};
 use crate::refusal::Refusal;
 use crate::time::WallTime;
@@ -79,7 +80,6 @@ pub fn define(cluster: &Cluster, request: &Define, now: WallTime) -> Result<Defi
     name_is_free(cluster, &domain.name)?;
     let meta = changed_meta(cluster, &Meta::default(), &request.meta)?;
     let node = owner(cluster, request.node.as_deref(), &meta)?;
-    fits(cluster, &node, &domain)?;
     let mut tags = BTreeMap::new();
     for (tag, mark) in &request.tags {
         tags.insert(tag.parse::<Tag>()?, *mark);
@@ -90,7 +90,7 @@ pub fn define(cluster: &Cluster, request: &Define, now: WallTime) -> Result<Defi
     let vm = Vm {
         name: domain.name.clone(),
         description: domain.description,
-        node: node.clone(),
+        node,
         last_node: None,
         wish: Wish { power: Power::Stop, serial: 1, at: now },
         meta,
@@ -98,12 +98,18 @@ pub fn define(cluster: &Cluster, request: &Define, now: WallTime) -> Result<Defi
         memory_mib: domain.memory_mib,
         vcpus: domain.vcpus,
     };
+    // Where nobody asked for a node, the best one; a VM that fits nowhere now may still be defined and started later.
+    let best = || place(cluster, domain.id, &vm, Home::Counts).chosen;
+    let node = request.node.is_none().then(best).flatten().unwrap_or_else(|| vm.node.clone());
+    fits(cluster, &node, vm.memory_mib, vm.vcpus)?;
+    let vm = Vm { node: node.clone(), ..vm };
     let owner_record = cluster.nodes.get(&node).and_then(|entry| entry.node.as_ref());
     let records = Records::default()
-        .guard(RecordId::Node(node), expect_of(owner_record))
+        .guard(RecordId::Node(node.clone()), expect_of(owner_record))
         .write(RecordId::Vm(domain.id), Expect::Absent, vm.into())
         .write(RecordId::VmXml(domain.id), Expect::Absent, VmXml { xml: request.xml.as_str().into() }.into())
         .write(RecordId::VmName(domain.name.clone()), Expect::Absent, VmNameOwner { vm: domain.id }.into());
+    let records = bump_ledger(cluster, &node, records);
     Ok(Defined { id: domain.id, name: domain.name, records })
 }
 
@@ -138,7 +144,7 @@ pub fn modify(
             remedy: "rename it with: pvc vm rename",
         });
     }
-    fits(cluster, &current.node, &domain)?;
+    fits(cluster, &current.node, domain.memory_mib, domain.vcpus)?;
     let mut vm = Vm {
         description: domain.description,
         memory_mib: domain.memory_mib,
@@ -254,7 +260,7 @@ fn known_node(cluster: &Cluster, name: &str) -> Result<NodeName, Refusal> {
     cluster.node(&node).is_some().then_some(node).ok_or_else(unknown)
 }
 
-/// The node that is to own a VM: the one asked for, or the first within its limits.
+/// The node that is to own a VM: the one asked for, or at first the first within its limits.
 fn owner(cluster: &Cluster, asked: Option<&str>, meta: &Meta) -> Result<NodeName, Refusal> {
     let allowed = |node: &NodeName| meta.node_limit.is_empty() || meta.node_limit.contains(node);
     if let Some(asked) = asked {
@@ -272,14 +278,14 @@ fn owner(cluster: &Cluster, asked: Option<&str>, meta: &Meta) -> Result<NodeName
         .ok_or_else(|| Refusal::NoNode { why: "no registered node is within its limits".into() })
 }
 
-fn fits(cluster: &Cluster, name: &NodeName, domain: &Domain) -> Result<(), Refusal> {
+fn fits(cluster: &Cluster, name: &NodeName, memory_mib: u64, vcpus: u32) -> Result<(), Refusal> {
     let Some(node) = cluster.node(name) else { return Err(Refusal::NodeUnknown { node: name.to_string() }) };
     let too_large = |what, asked, has| Err(Refusal::TooLarge { what, asked, has, node: name.clone() });
-    if domain.memory_mib > node.memory_total_mib {
-        return too_large("MiB of memory", domain.memory_mib, node.memory_total_mib);
+    if memory_mib > node.memory_total_mib {
+        return too_large("MiB of memory", memory_mib, node.memory_total_mib);
     }
-    if domain.vcpus > node.cpu_count {
-        return too_large("vCPUs", domain.vcpus.into(), node.cpu_count.into());
+    if vcpus > node.cpu_count {
+        return too_large("vCPUs", vcpus.into(), node.cpu_count.into());
     }
     Ok(())
 }

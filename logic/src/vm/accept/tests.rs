@@ -22,7 +22,12 @@ fn a_definition_writes_wish_document_and_name_or_nothing() {
     let written: Vec<_> = defined.records.writes.iter().map(|write| &write.record).collect();
     assert_eq!(
         written,
-        [&RecordId::Vm(VM), &RecordId::VmXml(VM), &RecordId::VmName("web1".parse().unwrap())]
+        [
+            &RecordId::Vm(VM),
+            &RecordId::VmXml(VM),
+            &RecordId::VmName("web1".parse().unwrap()),
+            &RecordId::NodeLedger(testing::hv1())
+        ]
     );
 }
 
