@@ -20,6 +20,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use logic::cluster::Cluster;
 use logic::config::Config;
 use tokio::sync::watch;
 
@@ -90,4 +91,15 @@ pub struct Api {
     pub settings: Settings,
     /// Becomes true when the daemon stops: open streams then end.
     pub stopping: watch::Receiver<bool>,
+}
+
+impl Api {
+    /// Waits until the records show something; `None` when they did not within `most`, or the daemon stops first.
+    pub async fn wait_for<T>(&self, most: Duration, find: impl Fn(&Arc<Cluster>) -> Option<T>) -> Option<T> {
+        let mut stopping = self.stopping.clone();
+        tokio::select! {
+            found = self.view.wait_for(most, find) => found,
+            _ = stopping.wait_for(|stopping| *stopping) => None,
+        }
+    }
 }

@@ -140,7 +140,8 @@ async fn log(request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let response = next.run(request).await;
     let (status, took_ms) = (response.status().as_u16(), begun.elapsed().as_millis());
-    if method == Method::GET && !response.status().is_server_error() {
+    let notable = response.status().is_server_error() || response.status() == StatusCode::UNAUTHORIZED;
+    if method == Method::GET && !notable {
         tracing::debug!(%method, path, status, took_ms, "answered");
     } else {
         tracing::info!(%method, path, status, took_ms, "answered");

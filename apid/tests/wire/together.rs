@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::http::StatusCode;
+use apid::routes;
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
 
-use super::desk::{Desk, UUID, xml};
+use super::desk::{Desk, TOKEN, UUID, api_over, send, tokens, xml};
 
 fn uuid(number: usize) -> String {
     format!("00000000-0000-4000-8000-{number:012}")
@@ -54,6 +56,29 @@ async fn one_name_is_given_once_however_many_ask_for_it() {
     }
     assert_eq!(accepted, 1);
     assert_eq!(desk.get("/vm").await.json().as_array().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_one_coordinator_acknowledged_is_known_to_the_other_at_once() {
+    let desk = Desk::new().await;
+    let other = |desk: &Desk| {
+        let store = Arc::new(desk.memory.open());
+        routes::router(&api_over(store, tokens(&[TOKEN]), "/nonexistent".into()).0)
+    };
+    let other = other(&desk);
+    let asking = |method: &str, path: &str, body: String| {
+        let request =
+            Request::builder().method(method).uri(format!("/api/v1{path}")).header("X-Api-Key", TOKEN);
+        let form = "application/x-www-form-urlencoded";
+        request.header("Content-Type", form).body(Body::from(body)).expect("a request")
+    };
+    for number in 0..20 {
+        desk.define("web1", &uuid(number)).await;
+        let seen = send(&other, asking("GET", "/vm/web1", String::new())).await;
+        assert_eq!(seen.status, StatusCode::OK, "{}", seen.text);
+        let removed = send(&other, asking("DELETE", &format!("/vm/{}", uuid(number)), String::new())).await;
+        assert_eq!(removed.status, StatusCode::OK, "{}", removed.text);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -273,6 +273,20 @@ async fn who_waits_is_answered_when_it_is_so_or_cannot_be() {
 }
 
 #[tokio::test]
+async fn who_waits_is_told_when_the_daemon_stops() {
+    let desk = four().await;
+    desk.say(UUIDS[2], Phase::Running, 2);
+    let wait = desk.ask("POST", "/vm/db/state", &[("state", "shutdown"), ("wait", "true")]);
+    let stop = async {
+        desk.until("/vm/db/state", |answer| answer.json()["state"] == "shutdown").await;
+        desk.stop.send_replace(true);
+    };
+    let (answer, ()) = tokio::join!(wait, stop);
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{}", answer.text);
+    assert!(answer.message().contains("stopping") && answer.message().contains("wish stands"));
+}
+
+#[tokio::test]
 async fn a_vm_that_is_down_goes_at_once_and_one_that_runs_when_its_node_has_ended_it() {
     let desk = four().await;
     done(desk.ask("DELETE", "/vm/web1", &[("delete_disks", "false")]).await);

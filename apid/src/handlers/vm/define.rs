@@ -158,7 +158,7 @@ pub async fn remove(
     };
     api.view.write(accept).await?;
     let name = &entry.vm.value.name;
-    match api.view.wait_for(REMOVAL_WAIT, |cluster| gone(cluster, id)).await {
+    match api.wait_for(REMOVAL_WAIT, |cluster| gone(cluster, id)).await {
         Some(()) => told(format!("Removed VM \"{name}\" from the cluster.")),
         None => told(format!("VM \"{name}\" is being removed: its node ends the guest first.")),
     }

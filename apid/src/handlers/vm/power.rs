@@ -100,9 +100,14 @@ async fn wait(api: &Api, id: VmId, name: &str) -> Result<(), ApiError> {
     let most = api.settings.vm_shutdown_timeout + WAIT_MARGIN;
     let settled =
         |cluster: &Arc<Cluster>| cluster.vms.get(&id).map_or(Some(Settled::Done), |entry| settled(entry));
-    match api.view.wait_for(most, settled).await {
+    match api.wait_for(most, settled).await {
         Some(Settled::Done) => Ok(()),
         Some(Settled::Failed(why)) => Err(ApiError::refused(format!("VM \"{name}\" failed: {why}"))),
+        None if *api.stopping.borrow() => Err(ApiError::Unavailable {
+            why: format!(
+                "The API is stopping, so it cannot wait for VM \"{name}\". The wish stands: its node goes on with it."
+            ),
+        }),
         None => Err(ApiError::refused(format!(
             "VM \"{name}\" is not there yet after {} s. The wish stands: its node goes on with it. See whether its node \
              runs, and the VM's console.",
