@@ -1,5 +1,7 @@
 //! The API over a store in memory and a node that is made up: what goes in and out over HTTP.
 
+#[path = "wire/anything.rs"]
+mod anything;
 #[path = "wire/bad_input.rs"]
 mod bad_input;
 #[path = "wire/desk.rs"]
