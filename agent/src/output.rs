@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use host::logfile::LogFile;
 use logic::config::LogConfig;
 use tracing_subscriber::Layer as _;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -30,11 +30,14 @@ impl Output {
             LogFile::open(&path).with_context(|| format!("the log {} cannot be opened", path.display()))?;
         let writer = self.file.get_or_init(|| file).clone();
         let level: LevelFilter = config.level.parse().context("the log's level")?;
+        // The client prints the passwords of its sessions at its finer levels.
+        let filter =
+            Targets::new().with_default(level).with_target("zookeeper_client", level.min(LevelFilter::WARN));
         let to_file = fmt::layer().with_ansi(false).with_target(false).with_writer(move || writer.clone());
         let to_terminal = fmt::layer().with_ansi(false).with_target(false).with_writer(Terminal::default);
         tracing_subscriber::registry()
-            .with(to_file.with_filter(level))
-            .with(to_terminal.with_filter(level))
+            .with(to_file.with_filter(filter.clone()))
+            .with(to_terminal.with_filter(filter))
             .init();
         Ok(())
     }

@@ -30,6 +30,7 @@ use logic::decide::{self, Decide};
 use logic::limits::PASS_INTERVAL_MAX;
 use logic::time::BootTime;
 use store::mirror::{Mirror, Scope};
+use store::schema;
 
 use crate::agent::{Agent, Inbox, Parts};
 use crate::output::Output;
@@ -119,6 +120,7 @@ impl Daemon {
             .map(|file| store::Secret::read(Path::new(file)))
             .transpose()?;
         let store = store::open(&config.store, secret)?;
+        schema::ensure(&*store, schema::CHANGES)?;
         let mirror = Arc::new(Mirror::new(Arc::clone(&store), Scope::WithoutDocuments));
         let changed = Arc::clone(&passes);
         mirror.on_change(move || changed.ring());

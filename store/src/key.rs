@@ -98,3 +98,8 @@ pub fn record_at(key: &Key) -> Option<RecordId> {
 pub fn documents() -> Key {
     Key::new(&format!("{ROOT}/documents"))
 }
+
+/// Where the changes that were made to the records are counted.
+pub fn schema() -> Key {
+    Key::new(&format!("{ROOT}/schema"))
+}

@@ -7,6 +7,7 @@
 //! | [`lock`] | read, write and exclusive locks with a term |
 //! | [`session`] | the lease under which this process may act |
 //! | [`records`] | records to bytes and back |
+//! | [`schema`] | numbered changes of what is recorded |
 //! | [`mirror`] | a local copy, kept fresh, published as a `Cluster` |
 //! | [`memory`] | the backend in memory, with faults: what the simulator lives on |
 //! | [`sqlite`] | the backend for one machine |
@@ -24,6 +25,7 @@ pub mod lock;
 pub mod memory;
 pub mod mirror;
 pub mod records;
+pub mod schema;
 pub mod session;
 pub mod sqlite;
 pub mod transaction;

@@ -46,6 +46,8 @@ macro_rules! every_law {
             locks_share_and_exclude_and_their_terms_grow,
             a_released_lock_no_longer_guards,
             records_are_committed_and_mirrored,
+            a_change_of_the_records_is_made_once_however_many_try,
+            a_change_that_fails_is_made_the_next_time_and_those_before_it_stay,
         );)*
     };
 }

@@ -11,6 +11,7 @@ use logic::record::{Expect, RecordId, Records, Version};
 use store::lock::{LockKind, LockRequest};
 use store::mirror::{Mirror, Scope};
 use store::records::commit_records;
+use store::schema::{self, Change};
 use store::{CommitError, Error, Guard, Key, Op, Sink, Store, Transaction};
 
 use crate::backend::Backend;
@@ -265,4 +266,44 @@ pub(crate) fn records_are_committed_and_mirrored(backend: &dyn Backend) {
     assert!(mirror.wait_shows(&committed, PATIENCE));
     assert!(mirror.snapshot().unwrap().cluster.in_maintenance());
     assert!(mirror.wait_confirmed(PATIENCE));
+}
+
+/// One more in the value of a key.
+fn one_more(store: &dyn Store, name: &str) -> Result<Vec<Op>, Error> {
+    let entry = store.read(&key(name))?;
+    let before: u32 =
+        entry.as_ref().map_or(0, |entry| String::from_utf8_lossy(&entry.value).parse().unwrap());
+    let expect = entry.map_or(Expect::Absent, |entry| Expect::Version(entry.version));
+    Ok(vec![op(name, expect, (before + 1).to_string())])
+}
+
+pub(crate) fn a_change_of_the_records_is_made_once_however_many_try(backend: &dyn Backend) {
+    let changes = [
+        Change { what: "counts a", plan: |store| one_more(store, "a") },
+        Change { what: "counts b", plan: |store| one_more(store, "b") },
+    ];
+    let sessions: Vec<_> = (0..4).map(|_| backend.open()).collect();
+    thread::scope(|scope| {
+        for store in &sessions {
+            scope.spawn(|| {
+                // In memory nobody waits for a lock, so that one that is busy is asked for again.
+                eventually("every change is made", || schema::ensure(&**store, &changes).is_ok());
+            });
+        }
+    });
+    let store = &*sessions[0];
+    assert_eq!((value(store, "a").as_deref(), value(store, "b").as_deref()), (Some("1"), Some("1")));
+    assert_eq!(schema::ensure(store, &changes).unwrap(), 2);
+    assert_eq!(schema::ensure(store, &changes[..1]).unwrap(), 2, "an older program goes on");
+}
+
+pub(crate) fn a_change_that_fails_is_made_the_next_time_and_those_before_it_stay(backend: &dyn Backend) {
+    let store = backend.open();
+    let counts = Change { what: "counts a", plan: |store| one_more(store, "a") };
+    let fails = Change { what: "fails", plan: |_| Ok(vec![op("b", Expect::Present, "1")]) };
+    let error = schema::ensure(&*store, &[counts, fails]).unwrap_err();
+    assert!(error.to_string().contains("change 2"), "{error}");
+    let mended = Change { what: "counts b", plan: |store| one_more(store, "b") };
+    assert_eq!(schema::ensure(&*store, &[counts, mended]).unwrap(), 2);
+    assert_eq!((value(&*store, "a").as_deref(), value(&*store, "b").as_deref()), (Some("1"), Some("1")));
 }
