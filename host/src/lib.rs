@@ -6,6 +6,7 @@
 //! | [`libvirt`] | the guests at a real libvirt |
 //! | [`machine`] | the port to the machine itself, and Linux |
 //! | [`clock`] | the port to the machine's two clocks, and the kernel's |
+//! | [`identity`] | the node's key and certificates, and the authority that issues them |
 //! | [`memory`] | a machine in memory, with faults |
 //! | [`tail`] | the end of a log file, and what follows |
 //! | [`command`] | the one place that starts a process |
@@ -19,6 +20,7 @@ pub mod clock;
 pub mod command;
 mod device;
 pub mod hypervisor;
+pub mod identity;
 pub mod libvirt;
 pub mod logfile;
 pub mod machine;
