@@ -5,6 +5,7 @@
 //! | [`hypervisor`] | the port to guests |
 //! | [`libvirt`] | the guests at a real libvirt |
 //! | [`machine`] | the port to the machine itself, and Linux |
+//! | [`network`] | the port to the machine's own networks, the kernel's, and those of a machine in memory |
 //! | [`clock`] | the port to the machine's two clocks, and the kernel's |
 //! | [`identity`] | the node's key and certificates, and the authority that issues them |
 //! | [`memory`] | a machine in memory, with faults |
@@ -25,6 +26,7 @@ pub mod libvirt;
 pub mod logfile;
 pub mod machine;
 pub mod memory;
+pub mod network;
 pub mod notify;
 pub mod signals;
 pub mod tail;

@@ -1,0 +1,1 @@
+//! What only a network in memory can be made to do: refuse, hang, lose an answer.
