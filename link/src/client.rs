@@ -1,18 +1,21 @@
 //! The API's side of a connection: one request at a time, its answer read part by part.
 
+use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::connection::{Broken, Connection};
 use crate::frame::{BadFrame, Frame};
 use crate::message::{Header, Request, VERSIONS};
-use crate::transport::{Hangup, Transport};
+use crate::transport::{Hangup, Identity, Transport, connect_tls};
+
+mod trust;
 
 /// How long a client waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
-    /// For the hello and for the first frame of an answer.
+    /// For a connection with its hello, and for the first frame of an answer.
     pub answer: Duration,
     /// For each frame after that. The node sends one at least every five seconds, if only to say that it is there.
     pub next: Duration,
@@ -45,6 +48,12 @@ pub enum Error {
     #[error("{why}")]
     Refused {
         /// Its words.
+        why: String,
+    },
+    /// It could not prove who it is, or does not believe who we are.
+    #[error("the link to the node cannot be trusted: {why}")]
+    Untrusted {
+        /// Which of the two, and why.
         why: String,
     },
     /// It speaks another version.
@@ -83,14 +92,48 @@ impl Client {
         Self::over(Box::new(UnixStream::connect(path).map_err(unreachable)?), patience)
     }
 
+    /// Connects to the node of this name on another machine, which has to prove that it is the one. Its addresses are
+    /// tried in turn, all within the patience for an answer.
+    ///
+    /// # Errors
+    /// [`Error`]: nobody listens there, one side does not believe the other, or what listens is silent or speaks
+    /// something else.
+    pub fn connect_tls(
+        addresses: &[SocketAddr],
+        node: &str,
+        identity: &Identity,
+        patience: Patience,
+    ) -> Result<Self, Error> {
+        let end = Instant::now() + patience.answer;
+        let at = || match addresses {
+            [] => node.to_owned(),
+            [first, ..] => format!("{node} ({first})"),
+        };
+        let transport = connect_tls(addresses, node, identity, patience.answer).map_err(|error| {
+            match Broken::from(error) {
+                Broken::Late => Error::Silent { wait_ms: milliseconds(patience.answer) },
+                Broken::Untrusted(error) => Error::Untrusted { why: trust::told(&error) },
+                Broken::Io(error) => Error::Unreachable { at: at(), why: error.to_string() },
+                other => Error::Unreachable { at: at(), why: other.to_string() },
+            }
+        })?;
+        // A node that does not believe us says so after its own part of the handshake.
+        Self::greet(transport, patience, end)
+    }
+
     /// Greets the node at the other end of a stream.
     ///
     /// # Errors
     /// [`Error`]: it is silent, refuses, or speaks something else.
     pub fn over(transport: Box<dyn Transport>, patience: Patience) -> Result<Self, Error> {
+        Self::greet(transport, patience, Instant::now() + patience.answer)
+    }
+
+    fn greet(transport: Box<dyn Transport>, patience: Patience, end: Instant) -> Result<Self, Error> {
         let mut client = Self { connection: Connection::new(transport), patience };
         client.send(Header::Hello { versions: VERSIONS })?;
-        match client.receive(patience.answer)?.header {
+        let hello = client.connection.receive(end.saturating_duration_since(Instant::now()));
+        match hello.map_err(|broken| seen(broken, patience.answer))?.header {
             Header::Hello { versions } if VERSIONS.common(versions).is_some() => Ok(client),
             Header::Hello { versions } => {
                 Err(Error::Version { oldest: versions.oldest, newest: versions.newest })
@@ -178,13 +221,18 @@ impl Answer<'_> {
 
 fn seen(broken: Broken, wait_max: Duration) -> Error {
     match broken {
-        Broken::Late => Error::Silent { wait_ms: u64::try_from(wait_max.as_millis()).unwrap_or(u64::MAX) },
+        Broken::Late => Error::Silent { wait_ms: milliseconds(wait_max) },
+        Broken::Untrusted(error) => Error::Untrusted { why: trust::told(&error) },
         Broken::Io(error) => Error::Broken { why: error.to_string() },
         Broken::BadFrame(BadFrame::BodyTooLong { bytes }) => {
             Error::Broken { why: format!("a frame of {bytes} bytes was announced") }
         }
         other => Error::Broken { why: other.to_string() },
     }
+}
+
+fn milliseconds(wait: Duration) -> u64 {
+    u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn unexpected(header: &Header) -> Error {

@@ -20,6 +20,8 @@ pub(crate) enum Broken {
     Io(#[source] io::Error),
     #[error("what came cannot be understood: {0}")]
     BadFrame(BadFrame),
+    #[error("one side does not believe the other: {0}")]
+    Untrusted(rustls::Error),
 }
 
 impl From<io::Error> for Broken {
@@ -29,6 +31,10 @@ impl From<io::Error> for Broken {
             io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof => {
                 Self::HungUp
             }
+            io::ErrorKind::InvalidData => match error.downcast() {
+                Ok(error) => Self::Untrusted(error),
+                Err(error) => Self::Io(error),
+            },
             _ => Self::Io(error),
         }
     }

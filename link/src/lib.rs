@@ -1,10 +1,11 @@
-//! What travels between the API and the nodes: frames, requests and answers, over a unix socket or any other stream.
+//! What travels between the API and the nodes: frames, requests and answers, over a unix socket on one
+//! machine, or mutual TLS between two.
 //!
 //! | module | what it holds |
 //! |---|---|
 //! | [`frame`] | a frame as bytes: a JSON header and a raw body, both bounded |
 //! | [`message`] | the headers: hello, request, data, end, error |
-//! | [`transport`] | the streams that frames travel on |
+//! | [`transport`] | the streams that frames travel on: unix sockets, and TCP with mutual TLS |
 //! | [`server`] | the node's side: a thread per connection, each request given to an [`Answer`](server::Answer) |
 //! | [`client`] | the API's side: one request at a time, its answer read frame by frame |
 //!

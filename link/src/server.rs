@@ -17,12 +17,18 @@ const BEAT: Duration = Duration::from_secs(5);
 /// How long the accepting thread rests after the kernel refused it a connection, for want of handles or memory.
 const REST: Duration = Duration::from_millis(200);
 
+/// How many connections beyond the limit are told so at once; those beyond that are only hung up on.
+const REFUSED_MAX: usize = 16;
+
+/// How long one that is refused may take for its hello.
+const REFUSED_HELLO: Duration = Duration::from_secs(1);
+
 /// The bounds of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Connections at once. One more is told so and hung up on.
     pub connections_max: usize,
-    /// How long a client may take for its hello.
+    /// How long a client may take for its hello, and for proving who it is.
     pub hello: Duration,
     /// How long a client may rest between two requests.
     pub rest: Duration,
@@ -191,15 +197,15 @@ fn accept(listener: &dyn Listener, shared: &Arc<Shared>) {
         if state.stopping {
             return;
         }
-        let full = state.connections.len() >= shared.limits.connections_max;
+        let count = state.connections.len();
         match accepted {
-            Ok(transport) if full => {
-                drop(state);
-                refuse(transport);
-            }
             Ok(transport) => {
                 drop(state);
-                admit(transport, shared);
+                match shared.limits.connections_max {
+                    free if count < free => admit(transport, shared, converse),
+                    taken if count < taken + REFUSED_MAX => admit(transport, shared, refuse),
+                    _ => drop(transport),
+                }
             }
             Err(_) => {
                 let rested = shared.changed.wait_timeout_while(state, REST, |state| !state.stopping);
@@ -209,13 +215,10 @@ fn accept(listener: &dyn Listener, shared: &Arc<Shared>) {
     }
 }
 
-/// Says why and hangs up. One frame fits into the kernel's buffer, so that nobody is waited for.
-fn refuse(transport: Box<dyn Transport>) {
-    let text = "the node has as many connections as it can; try again later".into();
-    drop(Connection::new(transport).send(&Frame::from(Header::Error { text }), Duration::from_millis(100)));
-}
+/// What is done with a connection, on a thread of its own: whoever accepts waits for nobody.
+type Conversation = fn(Connection, &Shared) -> Result<(), Broken>;
 
-fn admit(transport: Box<dyn Transport>, shared: &Arc<Shared>) {
+fn admit(transport: Box<dyn Transport>, shared: &Arc<Shared>, conversation: Conversation) {
     let Ok(hangup) = transport.hangup() else { return };
     let number = {
         let mut state = shared.lock();
@@ -227,11 +230,20 @@ fn admit(transport: Box<dyn Transport>, shared: &Arc<Shared>) {
     let place = Place { shared: Arc::clone(shared), number };
     let converse = move || {
         // A connection that breaks is its client's loss alone, who sees it too.
-        drop(converse(Connection::new(transport), &place.shared));
+        if let Err(broken) = conversation(Connection::new(transport), &place.shared) {
+            tracing::debug!(why = %broken, "a connection broke");
+        }
         drop(place);
     };
     // Without a thread the connection and its place are dropped: the client sees it closed and tries again.
     drop(thread::Builder::new().name(format!("link-{number}")).spawn(converse));
+}
+
+/// Says why not, once it is known to whom.
+fn refuse(mut connection: Connection, shared: &Shared) -> Result<(), Broken> {
+    connection.receive(shared.limits.hello.min(REFUSED_HELLO))?;
+    let text = "the node has as many connections as it can; try again later".into();
+    connection.send(&Frame::from(Header::Error { text }), REFUSED_HELLO)
 }
 
 fn converse(mut connection: Connection, shared: &Shared) -> Result<(), Broken> {

@@ -8,6 +8,11 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::time::Duration;
 
+mod tls;
+
+pub(crate) use tls::connect as connect_tls;
+pub use tls::{BadIdentity, Identity, TlsListener, listen_tls};
+
 /// A stream in both directions whose waits can be bounded.
 pub trait Transport: Read + Write + Send + Debug {
     /// How long a read may wait from now on before it fails with [`io::ErrorKind::WouldBlock`] or
@@ -15,13 +20,13 @@ pub trait Transport: Read + Write + Send + Debug {
     ///
     /// # Errors
     /// The kernel's, when the stream is gone.
-    fn bound_reads(&self, wait_max: Duration) -> io::Result<()>;
+    fn bound_reads(&mut self, wait_max: Duration) -> io::Result<()>;
 
     /// How long a write may wait from now on.
     ///
     /// # Errors
     /// The kernel's, when the stream is gone.
-    fn bound_writes(&self, wait_max: Duration) -> io::Result<()>;
+    fn bound_writes(&mut self, wait_max: Duration) -> io::Result<()>;
 
     /// A way to end the stream from another thread: its reads and writes fail from then on.
     ///
@@ -54,11 +59,11 @@ fn bound(wait_max: Duration) -> Option<Duration> {
 }
 
 impl Transport for UnixStream {
-    fn bound_reads(&self, wait_max: Duration) -> io::Result<()> {
+    fn bound_reads(&mut self, wait_max: Duration) -> io::Result<()> {
         self.set_read_timeout(bound(wait_max))
     }
 
-    fn bound_writes(&self, wait_max: Duration) -> io::Result<()> {
+    fn bound_writes(&mut self, wait_max: Duration) -> io::Result<()> {
         self.set_write_timeout(bound(wait_max))
     }
 
