@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use apid::logfile::Logfile;
-use apid::nodes::{LocalNode, Nodes};
+use apid::nodes::{ClusterNodes, Dial, LocalNode, Nodes};
 use apid::notify::Notify;
 use apid::serve::{Door, stop_signal};
 use apid::view::{AGE_MAX, View};
@@ -79,7 +79,9 @@ fn act(asked: Asked) -> Result<()> {
 }
 
 fn run(path: &Path) -> Result<()> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text = std::fs::read_to_string(path).with_context(|| {
+        format!("the configuration {} cannot be read; --config names another", path.display())
+    })?;
     let hostname =
         std::fs::read_to_string("/proc/sys/kernel/hostname").context("this machine has no name")?;
     let config = Config::parse(&text, hostname.trim()).with_context(|| format!("in {}", path.display()))?;
@@ -146,9 +148,9 @@ fn api(config: &Config, stopping: tokio::sync::watch::Receiver<bool>) -> Arc<Api
         store::open(&url, secret)
     };
     let view = View::open(&backend(&config.store), AGE_MAX, open);
-    let socket = Path::new(&config.run_directory).join("link.sock");
-    let nodes = Nodes::new(Arc::new(LocalNode { node: config.node.clone(), socket }));
-    nodes.keep(config.node.clone());
+    let nodes = Nodes::new(dial(config));
+    let (kept, seen) = (Arc::clone(&nodes), Arc::clone(&view));
+    tokio::spawn(async move { kept.keep_all(&seen).await });
     Arc::new(Api {
         view,
         nodes,
@@ -157,6 +159,18 @@ fn api(config: &Config, stopping: tokio::sync::watch::Receiver<bool>) -> Arc<Api
         settings: Settings::of(config),
         stopping,
     })
+}
+
+fn dial(config: &Config) -> Arc<dyn Dial> {
+    let socket = Path::new(&config.run_directory).join("link.sock");
+    let local = LocalNode { node: config.node.clone(), socket };
+    match config.link.listen {
+        None => Arc::new(local),
+        Some(listen) => {
+            let identity = PathBuf::from(&config.identity_directory);
+            Arc::new(ClusterNodes { local, port: listen.port(), identity })
+        }
+    }
 }
 
 fn backend(url: &StoreUrl) -> String {

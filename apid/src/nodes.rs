@@ -3,21 +3,24 @@
 //! The statistics are kept here, so that no answer waits for a node; what is old is not shown. Console and log are
 //! fetched when they are asked for, with a deadline.
 
-use std::collections::{BTreeMap, HashMap};
-use std::fmt::Debug;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use link::client::{Client, Error, Patience};
 use link::message::Request;
+use logic::cluster::Cluster;
 use logic::id::{NodeName, VmId};
 use serde::Deserialize;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::error::ApiError;
-use crate::view::blocking;
+use crate::view::{View, blocking};
+
+mod dial;
+
+pub use dial::{ClusterNodes, Dial, LocalNode};
 
 /// Statistics that are older are not shown.
 const AGE_MAX: Duration = Duration::from_secs(30);
@@ -31,41 +34,14 @@ const LINES_BYTES_MAX: usize = 8 << 20;
 /// The longest message of statistics, in bytes.
 const STATISTICS_BYTES_MAX: usize = 16 << 20;
 
+/// How long nodes are waited for at once; then they are waited for again.
+const NODES_WAIT: Duration = Duration::from_secs(3600);
+
 /// How many consoles and logs may be followed at once; each has a thread.
 const FOLLOWED_MAX: usize = 64;
 
 /// How many parts of a followed stream wait for a client that reads slowly.
 const PARTS_WAITING_MAX: usize = 4;
-
-/// How a node is reached.
-pub trait Dial: Send + Sync + Debug {
-    /// Connects to a node. Blocks for at most the patience's first wait.
-    ///
-    /// # Errors
-    /// [`Error`]: the node cannot be reached.
-    fn dial(&self, node: &NodeName, patience: Patience) -> Result<Client, Error>;
-}
-
-/// Reaches the node on this machine by its socket, and no other.
-#[derive(Debug)]
-pub struct LocalNode {
-    /// This node.
-    pub node: NodeName,
-    /// Its socket.
-    pub socket: PathBuf,
-}
-
-impl Dial for LocalNode {
-    fn dial(&self, node: &NodeName, patience: Patience) -> Result<Client, Error> {
-        if *node == self.node {
-            return Client::connect_unix(&self.socket, patience);
-        }
-        Err(Error::Unreachable {
-            at: node.to_string(),
-            why: format!("links between machines do not exist yet; ask the API on {node}"),
-        })
-    }
-}
 
 /// Counters of one guest, as its node sends them.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -133,6 +109,21 @@ impl Nodes {
             .name("statistics".into())
             .spawn(keep)
             .expect("the machine has threads left");
+    }
+
+    /// Keeps the statistics of every node fresh that is registered, now or later.
+    pub async fn keep_all(self: &Arc<Self>, view: &View) {
+        let mut kept = BTreeSet::new();
+        loop {
+            let new = |cluster: &Arc<Cluster>| {
+                let new = cluster.nodes.keys().filter(|node| !kept.contains(*node)).cloned();
+                Some(new.collect::<Vec<_>>()).filter(|new| !new.is_empty())
+            };
+            for node in view.wait_for(NODES_WAIT, new).await.unwrap_or_default() {
+                self.keep(node.clone());
+                kept.insert(node);
+            }
+        }
     }
 
     /// All statistics that are not old.

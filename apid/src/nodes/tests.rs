@@ -54,3 +54,51 @@ fn another_machine_is_not_reached_by_this_ones_socket() {
     let absent = dial.dial(&"hv1".parse().unwrap(), Patience::default()).unwrap_err();
     assert!(absent.to_string().contains("/nonexistent/link.sock"), "{absent}");
 }
+
+/// Writes an authority's certificate and one that it gave to `name`, with its key, as an identity's files.
+fn identify(folder: &std::path::Path, name: &str) {
+    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::new([name.to_owned()]).unwrap().signed_by(&key, &authority).unwrap();
+    std::fs::write(folder.join("ca.crt"), authority.pem()).unwrap();
+    std::fs::write(folder.join("node.crt"), certificate.pem()).unwrap();
+    std::fs::write(folder.join("node.key"), key.serialize_pem()).unwrap();
+}
+
+#[derive(Debug)]
+struct OneLine;
+
+impl link::server::Answer for OneLine {
+    fn answer(&self, _: &Request, sink: &mut dyn link::server::Sink) -> Result<(), link::server::Ended> {
+        Ok(sink.send(b"a line\n")?)
+    }
+}
+
+#[tokio::test]
+async fn another_node_is_reached_by_its_name_over_mutual_tls() {
+    let folder = tempfile::tempdir().unwrap();
+    identify(folder.path(), "localhost");
+    let local = || LocalNode { node: "hv1".parse().unwrap(), socket: "/nonexistent/link.sock".into() };
+    let dial = |port| ClusterNodes { local: local(), port, identity: folder.path().into() };
+    let listener =
+        link::transport::listen_tls("127.0.0.1:0".parse().unwrap(), &dial(0).identity().unwrap()).unwrap();
+    let port = listener.address().unwrap().port();
+    let _node = link::server::Server::start(Arc::new(listener), Arc::new(OneLine), Default::default());
+    let nodes = Nodes::new(Arc::new(dial(port)));
+    let request = || Request::Log { lines: 1, follow: false };
+    let answer = nodes.whole(&"localhost".parse().unwrap(), request()).await;
+    assert_eq!(answer.as_deref(), Ok("a line"));
+
+    // Another authority's node is not believed, nor believes it us.
+    identify(folder.path(), "localhost");
+    let refused = nodes.whole(&"localhost".parse().unwrap(), request()).await.unwrap_err().to_string();
+    assert!(refused.contains("localhost"), "{refused}");
+    std::fs::remove_file(folder.path().join("node.key")).unwrap();
+    let refused = nodes.whole(&"localhost".parse().unwrap(), request()).await.unwrap_err().to_string();
+    assert!(refused.contains("node.key"), "{refused}");
+    let unknown = nodes.whole(&"no.such.host.invalid".parse().unwrap(), request()).await.unwrap_err();
+    assert!(unknown.to_string().contains("no.such.host.invalid"), "{unknown}");
+}

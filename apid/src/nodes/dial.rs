@@ -1,0 +1,81 @@
+//! How a node is reached: the one on this machine by its socket, others by their name, over mutual TLS.
+
+use std::fmt::Debug;
+use std::io;
+use std::net::ToSocketAddrs;
+use std::path::PathBuf;
+
+use link::client::{Client, Error, Patience};
+use link::transport::Identity;
+use logic::id::NodeName;
+
+/// The authority's certificate, this node's, and its key, in the folder of its identity.
+const IDENTITY_FILES: [&str; 3] = ["ca.crt", "node.crt", "node.key"];
+
+/// How a node is reached.
+pub trait Dial: Send + Sync + Debug {
+    /// Connects to a node. Blocks for at most the patience's first wait, and as long as its name is looked up.
+    ///
+    /// # Errors
+    /// [`Error`]: the node cannot be reached.
+    fn dial(&self, node: &NodeName, patience: Patience) -> Result<Client, Error>;
+}
+
+/// Reaches the node on this machine by its socket, and no other.
+#[derive(Debug)]
+pub struct LocalNode {
+    /// This node.
+    pub node: NodeName,
+    /// Its socket.
+    pub socket: PathBuf,
+}
+
+impl Dial for LocalNode {
+    fn dial(&self, node: &NodeName, patience: Patience) -> Result<Client, Error> {
+        if *node == self.node {
+            return Client::connect_unix(&self.socket, patience);
+        }
+        Err(Error::Unreachable {
+            at: node.to_string(),
+            why: format!("\"link.listen\" is off in pvc.toml, so only {} is reached from here", self.node),
+        })
+    }
+}
+
+/// Reaches every node of the cluster.
+#[derive(Debug)]
+pub struct ClusterNodes {
+    /// The one on this machine.
+    pub local: LocalNode,
+    /// The port at which the others listen.
+    pub port: u16,
+    /// Where this node's key and certificates lie. They are read for each connection: they are renewed now and then.
+    pub identity: PathBuf,
+}
+
+impl ClusterNodes {
+    pub(super) fn identity(&self) -> io::Result<Identity> {
+        let [authority, certificate, key] = IDENTITY_FILES.map(|name| {
+            let path = self.identity.join(name);
+            std::fs::read(&path).map_err(|error| told(&format!("{} cannot be read: {error}", path.display())))
+        });
+        Identity::from_pem(&authority?, &certificate?, &key?).map_err(|error| told(&error))
+    }
+}
+
+impl Dial for ClusterNodes {
+    fn dial(&self, node: &NodeName, patience: Patience) -> Result<Client, Error> {
+        if *node == self.local.node {
+            return self.local.dial(node, patience);
+        }
+        let unreachable =
+            |error: io::Error| Error::Unreachable { at: node.to_string(), why: error.to_string() };
+        let identity = self.identity().map_err(unreachable)?;
+        let addresses: Vec<_> = (node.as_str(), self.port).to_socket_addrs().map_err(unreachable)?.collect();
+        Client::connect_tls(&addresses, node.as_str(), &identity, patience)
+    }
+}
+
+fn told(why: &dyn ToString) -> io::Error {
+    io::Error::other(why.to_string())
+}
