@@ -94,7 +94,8 @@ pub fn place(cluster: &Cluster, id: VmId, vm: &Vm, home: Home) -> Placement {
     let answer = |(name, entry): (&NodeName, &std::sync::Arc<NodeEntry>)| {
         let node = &entry.node.as_ref()?.value;
         let taken = promised.get(name).copied().unwrap_or_default();
-        let answer = match bar(entry, node, name, vm, home, taken) {
+        let barred = (home == Home::Barred && *name == vm.node).then_some(Bar::Itself);
+        let answer = match barred.or_else(|| bar(name, entry, node, taken, vm)) {
             Some(bar) => Err(bar),
             None => Ok(score(entry, node, vm.meta.node_selector, taken)),
         };
@@ -137,12 +138,10 @@ fn promises(cluster: &Cluster, but: VmId) -> BTreeMap<NodeName, Promised> {
     promised
 }
 
-fn bar(entry: &NodeEntry, node: &Node, name: &NodeName, vm: &Vm, home: Home, taken: Promised) -> Option<Bar> {
+fn bar(name: &NodeName, entry: &NodeEntry, node: &Node, taken: Promised, vm: &Vm) -> Option<Bar> {
     let state = shown_daemon_state(entry);
     let left_mib = node.memory_total_mib.saturating_sub(taken.memory_mib);
-    if home == Home::Barred && *name == vm.node {
-        Some(Bar::Itself)
-    } else if !vm.meta.node_limit.is_empty() && !vm.meta.node_limit.contains(name) {
+    if !vm.meta.node_limit.is_empty() && !vm.meta.node_limit.contains(name) {
         Some(Bar::OutsideLimit)
     } else if state != DaemonState::Run {
         Some(Bar::NotRunning { state })
