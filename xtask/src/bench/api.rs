@@ -148,8 +148,9 @@ impl Bench {
     fn on(&self) -> Result<serde_json::Value> {
         let node = &self.up.node;
         let server = zookeeper::ask(node, "srvr")?;
-        let version =
-            server.lines().next().unwrap_or_default().trim_start_matches("Zookeeper version: ").to_owned();
+        let version = server.lines().next().unwrap_or_default().trim_start_matches("Zookeeper version: ");
+        // Debian's build leaves a placeholder behind the number.
+        let version = version.split('-').next().unwrap_or_default().to_owned();
         let load = fs::read_to_string("/proc/loadavg")?;
         Ok(json!({
             "store": "zookeeper",
