@@ -3,6 +3,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`hypervisor`] | the port to guests |
+//! | [`migration`] | the port to moving guests between machines |
 //! | [`libvirt`] | the guests at a real libvirt |
 //! | [`machine`] | the port to the machine itself, and Linux |
 //! | [`network`] | the port to the machine's own networks, the kernel's, and those of a machine in memory |
@@ -26,6 +27,7 @@ pub mod libvirt;
 pub mod logfile;
 pub mod machine;
 pub mod memory;
+pub mod migration;
 pub mod network;
 pub mod notify;
 pub mod signals;

@@ -20,6 +20,7 @@ mod calls;
 mod connection;
 mod device;
 mod events;
+pub mod migration;
 mod statistics;
 
 use calls::{Calls, Claim, Late, Subject};

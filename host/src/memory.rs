@@ -17,9 +17,11 @@ use uuid::Uuid;
 use crate::clock::Clock;
 use crate::device::Device;
 use crate::hypervisor::{Activity, Guest, Waker};
+use crate::migration::Standing;
 
 mod call;
 mod connection;
+pub mod migration;
 
 use call::Call;
 pub use connection::Connection;
@@ -56,15 +58,27 @@ pub enum End {
     Crashed,
     /// The machine lost its power.
     PowerCut,
+    /// It did not run, and was cleared away: what a move that failed had left.
+    Discarded,
 }
 
-/// What happened to a guest.
+/// What happened to a guest. Its CPUs run from `Began`, `Arrived` and `Resumed` on, until `Halted`, `Left` or `Ended`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Happening {
-    /// A QEMU process began.
+    /// A QEMU process began, and its CPUs run.
     Began,
     /// It ended.
     Ended(End),
+    /// A QEMU process began that receives a guest from another machine. Its CPUs do not run.
+    Received,
+    /// A guest that was received runs here from now on.
+    Arrived,
+    /// Its CPUs stopped, to be handed over to another machine or because half of its memory is lost.
+    Halted,
+    /// Its CPUs go on on the machine that they had stopped on.
+    Resumed,
+    /// The process ended because its guest is on another machine.
+    Left,
 }
 
 /// One line of the ledger.
@@ -92,10 +106,12 @@ enum Manner {
 #[derive(Clone, Debug)]
 struct Process {
     name: String,
-    activity: Activity,
+    standing: Standing,
     incarnation: Option<u64>,
     devices: BTreeSet<Device>,
     ends_at: Option<BootTime>,
+    /// How long after its CPUs go on it ends by itself: while they stand still for a move, its time does too.
+    ends_in: Option<Span>,
 }
 
 #[derive(Debug)]
@@ -209,7 +225,11 @@ impl Machine {
     pub fn set_activity(&self, vm: VmId, activity: Activity) {
         self.change(|state, _| {
             if let Some(guest) = state.guests.get_mut(&vm) {
-                guest.activity = activity;
+                guest.standing = match (guest.standing, activity) {
+                    (Standing::Running | Standing::Paused, Activity::Running) => Standing::Running,
+                    (Standing::Running | Standing::Paused, Activity::Paused) => Standing::Paused,
+                    (on_its_way, _) => on_its_way,
+                };
             }
         });
     }
@@ -293,6 +313,14 @@ impl Machine {
 
     /// Changes the machine now, and wakes who watches if something of it can be seen.
     fn change<T>(&self, change: impl FnOnce(&mut State, BootTime) -> T) -> T {
+        let (outcome, wakers) = self.change_quietly(change);
+        // Woken without any lock: a waker may look at once.
+        wakers.iter().for_each(|waker| waker.wake());
+        outcome
+    }
+
+    /// The same, but who is to be woken is left to the caller, who may hold a lock.
+    fn change_quietly<T>(&self, change: impl FnOnce(&mut State, BootTime) -> T) -> (T, Vec<Arc<dyn Waker>>) {
         let now = self.clock.now().boot;
         let mut state = self.lock();
         let before = (state.guests(), state.manner.clone());
@@ -300,10 +328,14 @@ impl Machine {
         let outcome = change(&mut state, now);
         let wakers =
             if before == (state.guests(), state.manner.clone()) { Vec::new() } else { state.wakers() };
-        // Woken without the lock: a waker may look at once.
-        drop(state);
-        wakers.iter().for_each(|waker| waker.wake());
-        outcome
+        (outcome, wakers)
+    }
+}
+
+impl Process {
+    /// Whether its CPUs run.
+    fn runs(&self) -> bool {
+        matches!(self.standing, Standing::Running | Standing::Leaving | Standing::Filling)
     }
 }
 
@@ -322,7 +354,7 @@ impl State {
         let guest = |(vm, process): (&VmId, &Process)| Guest {
             vm: *vm,
             name: process.name.clone(),
-            activity: process.activity,
+            activity: if process.runs() { Activity::Running } else { Activity::Paused },
             incarnation: process.incarnation,
         };
         self.guests.iter().map(guest).collect()
@@ -346,7 +378,8 @@ impl State {
         devices: BTreeSet<Device>,
         at: BootTime,
     ) {
-        let process = Process { name, activity: Activity::Running, incarnation, devices, ends_at: None };
+        let standing = Standing::Running;
+        let process = Process { name, standing, incarnation, devices, ends_at: None, ends_in: None };
         self.guests.insert(vm, process);
         self.ledger.push(Entry { vm, incarnation, at, happening: Happening::Began });
     }

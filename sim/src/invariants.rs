@@ -131,8 +131,22 @@ impl Judge {
                 }
                 Ok(())
             }
+            Happening::Arrived | Happening::Resumed => {
+                match self.live.insert(vm, (node.clone(), entry.incarnation)) {
+                    Some((other, _)) if other != *node => {
+                        Err(format!("{vm} goes on on {node} while it runs on {other}"))
+                    }
+                    _ => Ok(()),
+                }
+            }
+            Happening::Halted => {
+                self.stands_still(node, vm);
+                Ok(())
+            }
+            // Its CPUs do not run, before and after.
+            Happening::Received | Happening::Left | Happening::Ended(End::Discarded) => Ok(()),
             Happening::Ended(end) => {
-                self.live.remove(&vm);
+                self.stands_still(node, vm);
                 let by_hand = self.by_hand.remove(&vm);
                 match (end, entry.incarnation) {
                     (End::Stopped, _) if by_hand => Ok(()),
@@ -143,6 +157,13 @@ impl Judge {
                     _ => Ok(()),
                 }
             }
+        }
+    }
+
+    /// A VM's guest does not run on this node any more. What runs on another one goes on.
+    fn stands_still(&mut self, node: &NodeName, vm: VmId) {
+        if self.live.get(&vm).is_some_and(|(at, _)| at == node) {
+            self.live.remove(&vm);
         }
     }
 

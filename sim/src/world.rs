@@ -396,6 +396,11 @@ impl World {
                 let what = match entry.happening {
                     Happening::Began => "began".to_owned(),
                     Happening::Ended(end) => format!("ended: {end:?}"),
+                    Happening::Received => "is received".to_owned(),
+                    Happening::Arrived => "arrived".to_owned(),
+                    Happening::Halted => "stands still".to_owned(),
+                    Happening::Resumed => "goes on".to_owned(),
+                    Happening::Left => "left".to_owned(),
                 };
                 self.line(&format!("{node} the guest of {} ({mark}) {what}", entry.vm));
                 let judged = self.judge.happened(&node, entry);

@@ -53,7 +53,7 @@ impl Connection {
 }
 
 impl State {
-    fn answers(&self, call: &'static str) -> Result<(), Error> {
+    pub(super) fn answers(&self, call: &'static str) -> Result<(), Error> {
         match &self.manner {
             Manner::Prompt => Ok(()),
             Manner::Hanging(_) => Err(silent(call)),
@@ -64,7 +64,7 @@ impl State {
     }
 }
 
-fn silent(call: &'static str) -> Error {
+pub(super) fn silent(call: &'static str) -> Error {
     Error::Silent { call, deadline_ms: DEADLINE_MS }
 }
 

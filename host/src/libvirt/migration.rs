@@ -1,0 +1,387 @@
+//! Live migration at a real libvirt: peer to peer, so that it is the two libvirts' own affair, with the conversation
+//! and the memory under mutual TLS, and paused on arrival.
+//!
+//! The call that moves a guest returns when the move is over. It is made on a thread and a connection of its own, and
+//! what it returned is remembered for as long as this process lives; all else is read from libvirt.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use logic::id::VmId;
+use logic::vm::domain::{Start as Splices, render_start};
+use virt::connect::Connect;
+use virt::domain::{Domain, MigrateParameters};
+use virt::error::ErrorNumber;
+use virt_sys as sys;
+
+use super::calls::Subject;
+use super::{Inner, Libvirt, Session, words};
+use crate::hypervisor::Error;
+use crate::migration::{
+    Change, Convergence, Course, Departure, Method, Migration, Progress, Sighting, Standing,
+};
+
+mod job;
+
+use job::Job;
+
+/// How the libvirt of another machine is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Road {
+    /// Where every libvirt listens for TLS.
+    pub tls_port: u16,
+    /// The folder, as this machine's libvirt sees it, with the certificates it shows to others: `cacert.pem`,
+    /// `clientcert.pem` and `clientkey.pem`. `None` for libvirt's own places.
+    pub certificates: Option<PathBuf>,
+}
+
+impl Default for Road {
+    /// libvirt's own port and places.
+    fn default() -> Self {
+        Self { tls_port: 16514, certificates: None }
+    }
+}
+
+impl Road {
+    /// The address of the libvirt there.
+    fn uri(&self, to: IpAddr) -> String {
+        let folder = self.certificates.as_ref().map(|folder| format!("&pkipath={}", folder.display()));
+        format!("qemu+tls://{}:{}/system?no_tty=1{}", host(to), self.tls_port, folder.unwrap_or_default())
+    }
+}
+
+/// An address as a URI has it.
+fn host(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("[{address}]"),
+    }
+}
+
+/// A move that this process began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Begun {
+    /// Its call has not returned.
+    UnderWay { incarnation: u64, abort: Abort },
+    /// Its call has returned.
+    Over { incarnation: u64, course: Course },
+}
+
+/// Whether somebody asked for the end of a move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Abort {
+    Unasked,
+    Asked,
+}
+
+/// The moves that this process began, one for each VM: the last.
+type Moves = Arc<Mutex<HashMap<VmId, Begun>>>;
+
+/// The moves from and to the guests of a libvirt.
+#[derive(Clone, Debug)]
+pub struct Migrations {
+    libvirt: Libvirt,
+    road: Road,
+    moves: Moves,
+}
+
+impl Migrations {
+    /// The moves of these guests, by this road.
+    pub fn new(libvirt: &Libvirt, road: Road) -> Self {
+        Self { libvirt: libvirt.clone(), road, moves: Moves::default() }
+    }
+
+    fn moves(&self) -> MutexGuard<'_, HashMap<VmId, Begun>> {
+        lock(&self.moves)
+    }
+
+    /// Whether the call that moves this incarnation has not returned.
+    fn is_under_way(&self, vm: VmId, incarnation: u64) -> bool {
+        matches!(self.moves().get(&vm), Some(Begun::UnderWay { incarnation: this, .. }) if *this == incarnation)
+    }
+
+    /// Asks about an incarnation here; `None` where it is not.
+    fn ask<T: Send + 'static>(
+        &self,
+        call: &'static str,
+        vm: VmId,
+        incarnation: u64,
+        ask: impl FnOnce(&Session<'_>, &Domain) -> Result<T, virt::error::Error> + Send + 'static,
+    ) -> Result<Option<T>, Error> {
+        self.libvirt.look(call, Subject::Guest(vm), move |session| {
+            let Some(domain) = session.find_incarnation(vm, incarnation)? else { return Ok(None) };
+            session.still_wanted()?;
+            session.unless_gone(vm, incarnation, ask(session, &domain))
+        })
+    }
+
+    /// Changes how an incarnation stands here, if `change` knows how; `None` where it is not here.
+    fn change_standing(
+        &self,
+        call: &'static str,
+        vm: VmId,
+        incarnation: u64,
+        change: fn(Standing) -> Result<Change, &'static str>,
+    ) -> Result<Option<()>, Error> {
+        let deadline = self.libvirt.inner.deadlines.change;
+        self.libvirt.call(call, Subject::Guest(vm), deadline, move |session| {
+            let Some(domain) = session.find_incarnation(vm, incarnation)? else { return Ok(None) };
+            let Some(standing) = session.unless_gone(vm, incarnation, standing(&domain))? else {
+                return Ok(None);
+            };
+            session.still_wanted()?;
+            let change = change(standing).map_err(|why| Error::Refused { call, vm, why: why.into() })?;
+            let changed = match change {
+                Change::None => Ok(()),
+                Change::Resume => domain.resume().map(drop),
+                Change::End => domain.destroy(),
+            };
+            session.unless_gone(vm, incarnation, changed)
+        })
+    }
+}
+
+fn lock(moves: &Moves) -> MutexGuard<'_, HashMap<VmId, Begun>> {
+    moves.lock().expect("nobody panics while holding the moves")
+}
+
+impl Session<'_> {
+    /// What libvirt answered about an incarnation, which may have ended meanwhile.
+    fn unless_gone<T>(
+        &self,
+        vm: VmId,
+        incarnation: u64,
+        answer: Result<T, virt::error::Error>,
+    ) -> Result<Option<T>, Error> {
+        match answer {
+            Ok(answer) => Ok(Some(answer)),
+            Err(_) if self.find_incarnation(vm, incarnation)?.is_none() => Ok(None),
+            Err(error) => Err(self.refused(vm, &error)),
+        }
+    }
+
+    /// Makes a guest ready to leave: the document that it has at the target.
+    fn prepare(&self, departure: &Departure) -> Result<String, Error> {
+        let Departure { vm, incarnation, .. } = *departure;
+        let refuse = |why: String| Error::Refused { call: self.call, vm, why };
+        let gone = || refuse(format!("incarnation {incarnation} is not here"));
+        let domain = self.find_incarnation(vm, incarnation)?.ok_or_else(gone)?;
+        let now = self.unless_gone(vm, incarnation, standing(&domain))?.ok_or_else(gone)?;
+        if now != Standing::Running {
+            return Err(refuse(format!("it is {now:?} and not running")));
+        }
+        // A move that may be switched to post-copy starts the guest by itself when it completes before, and so must
+        // not complete: no pause is short enough for it.
+        let downtime_ms = match departure.method {
+            Method::PreCopy => departure.downtime_max_ms.max(1),
+            Method::PostCopy => 0,
+        };
+        let flags = sys::VIR_DOMAIN_XML_MIGRATABLE | sys::VIR_DOMAIN_XML_SECURE;
+        let read = domain.migrate_set_max_downtime(downtime_ms, 0).and_then(|_| domain.get_xml_desc(flags));
+        let document = self.unless_gone(vm, incarnation, read)?.ok_or_else(gone)?;
+        let kind = kind_of(&document).ok_or_else(|| refuse("its document has no kind".into()))?;
+        let splices = Splices { kind: &kind, incarnation, console_path: &departure.console_path };
+        render_start(&document, splices).map_err(|error| refuse(error.to_string()))
+    }
+}
+
+/// The accelerator in a document.
+fn kind_of(document: &str) -> Option<String> {
+    let document = roxmltree::Document::parse(document).ok()?;
+    document.root_element().attribute("type").map(str::to_owned)
+}
+
+/// How a domain stands.
+fn standing(domain: &Domain) -> Result<Standing, virt::error::Error> {
+    let (state, reason) = domain.get_state()?;
+    let reason = u32::try_from(reason).unwrap_or_default();
+    let runs =
+        !matches!(state, sys::VIR_DOMAIN_PAUSED | sys::VIR_DOMAIN_PMSUSPENDED | sys::VIR_DOMAIN_CRASHED);
+    Ok(match (runs, reason) {
+        (true, sys::VIR_DOMAIN_RUNNING_POSTCOPY) => Standing::Filling,
+        (true, sys::VIR_DOMAIN_RUNNING_POSTCOPY_FAILED) => Standing::Torn,
+        (true, _) => match Job::of(domain)? {
+            Job::Out(_) => Standing::Leaving,
+            Job::None | Job::In | Job::Other => Standing::Running,
+        },
+        (false, sys::VIR_DOMAIN_PAUSED_POSTCOPY) => Standing::Drained,
+        (false, sys::VIR_DOMAIN_PAUSED_POSTCOPY_FAILED) => Standing::Torn,
+        (false, sys::VIR_DOMAIN_PAUSED_MIGRATION | sys::VIR_DOMAIN_PAUSED_STARTING_UP) => {
+            match Job::of(domain)? {
+                Job::In => Standing::Incoming,
+                Job::Out(_) | Job::Other => Standing::Handing,
+                Job::None => Standing::Stranded,
+            }
+        }
+        (false, _) => Standing::Paused,
+    })
+}
+
+/// The parameters of a move.
+fn parameters(departure: &Departure, document: String) -> MigrateParameters {
+    MigrateParameters {
+        uri: Some(format!("tcp:{}", host(departure.to))),
+        dest_xml: Some(document),
+        bandwidth: departure.bandwidth_max_mib,
+        bandwidth_postcopy: departure.bandwidth_max_mib,
+        ..MigrateParameters::default()
+    }
+}
+
+/// The flags of a move.
+fn flags(departure: &Departure) -> u32 {
+    let method = match departure.method {
+        Method::PreCopy => sys::VIR_MIGRATE_PAUSED,
+        Method::PostCopy => sys::VIR_MIGRATE_POSTCOPY,
+    };
+    let convergence = match departure.convergence {
+        Convergence::Unaided => 0,
+        Convergence::Throttled => sys::VIR_MIGRATE_AUTO_CONVERGE,
+    };
+    sys::VIR_MIGRATE_LIVE | sys::VIR_MIGRATE_PEER2PEER | sys::VIR_MIGRATE_TLS | method | convergence
+}
+
+/// Moves a guest, and returns when that is over.
+fn send(inner: &Inner, moves: &Moves, road: &Road, departure: &Departure, document: String) -> Course {
+    let mut connect = match Connect::open(Some(&inner.uri)) {
+        Ok(connect) => connect,
+        Err(error) => return Course::Failed { why: words(&error) },
+    };
+    let course = match Domain::lookup_by_uuid(&connect, departure.vm.0) {
+        Err(error) => Course::Failed { why: words(&error) },
+        Ok(_) if is_abort_asked(moves, departure.vm) => Course::Failed { why: "it was aborted".into() },
+        Ok(domain) => {
+            let there = road.uri(departure.to);
+            match domain.migrate_to_uri3(Some(&there), parameters(departure, document), flags(departure)) {
+                Ok(()) => Course::Moved,
+                // The answer was lost, not the move: it goes on without whoever asked for it.
+                Err(_) if !connect.is_alive().unwrap_or(false) => Course::Unknown,
+                Err(error) => Course::Failed { why: words(&error) },
+            }
+        }
+    };
+    if let Err(error) = connect.close() {
+        tracing::debug!(error = error.message(), "the connection of a move was not closed");
+    }
+    course
+}
+
+fn is_abort_asked(moves: &Moves, vm: VmId) -> bool {
+    matches!(lock(moves).get(&vm), Some(Begun::UnderWay { abort: Abort::Asked, .. }))
+}
+
+impl Migration for Migrations {
+    fn begin(&self, departure: &Departure) -> Result<(), Error> {
+        let Departure { vm, incarnation, .. } = *departure;
+        let call = "send away";
+        if self.is_under_way(vm, incarnation)
+            || matches!(self.look(vm)?, Some(sighting) if sighting.is_leaving(incarnation))
+        {
+            return Ok(());
+        }
+        let wanted = departure.clone();
+        let deadline = self.libvirt.inner.deadlines.change;
+        let document =
+            self.libvirt.call(call, Subject::Guest(vm), deadline, move |session| session.prepare(&wanted))?;
+        let (inner, moves, road) =
+            (Arc::clone(&self.libvirt.inner), Arc::clone(&self.moves), self.road.clone());
+        let departure = departure.clone();
+        let mut held = self.moves();
+        if matches!(held.get(&vm), Some(Begun::UnderWay { .. })) {
+            return Err(Error::Refused { call, vm, why: "an earlier move of it has not returned".into() });
+        }
+        held.insert(vm, Begun::UnderWay { incarnation, abort: Abort::Unasked });
+        drop(held);
+        let run = move || {
+            let course = send(&inner, &moves, &road, &departure, document);
+            tracing::info!(%vm, incarnation, ?course, "a move is over");
+            lock(&moves).insert(vm, Begun::Over { incarnation, course });
+            inner.keeper.bells().ring();
+        };
+        if std::thread::Builder::new().name("libvirt-move".into()).spawn(run).is_err() {
+            self.moves().remove(&vm);
+            return Err(Error::Refused { call, vm, why: "no thread is left for it".into() });
+        }
+        Ok(())
+    }
+
+    fn course(&self, vm: VmId, incarnation: u64) -> Result<Course, Error> {
+        let begun = self.moves().get(&vm).cloned();
+        if let Some(Begun::Over { incarnation: this, course }) = &begun
+            && *this == incarnation
+            && *course != Course::Unknown
+        {
+            return Ok(course.clone());
+        }
+        let asked = matches!(&begun, Some(Begun::UnderWay { abort: Abort::Asked, incarnation: this }) if *this == incarnation);
+        let job = self.ask("follow the move of", vm, incarnation, move |_, domain| {
+            let job = Job::of(domain)?;
+            if asked && matches!(job, Job::Out(_)) {
+                // It was asked for before libvirt had begun, or in vain.
+                drop(job::abort(domain));
+            }
+            Ok(job)
+        })?;
+        Ok(match job {
+            Some(Job::Out(progress)) => Course::UnderWay(progress),
+            _ if self.is_under_way(vm, incarnation) => Course::UnderWay(Progress::default()),
+            // It may have returned while libvirt was asked.
+            _ => match self.moves().get(&vm) {
+                Some(Begun::Over { incarnation: this, course }) if *this == incarnation => course.clone(),
+                _ => Course::Unknown,
+            },
+        })
+    }
+
+    fn abort(&self, vm: VmId, incarnation: u64) -> Result<(), Error> {
+        if let Some(Begun::UnderWay { incarnation: this, abort }) = self.moves().get_mut(&vm)
+            && *this == incarnation
+        {
+            *abort = Abort::Asked;
+        }
+        let aborted = self.ask("abort the move of", vm, incarnation, |_, domain| match job::abort(domain) {
+            Err(error) if error.code() != ErrorNumber::OperationInvalid => Err(error),
+            // What libvirt will not do now is refused only where something is going on.
+            Err(error) if matches!(standing(domain)?, Standing::Drained | Standing::Filling) => Err(error),
+            _ => Ok(()),
+        });
+        aborted.map(drop)
+    }
+
+    fn switch_to_post_copy(&self, vm: VmId, incarnation: u64) -> Result<(), Error> {
+        let switched = self.ask("switch to post-copy", vm, incarnation, |_, domain| {
+            if standing(domain)? == Standing::Drained { Ok(()) } else { job::start_post_copy(domain) }
+        });
+        let why = || format!("incarnation {incarnation} is not here");
+        switched?.ok_or_else(|| Error::Refused { call: "switch to post-copy", vm, why: why() })
+    }
+
+    fn look(&self, vm: VmId) -> Result<Option<Sighting>, Error> {
+        self.libvirt.look("look at", Subject::Guest(vm), move |session| {
+            let Some((run, domain)) = session.find(vm)? else { return Ok(None) };
+            let Some(known) = session.known(run, &domain)? else { return Ok(None) };
+            match standing(&domain) {
+                Ok(standing) => Ok(Some(Sighting { incarnation: known.incarnation, standing })),
+                Err(_) if session.find(vm)?.is_none() => Ok(None),
+                Err(error) => Err(session.refused(vm, &error)),
+            }
+        })
+    }
+
+    fn release(&self, vm: VmId, incarnation: u64) -> Result<(), Error> {
+        let call = "release";
+        let released = self.change_standing(call, vm, incarnation, Standing::on_release)?;
+        let why = || format!("incarnation {incarnation} is not here");
+        released.ok_or_else(|| Error::Refused { call, vm, why: why() })
+    }
+
+    fn discard(&self, vm: VmId, incarnation: u64) -> Result<(), Error> {
+        let discarded = self.change_standing("discard", vm, incarnation, Standing::on_discard);
+        discarded.map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests;

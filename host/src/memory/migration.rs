@@ -1,0 +1,235 @@
+//! Moves between machines in memory: the network that joins them, in virtual time, with faults to order.
+//!
+//! A move goes through stages, each with its span: the target is reached, the memory is copied, the guest stands still
+//! for the switch, and the source waits for the target's answer. A cable that is pulled and a hypervisor that hangs stop
+//! it; after [`PATIENCE`] each side gives up for itself, as soon as it can. As with the real thing the source lets the
+//! guest go on when it is not told that the target holds it, though it may.
+//!
+//! It has no thread and no timer: what is due happens when somebody calls, or calls [`ClusterNetwork::settle`].
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use logic::id::VmId;
+use logic::time::{BootTime, Span};
+
+use super::Machine;
+use crate::clock::Clock;
+use crate::hypervisor::Waker;
+use crate::migration::{Convergence, Course, Departure, Method};
+
+mod port;
+mod process;
+mod stage;
+
+pub use port::Migrations;
+use stage::{Leftover, Move};
+
+/// How long a side waits for the other one, and for the network, before it gives a move up.
+pub const PATIENCE: Span = Span::seconds(30);
+
+/// How long the stages take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spans {
+    /// To reach the target and have it begin.
+    pub reach: Span,
+    /// From the guest's last moment on the source until the target holds it.
+    pub switch: Span,
+    /// From there until the source knows.
+    pub answer: Span,
+    /// After a switch to post-copy, until the last of the memory is there.
+    pub fill: Span,
+}
+
+impl Default for Spans {
+    /// What a quiet network of 10 Gbit/s takes.
+    fn default() -> Self {
+        Self { reach: Span(300), switch: Span(60), answer: Span(20), fill: Span::seconds(2) }
+    }
+}
+
+/// What goes wrong with a move, at its time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The target does not take the guest, with these words.
+    Refused(String),
+    /// The stream breaks in the middle of copying.
+    StreamBreaks,
+    /// The target cannot hold what it received: the guest stood still on the source, and goes on there.
+    SwitchFails,
+    /// The target holds the guest and the source is not told: the guest goes on on the source, and is paused on the
+    /// target.
+    AnswerLost,
+    /// The source's hypervisor dies and is started again while the guest stands still: it is stranded there, and
+    /// nothing is left on the target.
+    StrandedBeforeSwitch,
+    /// The same, when the target holds the guest already.
+    StrandedAfterSwitch,
+}
+
+#[derive(Debug)]
+struct State {
+    machines: BTreeMap<IpAddr, Arc<Machine>>,
+    cuts: BTreeSet<(IpAddr, IpAddr)>,
+    moves: BTreeMap<(IpAddr, VmId), Move>,
+    leftovers: Vec<Leftover>,
+    /// How moves ended, for the daemon that began them.
+    ended: BTreeMap<(IpAddr, VmId), Ended>,
+    faults: VecDeque<Fault>,
+    spans: Spans,
+    memory_mib: u64,
+    bandwidth_mib: u64,
+    busy: BTreeSet<VmId>,
+    daemons: u64,
+}
+
+/// How a move ended.
+#[derive(Clone, Debug)]
+struct Ended {
+    daemon: u64,
+    incarnation: u64,
+    course: Course,
+}
+
+/// The network between machines in memory.
+#[derive(Debug)]
+pub struct ClusterNetwork {
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+}
+
+impl ClusterNetwork {
+    /// A network without machines. Guests have 1 GiB to be copied, at 300 MiB/s.
+    pub fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
+        let state = State {
+            machines: BTreeMap::new(),
+            cuts: BTreeSet::new(),
+            moves: BTreeMap::new(),
+            leftovers: Vec::new(),
+            ended: BTreeMap::new(),
+            faults: VecDeque::new(),
+            spans: Spans::default(),
+            memory_mib: 1024,
+            bandwidth_mib: 300,
+            busy: BTreeSet::new(),
+            daemons: 0,
+        };
+        Arc::new(Self { clock, state: Mutex::new(state) })
+    }
+
+    /// Plugs a machine in.
+    pub fn join(&self, address: IpAddr, machine: &Arc<Machine>) {
+        self.lock().machines.insert(address, Arc::clone(machine));
+    }
+
+    /// A daemon's way to the moves from and to the machine at this address.
+    pub fn open(self: &Arc<Self>, address: IpAddr) -> Migrations {
+        let mut state = self.lock();
+        state.daemons += 1;
+        Migrations::new(Arc::clone(self), address, state.daemons)
+    }
+
+    /// How long the stages of moves that begin from now on take.
+    pub fn set_spans(&self, spans: Spans) {
+        self.lock().spans = spans;
+    }
+
+    /// How much memory guests have to be copied, in MiB, and how much the network carries per second.
+    pub fn set_memory(&self, memory_mib: u64, bandwidth_mib: u64) {
+        let mut state = self.lock();
+        (state.memory_mib, state.bandwidth_mib) = (memory_mib, bandwidth_mib.max(1));
+    }
+
+    /// From now on this VM writes its memory faster than it can be sent. It is moved by a throttle or by post-copy, or
+    /// not at all.
+    pub fn set_busy(&self, vm: VmId) {
+        self.lock().busy.insert(vm);
+    }
+
+    /// The next move that begins suffers this fault; further ones are for those after it.
+    pub fn order(&self, fault: Fault) {
+        self.lock().faults.push_back(fault);
+    }
+
+    /// Nothing goes between these two from now on.
+    pub fn cut(&self, one: IpAddr, other: IpAddr) {
+        self.change(|state, _| {
+            state.cuts.insert(pair(one, other));
+        });
+    }
+
+    /// It does again.
+    pub fn heal(&self, one: IpAddr, other: IpAddr) {
+        self.change(|state, _| {
+            state.cuts.remove(&pair(one, other));
+        });
+    }
+
+    /// Ends every cut, and forgets the faults that were ordered.
+    pub fn heal_all(&self) {
+        self.change(|state, _| {
+            state.cuts.clear();
+            state.faults.clear();
+        });
+    }
+
+    /// When a move next changes something by itself.
+    pub fn next_change(&self) -> Option<BootTime> {
+        let state = self.lock();
+        let moves = state.moves.iter().filter_map(|(key, a_move)| state.due(key, a_move));
+        moves.chain(state.leftovers.iter().filter_map(|leftover| state.leftover_due(leftover))).min()
+    }
+
+    /// How many moves are going on.
+    pub fn move_count(&self) -> usize {
+        self.lock().moves.len()
+    }
+
+    /// Lets everything happen that is due, and every side notice what befell the other.
+    pub fn settle(&self) {
+        self.change(|_, _| ());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("nobody panics while holding the network")
+    }
+
+    /// Changes something now; what was due before comes first, and what follows from it at once.
+    fn change<T>(&self, change: impl FnOnce(&mut State, &mut Tick) -> T) -> T {
+        let mut tick = Tick { now: self.clock.now().boot, wakers: Vec::new() };
+        let mut state = self.lock();
+        state.settle(&mut tick);
+        let outcome = change(&mut state, &mut tick);
+        state.settle(&mut tick);
+        drop(state);
+        // Woken without any lock: a waker may look at once.
+        tick.wakers.iter().for_each(|waker| waker.wake());
+        outcome
+    }
+}
+
+/// One look at the clock, and who is to be woken for what happened at it.
+struct Tick {
+    now: BootTime,
+    wakers: Vec<Arc<dyn Waker>>,
+}
+
+/// Two ends in the one order that both directions share.
+fn pair(one: IpAddr, other: IpAddr) -> (IpAddr, IpAddr) {
+    (one.min(other), one.max(other))
+}
+
+impl State {
+    /// How long copying takes; `None` for ever.
+    fn copy_span(&self, departure: &Departure) -> Option<Span> {
+        let bandwidth = departure.bandwidth_max_mib.unwrap_or(u64::MAX).clamp(1, self.bandwidth_mib);
+        let span = Span(self.memory_mib * 1000 / bandwidth);
+        match (departure.method, self.busy.contains(&departure.vm), departure.convergence) {
+            // It is kept from completing: only a switch ends it.
+            (Method::PostCopy, ..) | (Method::PreCopy, true, Convergence::Unaided) => None,
+            (Method::PreCopy, true, Convergence::Throttled) => Some(Span(span.0 * 4)),
+            (Method::PreCopy, false, _) => Some(span),
+        }
+    }
+}
