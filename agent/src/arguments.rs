@@ -1,9 +1,10 @@
 //! What stands behind a daemon's name on its command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::start::{Role, run};
+use crate::identity;
+use crate::start::{Role, read_config, run};
 
 /// Where the configuration is unless said otherwise.
 const CONFIG_FILE: &str = "/etc/pvc/pvc.toml";
@@ -20,7 +21,13 @@ enum Asked {
 /// The whole of a daemon's `main`: 0 when it stopped as asked, 1 when it could not start, 2 for wrong usage.
 pub fn start(role: Role) -> ExitCode {
     let usage = format!("usage: {} [--config FILE]   (default: {CONFIG_FILE})", role.name());
-    match parse(std::env::args().skip(1)) {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if let (Role::Noded, Some(("identity", words))) =
+        (role, words.split_first().map(|(w, rest)| (w.as_str(), rest)))
+    {
+        return identity(words);
+    }
+    match parse(&words) {
         Asked::Run(config) => match run(role, &config) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
@@ -43,8 +50,33 @@ pub fn start(role: Role) -> ExitCode {
     }
 }
 
-fn parse(words: impl Iterator<Item = String>) -> Asked {
-    let words: Vec<String> = words.collect();
+/// `pvcnoded identity`: 0 when it is done, 1 when it failed, 2 for wrong usage.
+fn identity(words: &[String]) -> ExitCode {
+    let (asked, config) = match identity::parse(words) {
+        Ok(asked) => asked,
+        Err(why) => {
+            say(&format!("pvcnoded identity: {why}\n{}", identity::USAGE));
+            return ExitCode::from(2);
+        }
+    };
+    if asked == identity::Asked::Help {
+        say(identity::USAGE);
+        return ExitCode::SUCCESS;
+    }
+    let config = config.unwrap_or_else(|| CONFIG_FILE.into());
+    let root = Path::new(host::identity::pki::ROOT);
+    let done = read_config(&config)
+        .and_then(|config| identity::perform(&asked, &config, root, &mut std::io::stdout().lock()));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("pvcnoded identity: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn parse(words: &[String]) -> Asked {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match *words {
         [] => Asked::Run(CONFIG_FILE.into()),
@@ -69,7 +101,7 @@ mod tests {
     use super::*;
 
     fn parsed(text: &str) -> Asked {
-        parse(text.split_whitespace().map(str::to_owned))
+        parse(&text.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
     }
 
     #[test]

@@ -12,12 +12,16 @@
 //! | [`log`] | one line per step |
 //! | [`output`] | where those lines go |
 //! | [`serve`] | what the node serves on its link |
+//! | [`door`] | the same for other machines, over TLS, and the identity that is shown there |
+//! | [`identity`] | `pvcnoded identity`: authority and certificates, for an operator |
 //! | [`arguments`], [`start`] | the programs `pvcnoded` and `pvcworkerd` |
 //!
 //! Contains no decision: those are `logic`'s.
 
 pub mod agent;
 pub mod arguments;
+pub mod door;
+pub mod identity;
 pub mod log;
 pub mod memory;
 pub mod output;

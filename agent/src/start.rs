@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use host::clock::{Clock, SystemClock};
 use host::hypervisor::Hypervisor;
+use host::identity::pki;
 use host::libvirt::{Deadlines, Libvirt};
 use host::machine::{Linux, Machine, accelerator};
 use host::notify::Notify;
@@ -33,6 +34,7 @@ use store::mirror::{Mirror, Scope};
 use store::schema;
 
 use crate::agent::{Agent, Inbox, Parts};
+use crate::door::{Door, Place};
 use crate::output::Output;
 use crate::serve::Node;
 use crate::sight::Sight;
@@ -95,7 +97,7 @@ pub fn run(role: Role, config_file: &Path) -> Result<()> {
     Ok(())
 }
 
-fn read_config(path: &Path) -> Result<Config> {
+pub(crate) fn read_config(path: &Path) -> Result<Config> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("the configuration {} cannot be read", path.display()))?;
     Config::parse(&text, &host::machine::hostname())
@@ -109,7 +111,21 @@ struct Daemon {
     clock: Arc<dyn Clock>,
     passes: Arc<Bell>,
     notify: Notify,
-    served: Option<Server>,
+    served: Option<Served>,
+}
+
+/// What the node serves, and where: to the API on this machine, and to those of others.
+#[derive(Debug)]
+struct Served {
+    socket: Server,
+    door: Option<Door>,
+}
+
+impl Served {
+    fn stop(self) {
+        drop(self.door);
+        self.socket.stop();
+    }
 }
 
 impl Daemon {
@@ -213,8 +229,9 @@ fn guests(config: &Config) -> GuestSettings {
     GuestSettings { kind, console_directory: config.hypervisor.console_directory.clone() }
 }
 
-/// Listens for the API on this machine. Only root may connect: the socket shows every guest's console.
-fn serve(config: &Config, guests: &GuestSettings, hypervisor: &Arc<dyn Hypervisor>) -> Result<Server> {
+/// Listens for the API on this machine, and where there are other nodes for theirs. Only root may connect to the socket:
+/// it shows every guest's console.
+fn serve(config: &Config, guests: &GuestSettings, hypervisor: &Arc<dyn Hypervisor>) -> Result<Served> {
     let folder = Path::new(&config.run_directory);
     let made = |path: &Path| {
         std::fs::create_dir_all(path).with_context(|| format!("cannot make {}", path.display()))
@@ -227,6 +244,16 @@ fn serve(config: &Config, guests: &GuestSettings, hypervisor: &Arc<dyn Hyperviso
         .with_context(|| format!("cannot protect {}", socket.display()))?;
     let log = Path::new(&config.log.directory).join(format!("{}.log", Role::Noded.name()));
     let interval = Duration::from_millis(config.timers.keepalive_interval.0);
-    let node = Node::new(guests.clone(), log, interval, Arc::clone(hypervisor));
-    Ok(Server::start(Arc::new(listener), Arc::new(node), Limits::default()))
+    let node = Arc::new(Node::new(guests.clone(), log, interval, Arc::clone(hypervisor)));
+    let door = config.link.listen.map(|address| {
+        let place = Place {
+            address,
+            node: config.node.clone(),
+            identity: config.identity_directory.clone().into(),
+            pki: pki::ROOT.into(),
+        };
+        Door::keep(place, Arc::clone(&node) as _)
+    });
+    let socket = Server::start(Arc::new(listener), node, Limits::default());
+    Ok(Served { socket, door })
 }

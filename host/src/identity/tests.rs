@@ -1,5 +1,4 @@
 //! What a folder must hold to be an identity, and how it comes to.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, chown};
