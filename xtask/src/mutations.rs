@@ -90,7 +90,7 @@ impl Workbench {
     /// When files cannot be copied.
     pub fn ensure(folder: &Path) -> Result<Self> {
         let bench = Self { tree: folder.join("tree"), target: folder.join("target") };
-        let paths = tree::tracked()?;
+        let paths = tree::present()?;
         for path in &paths {
             let bytes = fs::read(tree::root().join(path))?;
             bench.write(path, &bytes)?;

@@ -54,9 +54,21 @@ pub fn target() -> PathBuf {
 /// # Errors
 /// When git does not answer.
 pub fn tracked() -> Result<Vec<String>> {
+    listed(&[])
+}
+
+/// The paths of all files that belong here, tracked or about to be.
+///
+/// # Errors
+/// When git does not answer.
+pub fn present() -> Result<Vec<String>> {
+    listed(&["--cached", "--others", "--exclude-standard"])
+}
+
+fn listed(which: &[&str]) -> Result<Vec<String>> {
     let mut git = program("git");
     // The folder may belong to another user where a build machine checked it out.
-    git.args(["-c", "safe.directory=*", "ls-files", "-z"]).current_dir(root());
+    git.args(["-c", "safe.directory=*", "ls-files", "-z"]).args(which).current_dir(root());
     let listed = output(&mut git)?;
     let root = root();
     Ok(listed.split('\0').filter(|p| !p.is_empty() && root.join(p).exists()).map(str::to_owned).collect())
