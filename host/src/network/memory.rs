@@ -300,20 +300,15 @@ impl State {
         links
     }
 
-    /// A bridge carries something when one of its ports does.
+    /// A bridge with ports carries something when one of them does.
     fn link_state(&self, link: &LinkName) -> LinkState {
-        let carries = |(name, device): (&LinkName, &Device)| {
-            device.master.as_ref() == Some(link) && self.link_state(name) == LinkState::Up
+        let Some(device) = self.devices.get(link).filter(|device| device.is_up) else {
+            return LinkState::Down;
         };
-        match self.devices.get(link) {
-            Some(device) if !device.is_up => LinkState::Down,
-            Some(device) if device.kind == LinkKind::Bridge && !self.devices.iter().any(carries) => {
-                LinkState::NoCarrier
-            }
-            Some(device) if device.has_cable => LinkState::Up,
-            Some(_) => LinkState::NoCarrier,
-            None => LinkState::Down,
-        }
+        let ports = self.devices.iter().filter(|(_, other)| other.master.as_ref() == Some(link));
+        let mut carrying = ports.map(|(port, _)| self.link_state(port) == LinkState::Up).peekable();
+        let is_cut_off = carrying.peek().is_some() && !carrying.any(|carries| carries);
+        if device.has_cable && !is_cut_off { LinkState::Up } else { LinkState::NoCarrier }
     }
 
     fn seen(&self, now: BootTime) -> Seen {

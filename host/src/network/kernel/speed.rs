@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use netlink_packet_core::{
-    DecodeError, DefaultNla, Emitable, Nla, NlasIterator, Parseable, ParseableParametrized,
+    DecodeError, DefaultNla, Emitable, NLA_F_NESTED, NLA_TYPE_MASK, Nla, NlasIterator, Parseable,
+    ParseableParametrized,
 };
 use netlink_packet_generic::ctrl::nlas::GenlCtrlAttrs;
 use netlink_packet_generic::ctrl::{GenlCtrl, GenlCtrlCmd};
@@ -31,7 +32,7 @@ pub(super) fn speeds(conversation: &mut Conversation) -> Result<BTreeMap<u32, u3
         Err(failure) if failure.errno() == Some(Errno::ENOENT) => return Ok(BTreeMap::new()),
         family => family?,
     };
-    let header = DefaultNla::new(HEADER, Vec::new());
+    let header = DefaultNla::new(HEADER | NLA_F_NESTED, Vec::new());
     let mut request = GenlMessage::from_payload(Modes(vec![header]));
     request.set_resolved_family_id(family);
     let answers = conversation.dump(&request)?;
@@ -65,8 +66,7 @@ impl Modes {
 }
 
 fn value(attributes: &[DefaultNla], kind: u16) -> Option<Vec<u8>> {
-    let attribute =
-        attributes.iter().find(|part| part.kind() & netlink_packet_core::NLA_TYPE_MASK == kind)?;
+    let attribute = attributes.iter().find(|part| part.kind() & NLA_TYPE_MASK == kind)?;
     let mut value = vec![0; attribute.value_len()];
     attribute.emit_value(&mut value);
     Some(value)
