@@ -4,7 +4,7 @@
 //! fetched when they are asked for, with a deadline.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -86,21 +86,28 @@ impl Statistics {
 pub struct Nodes {
     dial: Arc<dyn Dial>,
     pushed: Mutex<HashMap<NodeName, Pushed>>,
+    /// Whose statistics are kept fresh. A thread that does so ends when its token is gone.
+    kept: Mutex<BTreeMap<NodeName, Arc<()>>>,
     followed: Arc<Semaphore>,
 }
 
 impl Nodes {
     /// Links that are made as they are needed.
     pub fn new(dial: Arc<dyn Dial>) -> Arc<Self> {
-        Arc::new(Self { dial, pushed: Mutex::default(), followed: Arc::new(Semaphore::new(FOLLOWED_MAX)) })
+        let followed = Arc::new(Semaphore::new(FOLLOWED_MAX));
+        Arc::new(Self { dial, pushed: Mutex::default(), kept: Mutex::default(), followed })
     }
 
-    /// Keeps one node's statistics fresh, on a thread of its own, for as long as this lives.
+    /// Keeps one node's statistics fresh, on a thread of its own, for as long as this lives and the node is kept.
     pub fn keep(self: &Arc<Self>, node: NodeName) {
-        let nodes = Arc::downgrade(self);
+        let (nodes, wanted) = (Arc::downgrade(self), Arc::new(()));
+        let wish = Arc::downgrade(&wanted);
+        self.kept().insert(node.clone(), wanted);
         let keep = move || {
-            while let Some(dial) = nodes.upgrade().map(|nodes| Arc::clone(&nodes.dial)) {
-                let ended = receive(&nodes, &*dial, &node);
+            while let Some(dial) =
+                nodes.upgrade().filter(|_| wish.strong_count() > 0).map(|n| Arc::clone(&n.dial))
+            {
+                let ended = receive(&nodes, &wish, &*dial, &node);
                 tracing::debug!(%node, why = %ended, "the node's statistics stopped; asking again");
                 std::thread::sleep(RETRY_INTERVAL);
             }
@@ -111,19 +118,28 @@ impl Nodes {
             .expect("the machine has threads left");
     }
 
-    /// Keeps the statistics of every node fresh that is registered, now or later.
+    /// Keeps the statistics of these nodes fresh and of no others.
+    pub fn keep_only(self: &Arc<Self>, nodes: &BTreeSet<NodeName>) {
+        self.kept().retain(|node, _| nodes.contains(node));
+        let new: Vec<_> = nodes.iter().filter(|node| !self.kept().contains_key(*node)).cloned().collect();
+        new.into_iter().for_each(|node| self.keep(node));
+    }
+
+    /// Keeps the statistics of every node fresh that is registered, and for as long as it is.
     pub async fn keep_all(self: &Arc<Self>, view: &View) {
-        let mut kept = BTreeSet::new();
         loop {
-            let new = |cluster: &Arc<Cluster>| {
-                let new = cluster.nodes.keys().filter(|node| !kept.contains(*node)).cloned();
-                Some(new.collect::<Vec<_>>()).filter(|new| !new.is_empty())
+            let changed = |cluster: &Arc<Cluster>| {
+                let registered: BTreeSet<NodeName> = cluster.nodes.keys().cloned().collect();
+                (!registered.iter().eq(self.kept().keys())).then_some(registered)
             };
-            for node in view.wait_for(NODES_WAIT, new).await.unwrap_or_default() {
-                self.keep(node.clone());
-                kept.insert(node);
+            if let Some(registered) = view.wait_for(NODES_WAIT, changed).await {
+                self.keep_only(&registered);
             }
         }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, BTreeMap<NodeName, Arc<()>>> {
+        self.kept.lock().expect("no thread panics while it says whose statistics are kept")
     }
 
     /// All statistics that are not old.
@@ -234,8 +250,8 @@ fn unavailable(node: &NodeName, error: &Error) -> ApiError {
     }
 }
 
-/// Takes in statistics until the link breaks.
-fn receive(nodes: &Weak<Nodes>, dial: &dyn Dial, node: &NodeName) -> String {
+/// Takes in statistics until the link breaks or nobody wants them.
+fn receive(nodes: &Weak<Nodes>, wish: &Weak<()>, dial: &dyn Dial, node: &NodeName) -> String {
     let mut client =
         match dial.dial(node, Patience { answer: Duration::from_secs(10), ..Patience::default() }) {
             Ok(client) => client,
@@ -253,6 +269,9 @@ fn receive(nodes: &Weak<Nodes>, dial: &dyn Dial, node: &NodeName) -> String {
             Err(error) => return error.to_string(),
         }
         let Some(nodes) = nodes.upgrade() else { return "the API is stopping".into() };
+        if wish.strong_count() == 0 {
+            return "the node was removed".into();
+        }
         match messages(&mut buffer) {
             Ok(messages) => messages.into_iter().for_each(|message| nodes.put(node, message)),
             Err(why) => return why,

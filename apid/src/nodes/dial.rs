@@ -2,8 +2,11 @@
 
 use std::fmt::Debug;
 use std::io;
-use std::net::ToSocketAddrs;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use link::client::{Client, Error, Patience};
 use link::transport::Identity;
@@ -14,7 +17,7 @@ const IDENTITY_FILES: [&str; 3] = ["ca.crt", "node.crt", "node.key"];
 
 /// How a node is reached.
 pub trait Dial: Send + Sync + Debug {
-    /// Connects to a node. Blocks for at most the patience's first wait, and as long as its name is looked up.
+    /// Connects to a node. Blocks for at most twice the patience's first wait: its name is looked up, then it is dialled.
     ///
     /// # Errors
     /// [`Error`]: the node cannot be reached.
@@ -71,9 +74,23 @@ impl Dial for ClusterNodes {
         let unreachable =
             |error: io::Error| Error::Unreachable { at: node.to_string(), why: error.to_string() };
         let identity = self.identity().map_err(unreachable)?;
-        let addresses: Vec<_> = (node.as_str(), self.port).to_socket_addrs().map_err(unreachable)?.collect();
+        let addresses = addresses(node, self.port, patience.answer).map_err(unreachable)?;
         Client::connect_tls(&addresses, node.as_str(), &identity, patience)
     }
+}
+
+/// Those that a node's name stands for. The system looks names up without a deadline, so a thread of its own asks, and
+/// may outlive the wait for it.
+fn addresses(node: &NodeName, port: u16, wait_max: Duration) -> io::Result<Vec<SocketAddr>> {
+    let (found, awaited) = mpsc::channel();
+    let name = node.to_string();
+    let look_up = move || {
+        let addresses = (name.as_str(), port).to_socket_addrs().map(Iterator::collect);
+        // Nobody waits any more where it took too long.
+        drop(found.send(addresses));
+    };
+    thread::Builder::new().name("lookup".into()).spawn(look_up)?;
+    awaited.recv_timeout(wait_max).unwrap_or_else(|_| Err(told(&"its name could not be looked up in time")))
 }
 
 fn told(why: &dyn ToString) -> io::Error {

@@ -102,3 +102,41 @@ async fn another_node_is_reached_by_its_name_over_mutual_tls() {
     let unknown = nodes.whole(&"no.such.host.invalid".parse().unwrap(), request()).await.unwrap_err();
     assert!(unknown.to_string().contains("no.such.host.invalid"), "{unknown}");
 }
+
+#[derive(Debug)]
+struct Pushing;
+
+impl link::server::Answer for Pushing {
+    fn answer(&self, _: &Request, sink: &mut dyn link::server::Sink) -> Result<(), link::server::Ended> {
+        loop {
+            sink.send(b"{}")?;
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+    }
+}
+
+#[test]
+fn the_link_to_a_node_that_was_removed_ends_and_comes_back_with_the_node() {
+    let folder = tempfile::tempdir().unwrap();
+    let (node, socket): (NodeName, _) = ("hv1".parse().unwrap(), folder.path().join("link.sock"));
+    let listener = Arc::new(link::transport::listen_unix(&socket).unwrap());
+    let server = link::server::Server::start(listener, Arc::new(Pushing), Default::default());
+    let nodes = Nodes::new(Arc::new(LocalNode { node: node.clone(), socket }));
+    let wait_until = |what: &str, holds: &dyn Fn() -> bool| {
+        let end = Instant::now() + Duration::from_secs(10);
+        while !holds() {
+            assert!(Instant::now() < end, "{what}: not within 10 s");
+            std::thread::yield_now();
+        }
+    };
+    let registered = BTreeSet::from([node.clone()]);
+    for _ in 0..2 {
+        nodes.keep_only(&registered);
+        nodes.keep_only(&registered);
+        wait_until("the node pushes", &|| nodes.statistics().nodes.contains_key(&node));
+        assert_eq!(server.connections(), 1, "once, however often it is said");
+        nodes.keep_only(&BTreeSet::new());
+        wait_until("the link ends", &|| server.connections() == 0);
+        nodes.pushed.lock().unwrap().clear();
+    }
+}
