@@ -31,7 +31,8 @@
 //!
 //! [`Method::PostCopy`] is for guests that write faster than the network carries. It gives up rule 1: the target runs by
 //! itself once it was switched. From then on the source never runs again, but a guest whose machine or network fails
-//! then is lost. Until the switch the adapter keeps a move from completing, save for a guest that writes nothing at all.
+//! then is lost. Until the switch the adapter keeps a move from completing, save for a guest that hardly writes, which
+//! needs no post-copy.
 
 use std::fmt::Debug;
 use std::net::IpAddr;

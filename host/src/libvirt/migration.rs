@@ -173,10 +173,11 @@ impl Session<'_> {
             return Err(refuse(format!("it is {now:?} and not running")));
         }
         // A move that may be switched to post-copy starts the guest by itself when it completes before, and so must
-        // not complete: no pause is short enough for it.
+        // not complete: hardly any pause is short enough for it. None at all would have QEMU end after the first pass,
+        // however much was written meanwhile.
         let downtime_ms = match departure.method {
             Method::PreCopy => departure.downtime_max_ms.max(1),
-            Method::PostCopy => 0,
+            Method::PostCopy => 1,
         };
         let flags = sys::VIR_DOMAIN_XML_MIGRATABLE | sys::VIR_DOMAIN_XML_SECURE;
         let read = domain.migrate_set_max_downtime(downtime_ms, 0).and_then(|_| domain.get_xml_desc(flags));
@@ -308,14 +309,17 @@ impl Migration for Migrations {
     }
 
     fn course(&self, vm: VmId, incarnation: u64) -> Result<Course, Error> {
-        let begun = self.moves().get(&vm).cloned();
-        if let Some(Begun::Over { incarnation: this, course }) = &begun
-            && *this == incarnation
-            && *course != Course::Unknown
-        {
-            return Ok(course.clone());
-        }
-        let asked = matches!(&begun, Some(Begun::UnderWay { abort: Abort::Asked, incarnation: this }) if *this == incarnation);
+        let asked = match self.moves().get(&vm) {
+            Some(Begun::Over { incarnation: this, course })
+                if *this == incarnation && *course != Course::Unknown =>
+            {
+                return Ok(course.clone());
+            }
+            Some(Begun::UnderWay { incarnation: this, abort }) => {
+                *this == incarnation && *abort == Abort::Asked
+            }
+            _ => false,
+        };
         let job = self.ask("follow the move of", vm, incarnation, move |_, domain| {
             let job = Job::of(domain)?;
             if asked && matches!(job, Job::Out(_)) {
@@ -359,7 +363,7 @@ impl Migration for Migrations {
     }
 
     fn look(&self, vm: VmId) -> Result<Option<Sighting>, Error> {
-        self.libvirt.look("look at", Subject::Guest(vm), move |session| {
+        let seen = self.libvirt.look("look at", Subject::Guest(vm), move |session| {
             let Some((run, domain)) = session.find(vm)? else { return Ok(None) };
             let Some(known) = session.known(run, &domain)? else { return Ok(None) };
             match standing(&domain) {
@@ -367,7 +371,16 @@ impl Migration for Migrations {
                 Err(_) if session.find(vm)?.is_none() => Ok(None),
                 Err(error) => Err(session.refused(vm, &error)),
             }
-        })
+        })?;
+        Ok(seen.map(|sighting| match sighting {
+            // Its move is on its way to libvirt.
+            Sighting { incarnation: Some(incarnation), standing: Standing::Running }
+                if self.is_under_way(vm, incarnation) =>
+            {
+                Sighting { standing: Standing::Leaving, ..sighting }
+            }
+            _ => sighting,
+        }))
     }
 
     fn release(&self, vm: VmId, incarnation: u64) -> Result<(), Error> {

@@ -66,6 +66,8 @@ pub(crate) struct Lab {
     holder: Child,
     /// The first process inside, as this machine numbers it.
     first: u32,
+    /// How libvirt is started.
+    libvirtd: &'static [&'static str],
 }
 
 impl Drop for Lab {
@@ -101,7 +103,7 @@ impl Lab {
             );
         }
         let holder = hold();
-        let mut lab = Self { first: 0, holder };
+        let mut lab = Self { first: 0, holder, libvirtd: &["--daemon"] };
         lab.first = lab.first_inside();
         wait_for("the namespaces to be ready", || {
             lab.assert_held();
@@ -152,16 +154,29 @@ impl Lab {
         found.lines().filter(|line| line.contains("socket:")).count()
     }
 
-    fn uri(&self) -> String {
+    /// Where its libvirt is reached.
+    pub(crate) fn uri(&self) -> String {
         format!("qemu+unix:///system?socket={}", self.path("/run/libvirt/libvirt-sock").display())
     }
 
     fn start_libvirtd(&self) {
-        self.inside("libvirtd", &["--daemon"]);
+        self.inside("libvirtd", self.libvirtd);
+    }
+
+    /// Starts libvirt anew with other arguments, which it keeps.
+    pub(crate) fn restart_libvirtd(&mut self, arguments: &'static [&'static str]) {
+        self.cut();
+        self.libvirtd = arguments;
+        self.start_libvirtd();
+    }
+
+    /// The first process inside, as this machine numbers it.
+    pub(crate) fn first(&self) -> u32 {
+        self.first
     }
 
     /// Runs a program inside to its end. A daemon's end is that of the process that started it, once it is ready.
-    fn inside(&self, program: &str, arguments: &[&str]) -> String {
+    pub(crate) fn inside(&self, program: &str, arguments: &[&str]) -> String {
         let first = self.first.to_string();
         let entry = ["-t", &first, "-m", "-p", "-n", "-u", "-i", "--", program];
         let done =

@@ -182,7 +182,7 @@ impl Migration for Migrations {
             let key = (self.address, vm);
             let a_move = state.moves.get(&key).filter(|a_move| a_move.departure.incarnation == incarnation);
             match a_move.map(|a_move| &a_move.stage) {
-                Some(Stage::Reaching | Stage::Copying | Stage::Switching) => {
+                Some(Stage::Reaching | Stage::Copying | Stage::Switching | Stage::Told) => {
                     state.part(key, "it was aborted", tick);
                     Ok(())
                 }

@@ -16,8 +16,10 @@ pub(super) enum Stage {
     Reaching,
     /// The memory is being copied while the guest runs.
     Copying,
-    /// The guest stands still, and the target does not hold it yet.
+    /// The guest stands still, and the target was not told to take over yet.
     Switching,
+    /// The target was told, and sees to it as soon as it can: whatever becomes of the network by then.
+    Told,
     /// The target holds it, and the source does not know yet.
     Answering,
     /// By post-copy: it runs on the target, and its memory follows.
@@ -163,18 +165,23 @@ impl State {
         };
         let is_there = match a_move.stage {
             Stage::Reaching | Stage::Broken { .. } => true,
-            Stage::Copying | Stage::Switching => standing == Some(Standing::Incoming),
+            Stage::Copying | Stage::Switching | Stage::Told => standing == Some(Standing::Incoming),
             Stage::Answering => standing.is_some(),
             Stage::Filling => standing == Some(Standing::Filling),
         };
+        // Copying is between the guests' own processes. What was told to the target is there.
+        let needs_network = a_move.stage != Stage::Told;
+        let needs_source = !matches!(a_move.stage, Stage::Copying | Stage::Told);
+        let needs_target = !matches!(a_move.stage, Stage::Copying | Stage::Switching | Stage::Answering);
         match (from, there) {
             _ if gone => Obstacle::End("the guest has ended".into()),
             (Manner::Unreachable(_), _) => Obstacle::End("the hypervisor of the source died".into()),
-            _ if self.cuts.contains(&pair(key.0, to)) => Obstacle::Silence,
+            _ if needs_network && self.cuts.contains(&pair(key.0, to)) => Obstacle::Silence,
             _ if !is_there => Obstacle::End("the target has lost the guest".into()),
             (_, Manner::Unreachable(_)) => Obstacle::End("the hypervisor of the target is gone".into()),
-            (Manner::Prompt, Manner::Prompt) => Obstacle::Nothing,
-            _ => Obstacle::Silence,
+            (Manner::Hanging(_), _) if needs_source => Obstacle::Silence,
+            (_, Manner::Hanging(_)) if needs_target => Obstacle::Silence,
+            _ => Obstacle::Nothing,
         }
     }
 
@@ -231,7 +238,8 @@ impl State {
                 self.part(key, "the target could not take over", tick);
             }
             (Stage::Switching, Some(Fault::StrandedBeforeSwitch)) => self.strand(key, tick),
-            (Stage::Switching, _) => {
+            (Stage::Switching, _) => self.enter(key, Stage::Told, Some(Span(0)), tick),
+            (Stage::Told, _) => {
                 self.on(to, tick, |target, now| target.set_standing(vm, incarnation, Standing::Paused, now));
                 self.enter(key, Stage::Answering, Some(spans.answer), tick);
             }

@@ -1,0 +1,276 @@
+//! The laws that every way of moving guests keeps.
+
+use host::hypervisor::{Activity, Error, Guest};
+use host::migration::{Course, Departure, Method, Standing};
+
+use crate::guest::WEB;
+use crate::sides::{Both, FAST, INCARNATION, SLOW, STEADY, Side, Sides, departure, start, wait};
+
+/// The words of a refusal.
+fn refusal(outcome: Result<(), Error>) -> String {
+    match outcome {
+        Err(Error::Refused { why, .. }) => why,
+        other => panic!("it was not refused: {other:?}"),
+    }
+}
+
+/// After a failure: the guest goes on where it was, nothing is left on the target, and it can still be moved.
+fn assert_nothing_happened(sides: &dyn Sides, both: &Both) {
+    both.wait_for(sides, Side::Source, Standing::Running);
+    both.wait_until_gone(sides, Side::Target);
+    sides.assert_goes_on(Side::Source);
+    move_it(sides, both);
+}
+
+/// Moves the guest without any disturbance.
+fn move_it(sides: &dyn Sides, both: &Both) {
+    both.source.migration.begin(&departure(sides, Method::PreCopy, FAST)).unwrap();
+    assert_eq!(both.wait_for_end(sides), Course::Moved);
+    both.wait_until_gone(sides, Side::Source);
+    both.wait_for(sides, Side::Target, Standing::Paused);
+    both.target.migration.release(WEB.vm, INCARNATION).unwrap();
+    sides.assert_goes_on(Side::Target);
+}
+
+/// Begins a slow move, and waits until the target receives.
+fn begin_slowly(sides: &dyn Sides, both: &Both, bandwidth_mib: u64) {
+    both.source.migration.begin(&departure(sides, Method::PreCopy, bandwidth_mib)).unwrap();
+    both.wait_for(sides, Side::Target, Standing::Incoming);
+    assert!(both.is_under_way());
+}
+
+pub(crate) fn a_guest_arrives_paused_and_whole_and_goes_on_where_it_is_released(sides: &dyn Sides) {
+    let both = Both::start(sides);
+    let (source, target) = (&*both.source.migration, &*both.target.migration);
+    source.begin(&departure(sides, Method::PreCopy, STEADY)).unwrap();
+    source.begin(&departure(sides, Method::PreCopy, STEADY)).expect("a move that was begun is done");
+    assert_eq!(both.standing(Side::Source), Some(Standing::Leaving));
+    both.wait_for(sides, Side::Target, Standing::Incoming);
+    assert_eq!(refusal(target.release(WEB.vm, INCARNATION)), "it is not whole");
+    assert_eq!(refusal(source.discard(WEB.vm, INCARNATION)), "its move is going on");
+    let mut sent_mib = 0;
+    wait(sides, "some of it is sent", || match source.course(WEB.vm, INCARNATION) {
+        Ok(Course::UnderWay(progress)) => {
+            assert!(progress.memory_sent_mib >= sent_mib, "{progress:?} after {sent_mib}");
+            sent_mib = progress.memory_sent_mib;
+            sent_mib > 4 && progress.memory_total_mib >= 24 && progress.pass == 1
+        }
+        other => panic!("it is over too early: {other:?}"),
+    });
+    assert_eq!(both.wait_for_end(sides), Course::Moved);
+    both.wait_until_gone(sides, Side::Source);
+    assert_eq!(both.standing(Side::Target), Some(Standing::Paused));
+    let paused = Guest {
+        vm: WEB.vm,
+        name: WEB.name.into(),
+        activity: Activity::Paused,
+        incarnation: Some(INCARNATION),
+    };
+    assert_eq!(both.target.hypervisor.guests(), Ok(vec![paused.clone()]));
+    for _ in 0..2 {
+        target.release(WEB.vm, INCARNATION).unwrap();
+        assert_eq!(both.standing(Side::Target), Some(Standing::Running));
+    }
+    let running = Guest { activity: Activity::Running, ..paused };
+    assert_eq!(both.target.hypervisor.guests(), Ok(vec![running]));
+    sides.assert_goes_on(Side::Target);
+    assert_eq!(source.course(WEB.vm, INCARNATION), Ok(Course::Moved));
+    assert_eq!(target.course(WEB.vm, INCARNATION), Ok(Course::Unknown), "it has come, and goes nowhere");
+}
+
+pub(crate) fn what_is_not_here_or_does_not_run_is_not_touched(sides: &dyn Sides) {
+    let both = Both::start(sides);
+    let (source, target) = (&*both.source.migration, &*both.target.migration);
+    let other = INCARNATION + 1;
+    let way = departure(sides, Method::PreCopy, FAST);
+    assert_eq!(refusal(target.begin(&way)), "incarnation 7 is not here");
+    assert_eq!(
+        refusal(source.begin(&Departure { incarnation: other, ..way.clone() })),
+        "incarnation 8 is not here"
+    );
+    for migration in [source, target] {
+        assert_eq!(migration.course(WEB.vm, other), Ok(Course::Unknown));
+        migration.abort(WEB.vm, other).unwrap();
+        migration.discard(WEB.vm, other).unwrap();
+        assert_eq!(refusal(migration.release(WEB.vm, other)), "incarnation 8 is not here");
+    }
+    source.abort(WEB.vm, INCARNATION).expect("there is nothing to be aborted");
+    source.release(WEB.vm, INCARNATION).expect("it runs");
+    assert_eq!(refusal(source.discard(WEB.vm, INCARNATION)), "it runs");
+    assert!(source.switch_to_post_copy(WEB.vm, INCARNATION).is_err());
+    assert_eq!(target.look(WEB.vm), Ok(None));
+    assert_eq!(both.standing(Side::Source), Some(Standing::Running));
+    sides.assert_goes_on(Side::Source);
+}
+
+pub(crate) fn a_target_that_has_the_vm_already_refuses_it(sides: &dyn Sides) {
+    let both = Both::start(sides);
+    let mut other = start(sides, Side::Target);
+    other.xml = other.xml.replace("incarnation='7'", "incarnation='6'");
+    other.incarnation = 6;
+    both.target.hypervisor.start(&other).unwrap();
+    both.source.migration.begin(&departure(sides, Method::PreCopy, FAST)).unwrap();
+    let why = both.wait_for_failure(sides);
+    assert!(why.contains("already"), "{why}");
+    both.wait_for(sides, Side::Source, Standing::Running);
+    both.target.hypervisor.stop(WEB.vm, 6).unwrap();
+    assert_nothing_happened(sides, &both);
+}
+
+pub(crate) fn an_abort_leaves_the_guest_where_it_was(sides: &dyn Sides) {
+    let both = Both::start(sides);
+    begin_slowly(sides, &both, SLOW);
+    for _ in 0..3 {
+        both.source.migration.abort(WEB.vm, INCARNATION).unwrap();
+    }
+    both.wait_for_failure(sides);
+    both.source.migration.abort(WEB.vm, INCARNATION).expect("it is over");
+    assert_nothing_happened(sides, &both);
+    both.source.migration.abort(WEB.vm, INCARNATION).expect("it is elsewhere");
+}
+
+pub(crate) fn an_abort_right_after_the_beginning_is_not_lost(sides: &dyn Sides) {
+    let both = Both::start(sides);
+    both.source.migration.begin(&departure(sides, Method::PreCopy, SLOW)).unwrap();
+    both.source.migration.abort(WEB.vm, INCARNATION).unwrap();
+    both.wait_for_failure(sides);
+    assert_nothing_happened(sides, &both);
+}
+
+pub(crate) fn a_move_outlives_its_daemon_and_the_next_one_finds_it(sides: &dyn Sides) {
+    let both = Both::start(sides);
+    begin_slowly(sides, &both, SLOW);
+    let Both { source, target } = both;
+    drop(source);
+    let both = Both { source: sides.open(Side::Source), target };
+    assert!(both.is_under_way());
+    both.source.migration.begin(&departure(sides, Method::PreCopy, SLOW)).expect("it is on its way");
+    both.source.migration.abort(WEB.vm, INCARNATION).unwrap();
+    assert_eq!(both.wait_for_end(sides), Course::Unknown, "nobody saw how it ended");
+    assert_nothing_happened(sides, &both);
+}
+
+pub(crate) fn a_target_whose_hypervisor_dies_costs_the_move_alone(sides: &dyn Sides) {
+    let both = Both::start(sides);
+    begin_slowly(sides, &both, SLOW);
+    sides.kill_hypervisor(Side::Target);
+    both.wait_for_failure(sides);
+    both.wait_for(sides, Side::Source, Standing::Running);
+    sides.assert_goes_on(Side::Source);
+    sides.revive_hypervisor(Side::Target);
+    assert_nothing_happened(sides, &both);
+}
+
+pub(crate) fn a_source_whose_hypervisor_dies_costs_the_move_alone(sides: &dyn Sides) {
+    let both = Both::start(sides);
+    begin_slowly(sides, &both, SLOW);
+    sides.kill_hypervisor(Side::Source);
+    wait(sides, "it is known to be gone", || both.source.migration.look(WEB.vm).is_err());
+    sides.revive_hypervisor(Side::Source);
+    assert_eq!(both.wait_for_end(sides), Course::Unknown);
+    assert_nothing_happened(sides, &both);
+}
+
+pub(crate) fn a_network_that_is_cut_in_the_middle_costs_the_move_alone(sides: &dyn Sides) {
+    let both = Both::start(sides);
+    begin_slowly(sides, &both, SLOW);
+    sides.cut_cable();
+    both.wait_for_failure(sides);
+    both.wait_for(sides, Side::Source, Standing::Running);
+    sides.assert_goes_on(Side::Source);
+    sides.mend_cable();
+    assert_nothing_happened(sides, &both);
+}
+
+pub(crate) fn a_target_that_cannot_be_reached_costs_the_move_alone(sides: &dyn Sides) {
+    let both = Both::start(sides);
+    sides.cut_cable();
+    both.source.migration.begin(&departure(sides, Method::PreCopy, FAST)).unwrap();
+    sides.assert_goes_on(Side::Source);
+    both.wait_for_failure(sides);
+    both.wait_for(sides, Side::Source, Standing::Running);
+    sides.mend_cable();
+    assert_nothing_happened(sides, &both);
+}
+
+/// Brings the move to the moment in which the guest stands still and the target has been told to take over, but does
+/// not answer.
+fn begin_and_stall_at_the_switch(sides: &dyn Sides, both: &Both) {
+    begin_slowly(sides, both, STEADY);
+    wait(sides, "most of it is sent", || match both.source.migration.course(WEB.vm, INCARNATION) {
+        Ok(Course::UnderWay(progress)) => {
+            progress.memory_total_mib > 0 && progress.memory_remaining_mib <= 10
+        }
+        other => panic!("it is over too early: {other:?}"),
+    });
+    sides.stall_hypervisor(Side::Target);
+    both.wait_for(sides, Side::Source, Standing::Handing);
+    sides.wait_until_target_is_told();
+}
+
+pub(crate) fn a_target_whose_answer_is_lost_does_not_run_it(sides: &dyn Sides) {
+    let both = Both::start(sides);
+    begin_and_stall_at_the_switch(sides, &both);
+    sides.cut_cable();
+    sides.revive_hypervisor(Side::Target);
+    both.wait_for(sides, Side::Target, Standing::Paused);
+    both.wait_for_failure(sides);
+    both.wait_for(sides, Side::Source, Standing::Running);
+    sides.assert_goes_on(Side::Source);
+    assert_eq!(both.standing(Side::Target), Some(Standing::Paused), "it never runs by itself");
+    for _ in 0..2 {
+        both.target.migration.discard(WEB.vm, INCARNATION).unwrap();
+    }
+    sides.mend_cable();
+    assert_nothing_happened(sides, &both);
+}
+
+pub(crate) fn a_source_whose_hypervisor_dies_at_the_switch_holds_it_until_it_is_told(sides: &dyn Sides) {
+    let both = Both::start(sides);
+    begin_and_stall_at_the_switch(sides, &both);
+    sides.kill_hypervisor(Side::Source);
+    sides.revive_hypervisor(Side::Target);
+    sides.revive_hypervisor(Side::Source);
+    both.wait_for(sides, Side::Source, Standing::Stranded);
+    assert_eq!(both.wait_for_end(sides), Course::Unknown);
+    // What the target has is discarded, so that the source can be told to go on.
+    both.target.migration.discard(WEB.vm, INCARNATION).unwrap();
+    both.wait_until_gone(sides, Side::Target);
+    assert_eq!(both.standing(Side::Source), Some(Standing::Stranded));
+    both.source.migration.release(WEB.vm, INCARNATION).unwrap();
+    assert_nothing_happened(sides, &both);
+}
+
+pub(crate) fn a_guest_that_writes_too_fast_goes_on_by_post_copy(sides: &dyn Sides) {
+    sides.keep_busy();
+    let both = Both::start(sides);
+    let source = &*both.source.migration;
+    let way = departure(sides, Method::PostCopy, 100);
+    source.begin(&way).unwrap();
+    wait(sides, "the memory was gone through twice", || match source.course(WEB.vm, INCARNATION) {
+        Ok(Course::UnderWay(progress)) => progress.pass > 2,
+        other => panic!("it is over too early: {other:?}"),
+    });
+    assert_eq!(both.standing(Side::Source), Some(Standing::Leaving));
+    assert_eq!(both.standing(Side::Target), Some(Standing::Incoming));
+    source.switch_to_post_copy(WEB.vm, INCARNATION).unwrap();
+    assert_eq!(both.wait_for_end(sides), Course::Moved);
+    both.wait_until_gone(sides, Side::Source);
+    both.wait_for(sides, Side::Target, Standing::Running);
+    sides.assert_goes_on(Side::Target);
+}
+
+pub(crate) fn a_guest_that_writes_too_fast_is_slowed_down_where_that_was_asked_for(sides: &dyn Sides) {
+    use host::migration::Convergence;
+    sides.keep_busy();
+    let both = Both::start(sides);
+    let way = Departure {
+        convergence: Convergence::Throttled,
+        downtime_max_ms: 500,
+        ..departure(sides, Method::PreCopy, 40)
+    };
+    both.source.migration.begin(&way).unwrap();
+    assert_eq!(both.wait_for_end(sides), Course::Moved);
+    both.target.migration.release(WEB.vm, INCARNATION).unwrap();
+    sides.assert_goes_on(Side::Target);
+}
