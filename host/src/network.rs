@@ -121,7 +121,7 @@ pub trait Network: Send + Sync + Debug {
     /// neighbour advertisement that overrides what they knew.
     ///
     /// # Errors
-    /// The link does not have the address, or is down.
+    /// The link does not have the address, or carries nothing: then nobody could hear it.
     fn announce(&self, link: &LinkName, ip: IpAddr) -> Result<(), Error>;
 
     /// The counters of all links but the loopback, by index.

@@ -53,6 +53,7 @@ macro_rules! every_law {
             a_link_that_goes_down_loses_its_routes_and_its_ipv6_addresses,
             an_announcement_reaches_the_neighbours,
             an_address_that_is_not_there_is_not_announced,
+            an_announcement_that_nobody_can_hear_is_refused,
             counters_count_what_is_sent,
             changes_wake_who_watches,
             what_was_made_outlives_who_made_it,

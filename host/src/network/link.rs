@@ -116,6 +116,8 @@ pub struct Link {
 pub struct Counters {
     /// The link.
     pub link: LinkName,
+    /// What it is made of.
+    pub kind: LinkKind,
     /// Whether it carries anything.
     pub state: LinkState,
     /// Its speed in Mbit/s, where it has one.
@@ -140,6 +142,17 @@ pub struct Bridge {
     pub mtu: u32,
     /// Links that shall be ports of it.
     pub ports: Vec<LinkName>,
+}
+
+/// Whether a link can carry anything to anybody.
+pub(super) fn check_carries(what: &str, link: &LinkName, state: LinkState) -> Result<(), Error> {
+    match state {
+        LinkState::Up => Ok(()),
+        LinkState::Down => Err(Error::refused(what, format!("{link} is down"), "bring the link up first")),
+        LinkState::NoCarrier => {
+            Err(Error::refused(what, format!("{link} has no carrier"), "see to its cable and its switch"))
+        }
+    }
 }
 
 /// Whether a link may be asked to have this MTU.

@@ -377,6 +377,17 @@ pub(crate) fn an_address_that_is_not_there_is_not_announced(world: &dyn World) {
     assert!(world.heard(&link).is_empty() && world.heard(&other).is_empty());
 }
 
+pub(crate) fn an_announcement_that_nobody_can_hear_is_refused(world: &dyn World) {
+    let network = world.open();
+    let link = card(world, &*network, "ens4");
+    let floating = address(&link, "10.0.0.10/24");
+    network.ensure_address(&floating).unwrap();
+    world.pull_cable(&link);
+    wait(world, "the carrier is lost", || state(&look(&*network), &link) == LinkState::NoCarrier);
+    assert_eq!(refusal(network.announce(&link, floating.ip)).1, "ens4 has no carrier");
+    assert_eq!(world.heard(&link), []);
+}
+
 pub(crate) fn counters_count_what_is_sent(world: &dyn World) {
     let network = world.open();
     let link = card(world, &*network, "ens4");
@@ -389,6 +400,7 @@ pub(crate) fn counters_count_what_is_sent(world: &dyn World) {
     };
     let before = count();
     assert_eq!((before.state, before.speed_mbit), (LinkState::Up, Some(10_000)));
+    assert_eq!(before.kind, world.kind_of_cards());
     network.announce(&link, floating.ip).unwrap();
     let after = count();
     assert!(after.tx_packets >= before.tx_packets + 2, "{before:?} {after:?}");

@@ -1,6 +1,8 @@
 //! What only a real kernel can show: what its neighbours make of an announcement, and its own words.
 
-use host::network::{Bridge, Error, Network};
+use std::time::Duration;
+
+use host::network::{Bridge, Error, Kernel, LinkState, Network};
 
 use crate::kernel::{Namespaces, ip};
 use crate::on_a_thread;
@@ -139,5 +141,95 @@ fn a_hundred_links_are_seen_at_once() {
         let seen = network.observe().unwrap();
         assert_eq!(seen.links.len(), 101);
         assert_eq!(seen.addresses.iter().filter(|own| own.prefix_length == 24).count(), 100);
+    });
+}
+
+#[test]
+fn the_route_to_a_network_does_not_end_with_a_floating_address_of_it() {
+    on_a_thread(|| {
+        let world = Namespaces::new();
+        let network = Namespaces::kernel();
+        let link = name("ens4");
+        world.plug(&link);
+        network.ensure_link(&link, 1500).unwrap();
+        let floating = [fleeting(&link, "10.0.0.10/24", 2), fleeting(&link, "fd00::10/64", 2)];
+        for own in ["10.0.0.1/24", "fd00::1/64"] {
+            network.ensure_address(&address(&link, own)).unwrap();
+        }
+        for one in floating.iter().chain(&floating) {
+            network.ensure_address(one).unwrap();
+        }
+        let routes =
+            || [ip(&["-4", "route", "show", "10.0.0.0/24"]), ip(&["-6", "route", "show", "fd00::/64"])];
+        let lasting = |routes: &[String; 2]| {
+            routes.iter().all(|route| route.contains("dev ens4") && !route.contains("expires"))
+        };
+        assert!(lasting(&routes()), "{:?}", routes());
+        wait(&world, "the floating ones have ended", || {
+            let seen = network.observe().unwrap();
+            floating.iter().all(|one| seen.address(&link, one.ip).is_none())
+        });
+        assert!(lasting(&routes()), "{:?}", routes());
+        assert!(routes()[0].contains("src 10.0.0.1 "), "{:?}", routes());
+    });
+}
+
+#[test]
+fn an_address_is_there_at_once_and_asks_nobody() {
+    on_a_thread(|| {
+        let world = Namespaces::new();
+        let network = Namespaces::kernel();
+        let link = name("ens4");
+        world.plug(&link);
+        network.ensure_link(&link, 1500).unwrap();
+        wait(&world, "the link carries", || {
+            network.observe().unwrap().link(&link).unwrap().state == LinkState::Up
+        });
+        // Another one has it too, as while a role moves.
+        world.ip_next_door("address add fd00::10/64 dev ens4 nodad");
+        let floating = fleeting(&link, "fd00::10/64", 60);
+        network.ensure_address(&floating).unwrap();
+        let shown = ip(&["-6", "address", "show", "dev", "ens4", "scope", "global"]);
+        assert!(shown.contains("fd00::10/64") && shown.contains("deprecated"), "{shown}");
+        assert!(!shown.contains("tentative") && !shown.contains("dadfailed"), "{shown}");
+        std::net::UdpSocket::bind("[fd00::10]:0").expect("a server can listen on it at once");
+    });
+}
+
+#[test]
+fn several_daemons_that_do_the_same_at_once_do_it_once() {
+    on_a_thread(|| {
+        let world = Namespaces::new();
+        let port = name("ens4");
+        world.plug(&port);
+        let bridge = Bridge { name: name("brcluster"), mtu: 9000, ports: vec![port.clone()] };
+        let network = Namespaces::kernel();
+        std::thread::scope(|scope| {
+            for _ in 0..16 {
+                scope.spawn(|| {
+                    network.ensure_bridge(&bridge).unwrap();
+                    network.ensure_address(&address(&bridge.name, "10.0.0.1/24")).unwrap();
+                    network.ensure_default_route(&bridge.name, "10.0.0.254".parse().unwrap()).unwrap();
+                });
+            }
+        });
+        let seen = network.observe().unwrap();
+        assert_eq!(seen.links.len(), 3);
+        assert_eq!(seen.link(&bridge.name).unwrap().mtu, 9000);
+        assert_eq!(seen.link(&port).unwrap().master, Some(bridge.name));
+        assert_eq!(seen.default_routes.len(), 1);
+    });
+}
+
+#[test]
+fn a_call_without_time_left_is_silent_and_changes_nothing() {
+    on_a_thread(|| {
+        let _world = Namespaces::new();
+        let hasty = Kernel::new(Duration::ZERO);
+        let bridge = Bridge { name: name("br0"), mtu: 1500, ports: vec![] };
+        let error = hasty.ensure_bridge(&bridge).unwrap_err();
+        assert_eq!(error, Error::Silent { what: "make the bridge br0".into(), deadline_ms: 0 });
+        assert!(matches!(hasty.observe(), Err(Error::Silent { .. })));
+        assert_eq!(Namespaces::kernel().observe().unwrap().links.len(), 1);
     });
 }

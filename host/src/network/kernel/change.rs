@@ -17,6 +17,7 @@ use nix::errno::Errno;
 use super::Call;
 use super::ask::{Conversation, Failure};
 use super::look::{Device, FOREVER, Look};
+use crate::network::link::check_carries;
 use crate::network::{
     Address, Bridge, DefaultRoute, Error, Lifetime, Link, LinkKind, LinkName, LinkState, frame, words,
 };
@@ -141,9 +142,7 @@ impl Change {
             let why = format!("{link} does not have it");
             return Err(Error::refused(what, why, "give it the address first"));
         }
-        if device.link.state == LinkState::Down {
-            return Err(Error::refused(what, format!("{link} is down"), "bring the link up first"));
-        }
+        check_carries(what, link, device.link.state)?;
         let Some(mac) = device.link.mac else {
             return Err(Error::refused(what, format!("{link} is not Ethernet"), "use a link of Ethernet"));
         };

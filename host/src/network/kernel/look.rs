@@ -74,6 +74,7 @@ impl Look {
         let counted = self.devices.iter().filter(|device| device.link.kind != LinkKind::Loopback);
         let counters = |Device { link, statistics, .. }: &Device| Counters {
             link: link.name.clone(),
+            kind: link.kind.clone(),
             state: link.state,
             speed_mbit: speeds.get(&link.index).copied(),
             rx_bytes: statistics.rx_bytes,

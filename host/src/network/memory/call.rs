@@ -8,10 +8,8 @@ use super::device::Device;
 use super::{End, Happening, State};
 use crate::network::address::{check_gateway, metric};
 use crate::network::frame::{Forwarding, announcements};
-use crate::network::link::check_mtu;
-use crate::network::{
-    Address, Bridge, DefaultRoute, Error, LinkKind, LinkName, LinkState, MacAddress, words,
-};
+use crate::network::link::{check_carries, check_mtu};
+use crate::network::{Address, Bridge, DefaultRoute, Error, LinkKind, LinkName, MacAddress, words};
 
 /// The beginning of the hardware addresses that bridges without ports are given.
 const MAC_OF_BRIDGES: [u8; 2] = [0x02, 0xbb];
@@ -153,14 +151,7 @@ impl State {
             let why = format!("{link} does not have it");
             return Err(Error::refused(what, why, "give it the address first"));
         }
-        match self.link_state(link) {
-            LinkState::Down => {
-                return Err(Error::refused(what, format!("{link} is down"), "bring the link up first"));
-            }
-            // As from a real one: sent to nobody.
-            LinkState::NoCarrier => return Ok(()),
-            LinkState::Up => {}
-        }
+        check_carries(what, link, self.link_state(link))?;
         for frame in announcements(ip, mac, Forwarding::Host) {
             let ports: Vec<_> = self.ports(link);
             for device in ports.iter().chain([link]) {

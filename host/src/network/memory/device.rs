@@ -82,6 +82,7 @@ impl Device {
     pub(super) fn counters(&self, link: Link) -> Counters {
         Counters {
             link: link.name,
+            kind: link.kind,
             state: link.state,
             speed_mbit: (link.state == LinkState::Up).then_some(SPEED_MBIT),
             rx_bytes: self.received.1,

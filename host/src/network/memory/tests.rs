@@ -174,18 +174,6 @@ fn traffic_is_counted_both_ways() {
 }
 
 #[test]
-fn an_announcement_without_a_carrier_is_sent_to_nobody() {
-    let (_, stack, network) = machine();
-    network.ensure_address(&floating()).unwrap();
-    stack.pull_cable(&name("ens4"));
-    network.announce(&name("ens4"), floating().ip).unwrap();
-    stack.put_cable(&name("ens4"));
-    assert_eq!(happenings(&stack), [(10_000, Happening::Began)]);
-    network.announce(&name("ens4"), floating().ip).unwrap();
-    assert_eq!(happenings(&stack)[1], (10_000, Happening::Announced));
-}
-
-#[test]
 fn a_dead_machine_still_answers_what_is_truly_there() {
     let (_, stack, network) = machine();
     network.ensure_address(&floating()).unwrap();
