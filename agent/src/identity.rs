@@ -20,7 +20,8 @@ usage: pvcnoded identity create [NAME|ADDRESS]...              on the first node
        pvcnoded identity install                               on each node: give libvirt and QEMU their copies
        pvcnoded identity check                                 tell what is there, and until when it is good
 
-Each NAME and ADDRESS is one by which the node is dialled beside its name; give those of the cluster's networks.
+Each NAME and ADDRESS is one by which the node is dialled beside its name; give those of the cluster's networks. Without
+any, a good certificate keeps those it has, and a new one gets the addresses that the node's name stands for.
 Certificates are renewed by \"issue\", and by pvcnoded itself on the node that has the authority's key.
 options: --config FILE (default: /etc/pvc/pvc.toml)
 example: pvcnoded identity create 10.0.0.1 && pvcnoded identity issue hv2 --into /root/hv2 10.0.0.2";
@@ -95,15 +96,10 @@ pub fn perform(asked: &Asked, config: &Config, root: &Path, out: &mut dyn Write)
         Asked::Help => writeln!(out, "{USAGE}")?,
         Asked::Create { also } => {
             let made = authority::ensure(directory, now)?;
-            let there = identity::ensure(directory, &config.node, now);
-            // Without a word about names, those that a good certificate has are kept.
-            if !also.is_empty() || there.is_err() {
-                let mut subject = subject(config.node.clone(), also);
-                if also.is_empty() {
-                    subject.addresses = own_addresses(&config.node);
-                }
-                authority::issue(directory, &subject, directory, now)?;
-            }
+            // One that has expired is renewed with its names; what else is wrong is mended by issuing it anew.
+            drop(identity::ensure(directory, &config.node, now));
+            let subject = chosen(config.node.clone(), also, directory, now);
+            authority::issue(directory, &subject, directory, now)?;
             if made == Outcome::Changed {
                 writeln!(
                     out,
@@ -118,7 +114,8 @@ pub fn perform(asked: &Asked, config: &Config, root: &Path, out: &mut dyn Write)
         }
         Asked::Issue { node, into, also } => {
             let node: NodeName = node.parse()?;
-            authority::issue(directory, &subject(node.clone(), also), into, now)?;
+            let subject = chosen(node.clone(), also, into, now);
+            authority::issue(directory, &subject, into, now)?;
             writeln!(
                 out,
                 "The identity of {node} is in {}: copy it to {node}:{}, and remove it here.",
@@ -172,8 +169,15 @@ fn install(
     Ok(())
 }
 
-fn subject(node: NodeName, also: &[String]) -> Subject {
-    let addresses: Vec<IpAddr> = also.iter().filter_map(|word| word.parse().ok()).collect();
+/// Whom a certificate is made for. Without a word about it, the names of a good one that is there are kept.
+fn chosen(node: NodeName, also: &[String], into: &Path, now: SystemTime) -> Subject {
+    if also.is_empty() {
+        return match identity::read(into, &node, now) {
+            Ok(there) => Subject { node, names: there.names, addresses: there.addresses },
+            Err(_) => Subject { names: Vec::new(), addresses: own_addresses(&node), node },
+        };
+    }
+    let addresses = also.iter().filter_map(|word| word.parse().ok()).collect();
     let names = also.iter().filter(|word| word.parse::<IpAddr>().is_err()).cloned().collect();
     Subject { node, names, addresses }
 }
