@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
-use host::identity::{Subject, authority, pki, read};
+use host::identity::{Error, Subject, authority, pki, read};
 
 /// Copies as libvirt and QEMU get them: of hv1 and hv2, which are of one cluster, and of a stranger called hv1.
 struct Cluster(tempfile::TempDir);
@@ -29,6 +29,15 @@ impl Cluster {
     fn at(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
+}
+
+#[test]
+fn a_key_that_belongs_to_another_user_is_refused() {
+    let cluster = Cluster::new();
+    let (folder, node) = (cluster.at("hv2-identity"), "hv2".parse().unwrap());
+    std::os::unix::fs::chown(folder.join("node.key"), Some(65534), None).expect("the tests run as root");
+    let refused = read(&folder, &node, SystemTime::now()).unwrap_err();
+    assert!(matches!(refused, Error::Foreign { uid: 65534, .. }), "{refused}");
 }
 
 fn need(program: &str, package: &str) {

@@ -66,7 +66,7 @@ impl Suite {
     pub fn of(executable: &Executable) -> Self {
         match (executable.package.as_str(), executable.kind) {
             ("sim", _) => Self::Sim,
-            ("store" | "host" | "agent", Kind::Integration) => Self::Contracts,
+            ("store" | "host" | "agent" | "link", Kind::Integration) => Self::Contracts,
             _ => Self::Pure,
         }
     }
