@@ -110,7 +110,7 @@ pub enum Course {
         /// In the hypervisor's words.
         why: String,
     },
-    /// Nothing is going on, and how it ended was not seen here: both sides must be looked at.
+    /// Nothing is going on, and how it ended was not seen here, or not yet: both sides must be looked at.
     Unknown,
 }
 

@@ -19,6 +19,8 @@ mod pair;
 mod real;
 #[path = "migration/sides.rs"]
 mod sides;
+#[path = "migration/sweep.rs"]
+mod sweep;
 #[path = "contract/world.rs"]
 #[expect(dead_code, reason = "the contract of the hypervisor needs more of it")]
 mod world;

@@ -7,7 +7,9 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use logic::id::VmId;
 use logic::vm::domain::{Start as Splices, render_start};
@@ -24,8 +26,14 @@ use crate::migration::{
 };
 
 mod job;
+mod process;
 
 use job::Job;
+use process::Process;
+pub use process::Processes;
+
+/// How often the process of a guest that leaves is looked at.
+const PROCESS_EVERY: Duration = Duration::from_millis(10);
 
 /// How the libvirt of another machine is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,7 +72,7 @@ fn host(address: IpAddr) -> String {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Begun {
     /// Its call has not returned.
-    UnderWay { incarnation: u64, abort: Abort },
+    UnderWay { incarnation: u64, abort: Abort, process: Life },
     /// Its call has returned.
     Over { incarnation: u64, course: Course },
 }
@@ -76,6 +84,14 @@ enum Abort {
     Asked,
 }
 
+/// Whether the process of a guest that leaves is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Life {
+    /// As far as it is known.
+    Lives,
+    Gone,
+}
+
 /// The moves that this process began, one for each VM: the last.
 type Moves = Arc<Mutex<HashMap<VmId, Begun>>>;
 
@@ -84,22 +100,104 @@ type Moves = Arc<Mutex<HashMap<VmId, Begun>>>;
 pub struct Migrations {
     libvirt: Libvirt,
     road: Road,
+    processes: Processes,
     moves: Moves,
 }
 
 impl Migrations {
     /// The moves of these guests, by this road.
-    pub fn new(libvirt: &Libvirt, road: Road) -> Self {
-        Self { libvirt: libvirt.clone(), road, moves: Moves::default() }
+    pub fn new(libvirt: &Libvirt, road: Road, processes: Processes) -> Self {
+        Self { libvirt: libvirt.clone(), road, processes, moves: Moves::default() }
     }
 
     fn moves(&self) -> MutexGuard<'_, HashMap<VmId, Begun>> {
         lock(&self.moves)
     }
 
-    /// Whether the call that moves this incarnation has not returned.
-    fn is_under_way(&self, vm: VmId, incarnation: u64) -> bool {
-        matches!(self.moves().get(&vm), Some(Begun::UnderWay { incarnation: this, .. }) if *this == incarnation)
+    /// Whether the call that moves this incarnation has not returned, and if so whether its process lives.
+    fn under_way(&self, vm: VmId, incarnation: u64) -> Option<Life> {
+        match self.moves().get(&vm) {
+            Some(Begun::UnderWay { incarnation: this, process, .. }) if *this == incarnation => {
+                Some(*process)
+            }
+            _ => None,
+        }
+    }
+
+    /// How the VM's guest stands, as libvirt has it.
+    fn sighting(&self, vm: VmId) -> Result<Option<Sighting>, Error> {
+        self.libvirt.look("look at", Subject::Guest(vm), move |session| {
+            let Some((run, domain)) = session.find(vm)? else { return Ok(None) };
+            let Some(known) = session.known(run, &domain)? else { return Ok(None) };
+            match standing(&domain) {
+                Ok(standing) => Ok(Some(Sighting { incarnation: known.incarnation, standing })),
+                Err(_) if session.find(vm)?.is_none() => Ok(None),
+                Err(error) => Err(session.refused(vm, &error)),
+            }
+        })
+    }
+
+    /// What this incarnation is busy with, as libvirt has it; an abort that was asked for too early is repeated.
+    fn job(&self, vm: VmId, incarnation: u64, abort: Abort) -> Result<Option<Job>, Error> {
+        self.ask("follow the move of", vm, incarnation, move |_, domain| {
+            let job = Job::of(domain)?;
+            if abort == Abort::Asked && matches!(job, Job::Out(_)) {
+                // What came of it is seen by the next look.
+                drop(job::abort(domain));
+            }
+            Ok(job)
+        })
+    }
+
+    /// Wakes who watches as soon as the process of a guest that leaves is gone. Without a thread for it that is known
+    /// when libvirt knows.
+    fn watch_over(&self, vm: VmId, incarnation: u64, process: Process) {
+        let this = self.clone();
+        let watch = move || {
+            while !process.is_gone() {
+                if this.under_way(vm, incarnation).is_none() {
+                    return;
+                }
+                std::thread::sleep(PROCESS_EVERY);
+            }
+            if let Some(Begun::UnderWay { incarnation: of, process, .. }) = this.moves().get_mut(&vm)
+                && *of == incarnation
+            {
+                *process = Life::Gone;
+            }
+            this.libvirt.inner.keeper.bells().ring();
+        };
+        drop(std::thread::Builder::new().name("libvirt-leaving".into()).spawn(watch));
+    }
+
+    /// Asks about a VM. If its guest is leaving and its process ends meanwhile, the answer is not waited for: `None`.
+    /// libvirt answers nothing about a guest until it has seen that end itself.
+    fn ask_unless_gone<T: Send + 'static>(
+        &self,
+        vm: VmId,
+        ask: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> Option<T> {
+        let leaving = || match self.moves().get(&vm) {
+            Some(Begun::UnderWay { process, .. }) => Some(*process),
+            _ => None,
+        };
+        if leaving().is_none() {
+            return Some(ask(self));
+        }
+        let (answer, answered) = sync_channel(1);
+        let this = self.clone();
+        // Nobody may wait for the answer any more.
+        let asked = move || drop(answer.send(ask(&this)));
+        let started = std::thread::Builder::new().name("libvirt-leaving".into()).spawn(asked);
+        started.expect("a process that moves guests has threads left");
+        loop {
+            match answered.recv_timeout(PROCESS_EVERY) {
+                Ok(answer) => return Some(answer),
+                Err(RecvTimeoutError::Timeout) if leaving() == Some(Life::Gone) => return None,
+                Err(RecvTimeoutError::Timeout) => (),
+                Err(RecvTimeoutError::Disconnected) => unreachable!("whoever asks answers"),
+            }
+        }
     }
 
     /// Asks about an incarnation here; `None` where it is not.
@@ -162,8 +260,8 @@ impl Session<'_> {
         }
     }
 
-    /// Makes a guest ready to leave: the document that it has at the target.
-    fn prepare(&self, departure: &Departure) -> Result<String, Error> {
+    /// Makes a guest ready to leave: its name, and the document that it has at the target.
+    fn prepare(&self, departure: &Departure) -> Result<(String, String), Error> {
         let Departure { vm, incarnation, .. } = *departure;
         let refuse = |why: String| Error::Refused { call: self.call, vm, why };
         let gone = || refuse(format!("incarnation {incarnation} is not here"));
@@ -180,11 +278,14 @@ impl Session<'_> {
             Method::PostCopy => 1,
         };
         let flags = sys::VIR_DOMAIN_XML_MIGRATABLE | sys::VIR_DOMAIN_XML_SECURE;
-        let read = domain.migrate_set_max_downtime(downtime_ms, 0).and_then(|_| domain.get_xml_desc(flags));
-        let document = self.unless_gone(vm, incarnation, read)?.ok_or_else(gone)?;
+        let read = domain
+            .migrate_set_max_downtime(downtime_ms, 0)
+            .and_then(|_| Ok((domain.get_name()?, domain.get_xml_desc(flags)?)));
+        let (name, document) = self.unless_gone(vm, incarnation, read)?.ok_or_else(gone)?;
         let kind = kind_of(&document).ok_or_else(|| refuse("its document has no kind".into()))?;
         let splices = Splices { kind: &kind, incarnation, console_path: &departure.console_path };
-        render_start(&document, splices).map_err(|error| refuse(error.to_string()))
+        let rendered = render_start(&document, splices).map_err(|error| refuse(error.to_string()))?;
+        Ok((name, rendered))
     }
 }
 
@@ -277,14 +378,14 @@ impl Migration for Migrations {
     fn begin(&self, departure: &Departure) -> Result<(), Error> {
         let Departure { vm, incarnation, .. } = *departure;
         let call = "send away";
-        if self.is_under_way(vm, incarnation)
+        if self.under_way(vm, incarnation).is_some()
             || matches!(self.look(vm)?, Some(sighting) if sighting.is_leaving(incarnation))
         {
             return Ok(());
         }
         let wanted = departure.clone();
         let deadline = self.libvirt.inner.deadlines.change;
-        let document =
+        let (name, document) =
             self.libvirt.call(call, Subject::Guest(vm), deadline, move |session| session.prepare(&wanted))?;
         let (inner, moves, road) =
             (Arc::clone(&self.libvirt.inner), Arc::clone(&self.moves), self.road.clone());
@@ -293,7 +394,7 @@ impl Migration for Migrations {
         if matches!(held.get(&vm), Some(Begun::UnderWay { .. })) {
             return Err(Error::Refused { call, vm, why: "an earlier move of it has not returned".into() });
         }
-        held.insert(vm, Begun::UnderWay { incarnation, abort: Abort::Unasked });
+        held.insert(vm, Begun::UnderWay { incarnation, abort: Abort::Unasked, process: Life::Lives });
         drop(held);
         let run = move || {
             let course = send(&inner, &moves, &road, &departure, document);
@@ -305,32 +406,29 @@ impl Migration for Migrations {
             self.moves().remove(&vm);
             return Err(Error::Refused { call, vm, why: "no thread is left for it".into() });
         }
+        if let Some(process) = self.processes.find(&name, vm) {
+            self.watch_over(vm, incarnation, process);
+        }
         Ok(())
     }
 
     fn course(&self, vm: VmId, incarnation: u64) -> Result<Course, Error> {
-        let asked = match self.moves().get(&vm) {
+        let abort = match self.moves().get(&vm) {
             Some(Begun::Over { incarnation: this, course })
                 if *this == incarnation && *course != Course::Unknown =>
             {
                 return Ok(course.clone());
             }
-            Some(Begun::UnderWay { incarnation: this, abort }) => {
-                *this == incarnation && *abort == Abort::Asked
-            }
-            _ => false,
+            Some(Begun::UnderWay { incarnation: this, abort, .. }) if *this == incarnation => *abort,
+            _ => Abort::Unasked,
         };
-        let job = self.ask("follow the move of", vm, incarnation, move |_, domain| {
-            let job = Job::of(domain)?;
-            if asked && matches!(job, Job::Out(_)) {
-                // It was asked for before libvirt had begun, or in vain.
-                drop(job::abort(domain));
-            }
-            Ok(job)
-        })?;
+        let Some(job) = self.ask_unless_gone(vm, move |this| this.job(vm, incarnation, abort)) else {
+            return Ok(Course::Unknown);
+        };
+        let job = job?;
         Ok(match job {
             Some(Job::Out(progress)) => Course::UnderWay(progress),
-            _ if self.is_under_way(vm, incarnation) => Course::UnderWay(Progress::default()),
+            _ if self.under_way(vm, incarnation).is_some() => Course::UnderWay(Progress::default()),
             // It may have returned while libvirt was asked.
             _ => match self.moves().get(&vm) {
                 Some(Begun::Over { incarnation: this, course }) if *this == incarnation => course.clone(),
@@ -340,7 +438,7 @@ impl Migration for Migrations {
     }
 
     fn abort(&self, vm: VmId, incarnation: u64) -> Result<(), Error> {
-        if let Some(Begun::UnderWay { incarnation: this, abort }) = self.moves().get_mut(&vm)
+        if let Some(Begun::UnderWay { incarnation: this, abort, .. }) = self.moves().get_mut(&vm)
             && *this == incarnation
         {
             *abort = Abort::Asked;
@@ -363,24 +461,16 @@ impl Migration for Migrations {
     }
 
     fn look(&self, vm: VmId) -> Result<Option<Sighting>, Error> {
-        let seen = self.libvirt.look("look at", Subject::Guest(vm), move |session| {
-            let Some((run, domain)) = session.find(vm)? else { return Ok(None) };
-            let Some(known) = session.known(run, &domain)? else { return Ok(None) };
-            match standing(&domain) {
-                Ok(standing) => Ok(Some(Sighting { incarnation: known.incarnation, standing })),
-                Err(_) if session.find(vm)?.is_none() => Ok(None),
-                Err(error) => Err(session.refused(vm, &error)),
-            }
-        })?;
-        Ok(seen.map(|sighting| match sighting {
+        let Some(seen) = self.ask_unless_gone(vm, move |this| this.sighting(vm)) else { return Ok(None) };
+        let seen = seen?;
+        let Some(Sighting { incarnation: Some(incarnation), standing }) = seen else { return Ok(seen) };
+        Ok(match (self.under_way(vm, incarnation), standing) {
             // Its move is on its way to libvirt.
-            Sighting { incarnation: Some(incarnation), standing: Standing::Running }
-                if self.is_under_way(vm, incarnation) =>
-            {
-                Sighting { standing: Standing::Leaving, ..sighting }
+            (Some(_), Standing::Running) => {
+                Some(Sighting { incarnation: Some(incarnation), standing: Standing::Leaving })
             }
-            _ => sighting,
-        }))
+            _ => seen,
+        })
     }
 
     fn release(&self, vm: VmId, incarnation: u64) -> Result<(), Error> {

@@ -25,7 +25,7 @@ fn assert_nothing_happened(sides: &dyn Sides, both: &Both) {
 /// Moves the guest without any disturbance.
 fn move_it(sides: &dyn Sides, both: &Both) {
     both.source.migration.begin(&departure(sides, Method::PreCopy, FAST)).unwrap();
-    assert_eq!(both.wait_for_end(sides), Course::Moved);
+    both.wait_until_moved(sides);
     both.wait_until_gone(sides, Side::Source);
     both.wait_for(sides, Side::Target, Standing::Paused);
     both.target.migration.release(WEB.vm, INCARNATION).unwrap();
@@ -57,7 +57,7 @@ pub(crate) fn a_guest_arrives_paused_and_whole_and_goes_on_where_it_is_released(
         }
         other => panic!("it is over too early: {other:?}"),
     });
-    assert_eq!(both.wait_for_end(sides), Course::Moved);
+    both.wait_until_moved(sides);
     both.wait_until_gone(sides, Side::Source);
     assert_eq!(both.standing(Side::Target), Some(Standing::Paused));
     let paused = Guest {
@@ -254,7 +254,7 @@ pub(crate) fn a_guest_that_writes_too_fast_goes_on_by_post_copy(sides: &dyn Side
     assert_eq!(both.standing(Side::Source), Some(Standing::Leaving));
     assert_eq!(both.standing(Side::Target), Some(Standing::Incoming));
     source.switch_to_post_copy(WEB.vm, INCARNATION).unwrap();
-    assert_eq!(both.wait_for_end(sides), Course::Moved);
+    both.wait_until_moved(sides);
     both.wait_until_gone(sides, Side::Source);
     both.wait_for(sides, Side::Target, Standing::Running);
     sides.assert_goes_on(Side::Target);
@@ -270,7 +270,7 @@ pub(crate) fn a_guest_that_writes_too_fast_is_slowed_down_where_that_was_asked_f
         ..departure(sides, Method::PreCopy, 40)
     };
     both.source.migration.begin(&way).unwrap();
-    assert_eq!(both.wait_for_end(sides), Course::Moved);
+    both.wait_until_moved(sides);
     both.target.migration.release(WEB.vm, INCARNATION).unwrap();
     sides.assert_goes_on(Side::Target);
 }

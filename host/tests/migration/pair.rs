@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use host::command;
 use host::hypervisor::Hypervisor;
-use host::libvirt::migration::{Migrations, Road};
+use host::libvirt::migration::{Migrations, Processes, Road};
 use host::libvirt::{Deadlines, Libvirt};
 use host::migration::Migration;
 
@@ -133,8 +133,10 @@ impl Pair {
 
     pub(crate) fn open_by(&self, side: Side, road: Road) -> Open {
         let deadlines = Deadlines { look: Duration::from_secs(20), change: Duration::from_secs(60) };
+        let inside = |path| self.lab(side).path(path);
+        let processes = Processes { pid_files: inside("/run/libvirt/qemu"), list: inside("/proc") };
         let libvirt = Libvirt::open(&self.lab(side).uri(), deadlines);
-        let migration: Arc<dyn Migration> = Arc::new(Migrations::new(&libvirt, road));
+        let migration: Arc<dyn Migration> = Arc::new(Migrations::new(&libvirt, road, processes));
         let hypervisor: Arc<dyn Hypervisor> = Arc::new(libvirt);
         Open { hypervisor, migration }
     }

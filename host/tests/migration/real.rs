@@ -1,13 +1,13 @@
 //! What only real libvirts can show: who may send a guest where, and under which certificates.
 
-use host::migration::{Method, Standing};
+use host::migration::{Course, Method, Standing};
 use virt::connect::Connect;
 use virt::domain::{Domain, MigrateParameters};
 use virt_sys as sys;
 
 use crate::guest::WEB;
 use crate::pair::{Authority, Files, Pair, address};
-use crate::sides::{Both, FAST, Side, Sides, departure};
+use crate::sides::{Both, FAST, INCARNATION, Side, Sides, departure, wait};
 
 /// A move that is refused leaves the guest where it is; gives the refusal's words.
 fn refusal(pair: &Pair, both: &Both) -> String {
@@ -67,4 +67,22 @@ fn neither_the_conversation_nor_the_memory_goes_in_the_clear() {
     connect.close().unwrap();
     both.wait_until_gone(&pair, Side::Target);
     pair.assert_goes_on(Side::Source);
+}
+
+#[test]
+fn the_end_of_the_guest_on_the_source_is_known_before_libvirt_has_seen_it() {
+    let pair = Pair::start();
+    let both = Both::start(&pair);
+    both.source.migration.begin(&departure(&pair, Method::PreCopy, FAST)).unwrap();
+    let course = || both.source.migration.course(WEB.vm, INCARNATION).unwrap();
+    wait(&pair, "the guest is gone", || match course() {
+        Course::UnderWay(_) => false,
+        Course::Unknown => true,
+        other => panic!("it is over before the guest's end was known: {other:?}"),
+    });
+    assert_eq!(both.source.migration.look(WEB.vm), Ok(None));
+    assert_eq!(both.standing(Side::Target), Some(Standing::Paused));
+    both.target.migration.release(WEB.vm, INCARNATION).unwrap();
+    both.wait_until_moved(&pair);
+    pair.assert_goes_on(Side::Target);
 }

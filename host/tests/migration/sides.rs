@@ -112,6 +112,17 @@ impl Both {
         assert_eq!(open.hypervisor.guests(), Ok(vec![]));
     }
 
+    /// Waits until the move has brought the guest to the target.
+    pub(crate) fn wait_until_moved(&self, sides: &dyn Sides) {
+        let course = || self.source.migration.course(WEB.vm, INCARNATION).unwrap();
+        wait(sides, "it has moved", || match course() {
+            Course::Moved => true,
+            // It is gone from the source before it is known that this is why.
+            Course::Unknown | Course::UnderWay(_) => false,
+            Course::Failed { why } => panic!("it has not moved: {why}"),
+        });
+    }
+
     /// Waits for the end of the move, as the source's daemon knows it.
     pub(crate) fn wait_for_end(&self, sides: &dyn Sides) -> Course {
         let mut last = Course::Unknown;

@@ -138,6 +138,7 @@ impl Migrations {
         }
         let (to, fill) = (a_move.departure.to, state.spans.fill);
         state.on(self.address, tick, |here, now| here.set_standing(vm, incarnation, Standing::Drained, now));
+        state.bring_time_left(key, to, tick);
         state.on(to, tick, |there, now| there.set_standing(vm, incarnation, Standing::Filling, now));
         state.enter(key, Stage::Filling, Some(fill), tick);
         Ok(())

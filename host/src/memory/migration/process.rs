@@ -1,7 +1,7 @@
 //! What a move does to the simulated processes of one machine, each with its line in the ledger.
 
 use logic::id::VmId;
-use logic::time::BootTime;
+use logic::time::{BootTime, Span};
 
 use super::super::{End, Entry, Happening, Process, State};
 use crate::migration::Standing;
@@ -45,6 +45,18 @@ impl State {
                 self.note(vm, Some(incarnation), now, happening);
             }
             _ => (),
+        }
+    }
+
+    /// What a guest that stands still has before it, by its memory: its power button may have been pressed.
+    pub(super) fn time_left(&self, vm: VmId) -> Option<Span> {
+        self.guests.get(&vm)?.ends_in
+    }
+
+    /// The same for a guest that was received, whose memory is that of the other.
+    pub(super) fn set_time_left(&mut self, vm: VmId, left: Option<Span>) {
+        if let Some(guest) = self.guests.get_mut(&vm) {
+            guest.ends_in = left;
         }
     }
 

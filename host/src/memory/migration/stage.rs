@@ -240,6 +240,7 @@ impl State {
             (Stage::Switching, Some(Fault::StrandedBeforeSwitch)) => self.strand(key, tick),
             (Stage::Switching, _) => self.enter(key, Stage::Told, Some(Span(0)), tick),
             (Stage::Told, _) => {
+                self.bring_time_left(key, to, tick);
                 self.on(to, tick, |target, now| target.set_standing(vm, incarnation, Standing::Paused, now));
                 self.enter(key, Stage::Answering, Some(spans.answer), tick);
             }
@@ -254,6 +255,12 @@ impl State {
             }
             (Stage::Broken { .. }, _) => (),
         }
+    }
+
+    /// What the guest has before it goes with its memory.
+    pub(super) fn bring_time_left(&self, key: Key, to: IpAddr, tick: &mut Tick) {
+        let left = self.on(key.0, tick, |source, _| source.time_left(key.1)).flatten();
+        self.on(to, tick, |target, _| target.set_time_left(key.1, left));
     }
 
     pub(super) fn enter(&mut self, key: Key, stage: Stage, span: Option<Span>, tick: &Tick) {
