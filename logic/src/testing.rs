@@ -56,6 +56,7 @@ pub(crate) fn cluster_with_vm(power: Power, fact: Option<VmFact>) -> Cluster {
         description: String::new(),
         node: hv1(),
         last_node: None,
+        transfer: None,
         wish: Wish { power, serial: 1, at: NOW.wall },
         meta: Meta::default(),
         tags: [("kept".parse().unwrap(), TagMark { protected: true })].into(),

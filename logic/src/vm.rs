@@ -130,6 +130,17 @@ pub struct TagMark {
     pub protected: bool,
 }
 
+/// A move of a VM that runs. Its node carries it out, and forgets it when the VM has a new owner or the move is given up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transfer {
+    /// Where it goes.
+    pub to: NodeName,
+    /// Where it is to go home to from there; `None` when it settles there.
+    pub home: Option<NodeName>,
+    /// How.
+    pub how: MigrationMethod,
+}
+
 /// A VM as the operator wishes it. Written by the API only.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Vm {
@@ -143,6 +154,9 @@ pub struct Vm {
     pub last_node: Option<NodeName>,
     /// What is wished of its power.
     pub wish: Wish,
+    /// A move that is under way.
+    #[serde(default)]
+    pub transfer: Option<Transfer>,
     /// How it is treated.
     pub meta: Meta,
     /// Its tags.
@@ -321,6 +335,7 @@ pub fn shown_state(entry: &VmEntry) -> State {
     let up = fact.is_some_and(VmFact::runs);
     match wish.power {
         Power::Remove => State::Delete,
+        Power::Start | Power::Restart if entry.vm.value.transfer.is_some() => State::Migrate,
         Power::Start if failed => State::Fail,
         Power::Start => State::Start,
         Power::Restart if failed => State::Fail,

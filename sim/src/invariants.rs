@@ -33,8 +33,8 @@ pub struct Judge {
     /// When each incarnation was taken.
     taken: BTreeMap<(VmId, u64), BootTime>,
     begun: BTreeSet<(VmId, u64)>,
-    live: BTreeMap<VmId, (NodeName, Option<u64>)>,
-    by_hand: BTreeSet<VmId>,
+    live: BTreeMap<VmId, NodeName>,
+    by_hand: BTreeSet<(NodeName, VmId)>,
     /// VMs of which a start was made whose caller could not know what became of it.
     uncertain: BTreeSet<VmId>,
 }
@@ -54,6 +54,9 @@ impl Judge {
                 self.wishes.insert(vm, Wished::Down);
                 self.ends_wished_at.insert(vm, at);
             }
+            Ask::Move { .. } | Ask::Migrate { .. } | Ask::Unmigrate { .. } => {
+                self.ends_wished_at.insert(vm, at);
+            }
             Ask::Remove { .. } => {
                 self.wishes.insert(vm, Wished::Gone);
                 self.ends_wished_at.insert(vm, at);
@@ -69,8 +72,22 @@ impl Judge {
     }
 
     /// Somebody ends a guest past PVC.
-    pub fn ended_by_hand(&mut self, vm: VmId) {
-        self.by_hand.insert(vm);
+    pub fn ended_by_hand(&mut self, node: &NodeName, vm: VmId) {
+        self.by_hand.insert((node.clone(), vm));
+    }
+
+    /// A step's guards were found to hold.
+    ///
+    /// # Errors
+    /// When it is a start, and its wish was taken back before.
+    pub fn checked(&self, step: &Step) -> Result<(), String> {
+        let Action::StartGuest { vm, incarnation, .. } = &step.action else { return Ok(()) };
+        match self.wishes.get(vm) {
+            Some(Wished::Running) => Ok(()),
+            wish => {
+                Err(format!("{vm}: the start of incarnation {incarnation} goes on though {wish:?} is wished"))
+            }
+        }
     }
 
     /// A step has acted, and whoever asked for it does not hear how.
@@ -119,10 +136,11 @@ impl Judge {
         let vm = entry.vm;
         match entry.happening {
             Happening::Began => {
-                if let Some((other, _)) = self.live.insert(vm, (node.clone(), entry.incarnation)) {
+                // What somebody starts by hand is not PVC's doing, wherever it is.
+                let Some(incarnation) = entry.incarnation else { return Ok(()) };
+                if let Some(other) = self.live.insert(vm, node.clone()) {
                     return Err(format!("{vm} began on {node} while it runs on {other}"));
                 }
-                let Some(incarnation) = entry.incarnation else { return Ok(()) };
                 if !self.begun.insert((vm, incarnation)) {
                     return Err(format!("{vm}: incarnation {incarnation} began twice"));
                 }
@@ -131,14 +149,12 @@ impl Judge {
                 }
                 Ok(())
             }
-            Happening::Arrived | Happening::Resumed => {
-                match self.live.insert(vm, (node.clone(), entry.incarnation)) {
-                    Some((other, _)) if other != *node => {
-                        Err(format!("{vm} goes on on {node} while it runs on {other}"))
-                    }
-                    _ => Ok(()),
+            Happening::Arrived | Happening::Resumed => match self.live.insert(vm, node.clone()) {
+                Some(other) if other != *node => {
+                    Err(format!("{vm} goes on on {node} while it runs on {other}"))
                 }
-            }
+                _ => Ok(()),
+            },
             Happening::Halted => {
                 self.stands_still(node, vm);
                 Ok(())
@@ -146,8 +162,10 @@ impl Judge {
             // Its CPUs do not run, before and after.
             Happening::Received | Happening::Left | Happening::Ended(End::Discarded) => Ok(()),
             Happening::Ended(end) => {
-                self.stands_still(node, vm);
-                let by_hand = self.by_hand.remove(&vm);
+                if entry.incarnation.is_some() {
+                    self.stands_still(node, vm);
+                }
+                let by_hand = self.by_hand.remove(&(node.clone(), vm));
                 match (end, entry.incarnation) {
                     (End::Stopped, _) if by_hand => Ok(()),
                     (End::Stopped, None) => {
@@ -162,7 +180,7 @@ impl Judge {
 
     /// A VM's guest does not run on this node any more. What runs on another one goes on.
     fn stands_still(&mut self, node: &NodeName, vm: VmId) {
-        if self.live.get(&vm).is_some_and(|(at, _)| at == node) {
+        if self.live.get(&vm).is_some_and(|at| at == node) {
             self.live.remove(&vm);
         }
     }

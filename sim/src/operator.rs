@@ -6,11 +6,14 @@ use std::sync::Arc;
 use host::clock::{Clock as _, ManualClock};
 use logic::cluster::Cluster;
 use logic::cluster::accept::{Overwrite, initialise};
-use logic::id::{TaskId, VmId, VmName};
+use logic::id::{NodeName, TaskId, VmId, VmName};
 use logic::record::Records;
 use logic::refusal::Refusal;
 use logic::task::accept::{DeviceChange, change_device};
-use logic::vm::accept::{Define, MetaChange, define, rename, set_meta, undefine, wish_power};
+use logic::time::WallTime;
+use logic::vm::accept::{
+    Define, Force, MetaChange, Relocation, define, relocate, rename, set_meta, undefine, wish_power,
+};
 use logic::vm::shown_state;
 use store::memory::{Memory, MemoryStore};
 use store::mirror::{Mirror, Scope};
@@ -27,7 +30,7 @@ pub struct Operator {
     clock: Arc<ManualClock>,
     numbers: u32,
     /// What was shown last, by VM.
-    shown: BTreeMap<VmId, (VmName, &'static str)>,
+    shown: BTreeMap<VmId, (VmName, &'static str, NodeName)>,
 }
 
 /// What became of a request.
@@ -55,21 +58,20 @@ impl Operator {
         Some(self.mirror.snapshot()?.cluster)
     }
 
-    /// What is shown of the VMs, where it differs from the last time.
-    pub fn changes(&mut self) -> Vec<(VmName, &'static str)> {
+    /// What is shown of the VMs, where it differs from the last time: the state, and the node where that is another.
+    pub fn changes(&mut self) -> Vec<(VmName, &'static str, Option<NodeName>)> {
         let Some(cluster) = self.cluster() else { return Vec::new() };
-        let shows =
-            |entry: &logic::cluster::VmEntry| (entry.vm.value.name.clone(), shown_state(entry).as_str());
+        let shows = |entry: &logic::cluster::VmEntry| {
+            (entry.vm.value.name.clone(), shown_state(entry).as_str(), entry.vm.value.node.clone())
+        };
         let now: BTreeMap<VmId, _> = cluster.vms.iter().map(|(id, entry)| (*id, shows(entry))).collect();
-        let gone = self
-            .shown
-            .iter()
-            .filter(|(id, _)| !now.contains_key(id))
-            .map(|(_, (name, _))| (name.clone(), "gone"));
-        let new = now
-            .iter()
-            .filter(|(id, shown)| self.shown.get(id) != Some(shown))
-            .map(|(_, shown)| shown.clone());
+        let gone = self.shown.iter().filter(|(id, _)| !now.contains_key(id));
+        let gone = gone.map(|(_, (name, ..))| (name.clone(), "gone", None));
+        let new = now.iter().filter(|(id, shown)| self.shown.get(id) != Some(shown));
+        let new = new.map(|(id, (name, state, node))| {
+            let before = self.shown.get(id).map(|(_, _, before)| before);
+            (name.clone(), *state, before.filter(|before| *before != node).map(|_| node.clone()))
+        });
         let changes = gone.chain(new).collect();
         self.shown = now;
         changes
@@ -123,6 +125,14 @@ impl Operator {
                 let change = MetaChange { node_autostart: Some(true), ..MetaChange::default() };
                 (Some(id), set_meta(cluster, id, &change)?)
             }
+            Ask::Move { vm, to } => {
+                relocated(cluster, of(vm)?, Relocation::Move { to: text(to.as_ref()) }, now)?
+            }
+            Ask::Migrate { vm, to } => {
+                let request = Relocation::Migrate { to: text(to.as_ref()), force: Force::No };
+                relocated(cluster, of(vm)?, request, now)?
+            }
+            Ask::Unmigrate { vm } => relocated(cluster, of(vm)?, Relocation::Unmigrate, now)?,
             Ask::Attach { vm, device } => self.device(cluster, of(vm)?, DeviceChange::Attach, device)?,
             Ask::Detach { vm, device } => self.device(cluster, of(vm)?, DeviceChange::Detach, device)?,
         })
@@ -145,6 +155,19 @@ impl Operator {
         self.numbers += 1;
         self.numbers
     }
+}
+
+fn relocated(
+    cluster: &Cluster,
+    vm: VmId,
+    request: Relocation,
+    now: WallTime,
+) -> Result<(Option<VmId>, Records), Refusal> {
+    Ok((Some(vm), relocate(cluster, vm, &request, now)?.records))
+}
+
+fn text(node: Option<&NodeName>) -> Option<String> {
+    node.map(ToString::to_string)
 }
 
 fn document(id: VmId, name: &VmName, memory_mib: u64, vcpus: u32) -> String {

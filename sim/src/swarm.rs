@@ -44,7 +44,8 @@ pub struct Outcome {
 pub fn play(seed: u64) -> Outcome {
     let script = script(seed);
     let timers = Timers { keepalive_interval: Span::seconds(5), vm_shutdown_timeout: Span::seconds(20) };
-    let mut world = World::new(&[node()], timers, Keepalives::Hidden, Chance::from_seed(seed));
+    let nodes: Vec<NodeName> = (1..=node_count(seed)).map(node).collect();
+    let mut world = World::new(&nodes, timers, Keepalives::Hidden, Chance::from_seed(seed));
     for (at, order) in &script {
         world.run_until(*at);
         world.order(order);
@@ -64,15 +65,21 @@ pub fn play(seed: u64) -> Outcome {
     Outcome { seed, violation: rested.err(), fingerprint: hasher.finish(), story, counts: world.counts }
 }
 
+/// How many nodes a seed's cluster has.
+fn node_count(seed: u64) -> u64 {
+    [1, 2, 1, 3][usize::try_from(seed % 4).unwrap_or_default()]
+}
+
 /// The orders of a seed, in the order of their time.
 pub fn script(seed: u64) -> Vec<(Span, Command)> {
     let mut random = StdRng::seed_from_u64(seed ^ 0x5eed_0f0c_0de5_0000);
-    let place = |kind| Place { kind, node: node() };
-    let mut script = vec![
-        (Span(0), Command::Run(place(Kind::Noded))),
-        (Span(0), Command::Run(place(Kind::Workerd))),
-        (Span(50), Command::Ask(Ask::Init)),
-    ];
+    let nodes = node_count(seed);
+    let mut script = Vec::new();
+    for number in 1..=nodes {
+        script.push((Span(0), Command::Run(Place { kind: Kind::Noded, node: node(number) })));
+        script.push((Span(0), Command::Run(Place { kind: Kind::Workerd, node: node(number) })));
+    }
+    script.push((Span(50), Command::Ask(Ask::Init)));
     let vms: Vec<VmName> = (1..=random.random_range(1..=3))
         .map(|number| format!("vm{number}").parse().expect("it is a name"))
         .collect();
@@ -86,19 +93,28 @@ pub fn script(seed: u64) -> Vec<(Span, Command)> {
         let at = Span(random.random_range(1500..TROUBLE.0));
         let vm = &vms[random.random_range(0..vms.len())];
         if random.random_ratio(1, 2) {
-            script.push((at, Command::Ask(wish(&mut random, vm))));
+            script.push((at, Command::Ask(wish(&mut random, vm, nodes))));
         } else {
-            fault(&mut random, at, vm, &mut script);
+            let node = node(random.random_range(1..=nodes));
+            fault(&mut random, at, &node, vm, &mut script);
         }
     }
     script.sort_by_key(|(at, _)| *at);
     script
 }
 
-fn wish(random: &mut StdRng, vm: &VmName) -> Ask {
+fn wish(random: &mut StdRng, vm: &VmName, nodes: u64) -> Ask {
     let vm = vm.clone();
     let force = if random.random_ratio(1, 3) { Force::Yes } else { Force::No };
     let power = |request| Ask::Power { vm: vm.clone(), request, force };
+    if nodes > 1 && random.random_ratio(1, 4) {
+        let to = random.random_ratio(2, 3).then(|| node(random.random_range(1..=nodes)));
+        return match random.random_range(0..3) {
+            0 => Ask::Move { vm, to },
+            1 => Ask::Migrate { vm, to },
+            _ => Ask::Unmigrate { vm },
+        };
+    }
     match random.random_range(0..16) {
         0..=3 => power(PowerRequest::Start),
         4..=5 => power(PowerRequest::Shutdown),
@@ -114,11 +130,10 @@ fn wish(random: &mut StdRng, vm: &VmName) -> Ask {
 }
 
 /// A fault, and what ends it where it does not end by itself.
-fn fault(random: &mut StdRng, at: Span, vm: &VmName, script: &mut Vec<(Span, Command)>) {
+fn fault(random: &mut StdRng, at: Span, node: &NodeName, vm: &VmName, script: &mut Vec<(Span, Command)>) {
     let kind = if random.random_ratio(3, 4) { Kind::Noded } else { Kind::Workerd };
-    let place = Place { kind, node: node() };
+    let place = Place { kind, node: node.clone() };
     let later = Span(at.0 + random.random_range(50..12_000));
-    let vm = vm.clone();
     let mut add = |at: Span, command| script.push((at, command));
     match random.random_range(0..20) {
         0..=2 => {
@@ -139,8 +154,19 @@ fn fault(random: &mut StdRng, at: Span, vm: &VmName, script: &mut Vec<(Span, Com
             add(at, Command::Break { place: place.clone(), moment, step, blow });
             add(later, Command::Run(place));
         }
-        9 => add(at, Command::Crash(vm)),
-        10 => {
+        9..=13 => fault_of_a_guest(random, at, node, vm, &mut add),
+        _ => fault_of_a_machine(random, at, later, node, &mut add),
+    }
+}
+
+/// Puts an order into the script.
+type Add<'a> = dyn FnMut(Span, Command) + 'a;
+
+fn fault_of_a_guest(random: &mut StdRng, at: Span, node: &NodeName, vm: &VmName, add: &mut Add<'_>) {
+    let vm = vm.clone();
+    match random.random_range(0..5) {
+        0 => add(at, Command::Crash(vm)),
+        1 => {
             let after = Span(random.random_range(100..8000));
             let obeyed = PowerButton::Obeyed { after };
             add(
@@ -148,26 +174,34 @@ fn fault(random: &mut StdRng, at: Span, vm: &VmName, script: &mut Vec<(Span, Com
                 Command::Button(vm, if random.random_ratio(1, 2) { PowerButton::Ignored } else { obeyed }),
             );
         }
-        11 => add(at, Command::StartByHand(node(), vm)),
-        12 => add(at, Command::StopByHand(vm)),
-        13 => add(at, Command::RefuseStarts(node(), random.random_range(1..4))),
-        14 => {
+        2 => add(at, Command::StartByHand(node.clone(), vm)),
+        3 => add(at, Command::StopByHand(vm)),
+        _ => add(at, Command::RefuseStarts(node.clone(), random.random_range(1..4))),
+    }
+}
+
+fn fault_of_a_machine(random: &mut StdRng, at: Span, later: Span, node: &NodeName, add: &mut Add<'_>) {
+    match random.random_range(0..6) {
+        0 => {
             add(
                 at,
-                Command::Hang(node(), if random.random_ratio(1, 2) { Late::Performed } else { Late::Lost }),
+                Command::Hang(
+                    node.clone(),
+                    if random.random_ratio(1, 2) { Late::Performed } else { Late::Lost },
+                ),
             );
-            add(later, Command::Heal(node()));
+            add(later, Command::Heal(node.clone()));
         }
-        15 => {
-            add(at, Command::Cut(node()));
-            add(later, Command::Heal(node()));
+        1 => {
+            add(at, Command::Cut(node.clone()));
+            add(later, Command::Heal(node.clone()));
         }
-        16 => add(at, Command::LoseAnswers(node(), random.random_range(1..3))),
-        17 => {
+        2 => add(at, Command::LoseAnswers(node.clone(), random.random_range(1..3))),
+        3 => {
             add(at, Command::Store(Reach::Gone));
             add(later, Command::Store(Reach::Back));
         }
-        18 => {
+        4 => {
             let landed = random.random_ratio(1, 2);
             add(
                 at,
@@ -179,14 +213,14 @@ fn fault(random: &mut StdRng, at: Span, vm: &VmName, script: &mut Vec<(Span, Com
             );
         }
         _ => match random.random_range(0..3) {
-            0 => add(at, Command::CutPower(node())),
-            1 => add(at, Command::Grow(node(), random.random_range(4096..65_536))),
-            _ => add(at, Command::LoseWakes(node(), random.random_range(1..4))),
+            0 => add(at, Command::CutPower(node.clone())),
+            1 => add(at, Command::Grow(node.clone(), random.random_range(4096..65_536))),
+            _ => add(at, Command::LoseWakes(node.clone(), random.random_range(1..4))),
         },
     }
 }
 
-/// The node of the swarm's cluster.
-fn node() -> NodeName {
-    "hv1".parse().expect("it is a name")
+/// A node of the swarm's cluster, by its number.
+fn node(number: u64) -> NodeName {
+    format!("hv{number}").parse().expect("it is a name")
 }

@@ -15,9 +15,11 @@ use host::memory::{Happening, Machine};
 use logic::config::Timers;
 use logic::id::{NodeName, VmId};
 use logic::limits::PASS_INTERVAL_MAX;
+use logic::node::{BootId, Node};
 use logic::plan::{Action, Resource};
 use logic::time::{BootTime, Now, Span, WallTime};
 use store::memory::Memory;
+use uuid::Uuid;
 
 use crate::command::{Blow, Kind, Moment, Place};
 use crate::counts::Counts;
@@ -105,7 +107,7 @@ impl World {
         let memory = Memory::new(Arc::new(move || time.now().boot));
         let operator = Operator::new(&memory, &clock);
         let machines =
-            nodes.iter().map(|name| (name.clone(), Machine::new(Arc::clone(&clock) as _))).collect();
+            (1..).zip(nodes).map(|(number, name)| (name.clone(), machine(&clock, number))).collect();
         Self {
             clock,
             memory,
@@ -256,6 +258,8 @@ impl World {
             let span = self.chance.to_report();
             return self.soon(span, Event::End(place, life, job, Err(fault)));
         }
+        let judged = self.judge.checked(&job.step);
+        self.judge_by(judged);
         let span = self.chance.to_act(&job.step.action);
         let struck = self.strike(&place, Moment::Checked, &job);
         self.soon(span, Event::Act(place, life, job));
@@ -378,9 +382,10 @@ impl World {
             }
         }
         self.write_ledgers();
-        for (name, state) in self.operator.changes() {
+        for (name, state, node) in self.operator.changes() {
             self.counts.add("states", state);
-            self.line(&format!("api {name} is {state}"));
+            let node = node.map_or(String::new(), |node| format!(", on {node}"));
+            self.line(&format!("api {name} is {state}{node}"));
         }
     }
 
@@ -434,4 +439,13 @@ impl World {
             |node: &NodeName| [Kind::Noded, Kind::Workerd].map(|kind| Place { kind, node: node.clone() });
         self.machines.keys().flat_map(both).collect()
     }
+}
+
+/// A machine whose boots are its own.
+fn machine(clock: &Arc<ManualClock>, number: u128) -> Arc<Machine> {
+    let machine = Machine::new(Arc::clone(clock) as _);
+    let node = host::machine::Machine::node(&*machine);
+    let boot = BootId(Uuid::from_u128(number << 64));
+    machine.set_node(Node { boot, ..node });
+    machine
 }

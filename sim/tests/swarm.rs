@@ -24,7 +24,8 @@ const FLOORS: &[(&str, &[&str], u64)] = &[
     ("steps done", &["announce", "record", "start-guest", "stop-guest", "press-power"], 200),
     ("steps done", &["attach-device", "detach-device"], 50),
     ("steps not done", &["record", "start-guest", "stop-guest"], 10),
-    ("states", &["start", "stop", "shutdown", "restart", "disable", "fail", "delete"], 20),
+    ("states", &["start", "stop", "shutdown", "restart", "disable", "fail", "delete", "migrate"], 20),
+    ("reasons", &["handed-over"], 20),
     (
         "reasons",
         &["start-uncertain", "crashed", "node-rebooted", "shutdown-overdue", "adopted", "removed"],

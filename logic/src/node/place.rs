@@ -190,4 +190,4 @@ impl fmt::Display for Bar {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

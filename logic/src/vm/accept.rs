@@ -13,9 +13,11 @@ use crate::refusal::Refusal;
 use crate::time::WallTime;
 
 mod power;
+mod relocate;
 
 pub(crate) use power::removal;
 pub use power::{Force, PowerRequest, undefine, wish_power};
+pub use relocate::{Relocated, Relocation, relocate};
 
 /// A VM to be defined.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -92,6 +94,7 @@ pub fn define(cluster: &Cluster, request: &Define, now: WallTime) -> Result<Defi
         description: domain.description,
         node,
         last_node: None,
+        transfer: None,
         wish: Wish { power: Power::Stop, serial: 1, at: now },
         meta,
         tags,

@@ -14,18 +14,23 @@
 //! | any but run | is not there | recorded as stopped |
 //! | stopped, to start with its node | is not there, and the node was started anew | the wish becomes to run |
 //! | remove | is not there | all of the VM's records are deleted |
+//! | to be handed over | runs | as for shut down |
+//! | to be handed over | is not there | it belongs to the other node from now on |
+//! | to be handed over, and the other node is not up | anything | the move is given up |
+//! | anything, and the node it belonged to has not said that it is down | anything | nothing |
 //!
 //! Whatever the wish changes to in the middle, the table is entered anew: nothing remembers the way here but the
 //! record. When the hypervisor does not answer, nothing is concluded and nothing done.
 
 use super::accept::removal;
-use super::{Crashes, Failure, Meta, Phase, Power, Stopping, Vm, VmFact, Wish};
+use super::{Crashes, Failure, Meta, Phase, Power, Stopping, Transfer, Vm, VmFact, Wish};
 use crate::cluster::{Cluster, VmEntry};
-use crate::id::VmId;
+use crate::id::{NodeName, VmId};
 use crate::limits::{
     CRASH_BACKOFF_FIRST, CRASH_BACKOFF_MAX, CRASH_CALM, REASON_BYTES_MAX, SHUTDOWN_PRESS_INTERVAL,
     START_BACKOFF_FIRST, START_BACKOFF_MAX,
 };
+use crate::node::{DaemonState, shown_daemon_state};
 use crate::observed::{Guests, Observed};
 use crate::plan::{Action, Plan, Reason, Resource, Step};
 use crate::record::{Guard, RecordId, Records, expect_of};
@@ -48,11 +53,25 @@ pub fn decide(cluster: &Cluster, observed: &Observed, id: VmId, now: Now) -> Pla
     if entry.vm.value.node != observed.name || matches!(observed.guests, Guests::Unknown { .. }) {
         return plan;
     }
-    let unspoken = || VmFact::new(observed.name.clone(), observed.node.boot);
-    let fact = entry.fact.as_ref().map_or_else(unspoken, |fact| fact.value.clone());
+    let Some(fact) = word(entry, observed) else { return plan };
     let case = Case { cluster, observed, now, id, entry, fact };
     plan.steps.extend(case.step(&mut |moment| plan.look_again = sooner(plan.look_again, moment)));
     plan
+}
+
+/// The last word about the VM, as this node may go on from it; `None` when the node it belonged to has not said that its
+/// guest is down, so that it may still run there.
+fn word(entry: &VmEntry, observed: &Observed) -> Option<VmFact> {
+    let unspoken = VmFact::new(observed.name.clone(), observed.node.boot);
+    let Some(fact) = entry.fact.as_ref().map(|fact| &fact.value) else { return Some(unspoken) };
+    match (fact.node == observed.name, fact.runs()) {
+        (true, _) => Some(fact.clone()),
+        (false, true) => None,
+        // The count of incarnations goes on, whoever counts.
+        (false, false) => {
+            Some(VmFact { incarnation: fact.incarnation, wish_done: fact.wish_done, ..unspoken })
+        }
+    }
 }
 
 fn sooner(current: Option<BootTime>, moment: BootTime) -> Option<BootTime> {
@@ -88,6 +107,7 @@ impl Case<'_> {
             return self.record(VmFact { foreign: false, ..self.fact.clone() }, Reason::StrangerGone);
         }
         match self.wish().power {
+            Power::Start | Power::Restart if self.leaving().is_some() => self.hand_over(),
             Power::Start | Power::Restart => self.bring_up(look_at),
             Power::Remove => {
                 let records = removal(self.cluster, self.id, self.entry);
@@ -109,6 +129,44 @@ impl Case<'_> {
                 self.record(down, Reason::Down)
             }
         }
+    }
+
+    /// Where the VM goes, if it is to leave this node.
+    fn leaving(&self) -> Option<&Transfer> {
+        self.entry.vm.value.transfer.as_ref()
+    }
+
+    /// Whether the node that a VM is to go to can take it over.
+    fn is_up(&self, node: &NodeName) -> bool {
+        let entry = self.cluster.nodes.get(node);
+        entry.is_some_and(|entry| shown_daemon_state(entry) == DaemonState::Run)
+    }
+
+    /// Nothing of the VM runs here, and it is to go elsewhere: this node's word that it is down, and the new owner, in
+    /// one write.
+    fn hand_over(&self) -> Option<Step> {
+        let Transfer { to, home, .. } = self.leaving()?;
+        if !self.is_up(to) {
+            return self.give_up();
+        }
+        let vm = &self.entry.vm.value;
+        let moved = Vm { node: to.clone(), last_node: home.clone(), transfer: None, ..vm.clone() };
+        let boot = self.observed.node.boot;
+        let word = VmFact { boot, phase: Phase::Stopped, stopping: None, failure: None, ..self.fact.clone() };
+        let records = Records::default()
+            .write(RecordId::Vm(self.id), self.entry.vm.expect(), moved.into())
+            .write(RecordId::VmFact(self.id), expect_of(self.entry.fact.as_ref()), word.into());
+        Some(self.write(records, Reason::HandedOver { to: to.clone() }))
+    }
+
+    /// The VM stays: the node that it was to go to is not up.
+    fn give_up(&self) -> Option<Step> {
+        let to = self.leaving()?.to.clone();
+        let stays = Vm { transfer: None, ..self.entry.vm.value.clone() };
+        let records = Records::default()
+            .guard(RecordId::VmFact(self.id), expect_of(self.entry.fact.as_ref()))
+            .write(RecordId::Vm(self.id), self.entry.vm.expect(), stays.into());
+        Some(self.write(records, Reason::MoveGivenUp { to }))
     }
 
     /// Whether the record's boot-clock moments are of this boot.
@@ -230,6 +288,12 @@ impl Case<'_> {
     fn present(&self, running: u64, look_at: &mut LookAt<'_>) -> Option<Step> {
         let pending = self.fact.wish_done < self.wish().serial;
         match self.wish().power {
+            Power::Start | Power::Restart if let Some(transfer) = self.leaving() => {
+                match self.is_up(&transfer.to) {
+                    true => self.shut_down(running, look_at),
+                    false => self.give_up(),
+                }
+            }
             Power::Start => self.settle_running(running),
             Power::Restart if !pending => self.settle_running(running),
             Power::Restart => {

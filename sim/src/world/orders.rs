@@ -50,9 +50,10 @@ impl World {
                 }
             }
             Command::StopByHand(name) => {
-                if let Some(vm) = self.find(name).filter(|vm| self.runs(*vm)) {
-                    self.judge.ended_by_hand(vm);
-                    self.each_machine_with(name, |machine, vm| machine.stop_by_hand(vm));
+                let Some(vm) = self.find(name) else { return };
+                for (node, machine) in machines.iter().filter(|(_, machine)| runs(machine, vm)) {
+                    self.judge.ended_by_hand(node, vm);
+                    machine.stop_by_hand(vm);
                 }
             }
             Command::RefuseStarts(node, count) => {
@@ -133,13 +134,13 @@ impl World {
         self.names.iter().rev().find(|(_, known)| known.as_str() == name.as_str()).map(|(id, _)| *id)
     }
 
-    fn runs(&self, vm: VmId) -> bool {
-        self.machines.values().any(|machine| machine.guests().iter().any(|guest| guest.vm == vm))
-    }
-
     fn each_machine_with(&self, name: &VmName, act: impl Fn(&host::memory::Machine, VmId)) {
         if let Some(vm) = self.find(name) {
             self.machines.values().for_each(|machine| act(machine, vm));
         }
     }
+}
+
+fn runs(machine: &host::memory::Machine, vm: VmId) -> bool {
+    machine.guests().iter().any(|guest| guest.vm == vm)
 }

@@ -20,12 +20,12 @@ impl World {
         self.line("* every fault ends");
         self.breaks.clear();
         self.memory.set_reach(store::memory::Reach::There);
-        for machine in self.machines.values() {
+        for (node, machine) in &self.machines {
             machine.heal();
             let strangers: Vec<_> =
                 machine.guests().into_iter().filter(|guest| guest.incarnation.is_none()).collect();
             for stranger in strangers {
-                self.judge.ended_by_hand(stranger.vm);
+                self.judge.ended_by_hand(node, stranger.vm);
                 machine.stop_by_hand(stranger.vm);
             }
         }

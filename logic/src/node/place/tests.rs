@@ -10,12 +10,12 @@ use crate::testing::{BOOT, NOW, at, cluster_with_vm};
 
 const NEW: VmId = VmId(uuid::uuid!("00000000-0000-4000-8000-00000000000f"));
 
-fn name(text: &str) -> NodeName {
+pub(crate) fn name(text: &str) -> NodeName {
     text.parse().unwrap()
 }
 
 /// Adds a running node with 8 GiB, 4 CPUs and a load.
-fn add(cluster: &mut Cluster, node: &str, load: f64) {
+pub(crate) fn add(cluster: &mut Cluster, node: &str, load: f64) {
     let node = name(node);
     let known = cluster.nodes.values().next().and_then(|entry| entry.node.clone()).unwrap();
     let status = NodeStatus {

@@ -50,10 +50,12 @@ pub enum Force {
 /// | request | allowed in | becomes |
 /// |---|---|---|
 /// | start | all but `disable`; there with force | start |
-/// | shutdown | `start`, `fail`, and again in `shutdown`, `restart` | shutdown |
+/// | shutdown | `start`, `fail`, `migrate`, and again in `shutdown`, `restart` | shutdown |
 /// | stop | all but `disable`; there with force | stop |
 /// | restart | `start` | restart |
 /// | disable | all | disable, at once with force |
+///
+/// Any of them gives up a move that is under way.
 ///
 /// # Errors
 /// [`Refusal::WrongState`] says what to do first.
@@ -69,16 +71,24 @@ pub fn wish_power(
     let refuse = |remedy| Err(Refusal::WrongState { name: entry.vm.value.name.clone(), state, remedy });
     let power = match (request, state) {
         (_, State::Delete) => return refuse("it is being removed; define it anew"),
-        (_, State::Migrate | State::MigrateLive) => return refuse("wait until its migration is over"),
+        (PowerRequest::Restart, State::Migrate | State::MigrateLive) => {
+            return refuse("wait until it has moved, or give up the move by starting it where it is");
+        }
         (_, State::Provision | State::Import) => return refuse("wait until it is complete"),
         (PowerRequest::Start | PowerRequest::Stop, State::Disable | State::Mirror) if force == Force::No => {
             return refuse("use force to take it out of this state");
         }
         (PowerRequest::Start, _) => Power::Start,
         (PowerRequest::Stop, _) => Power::Stop,
-        (PowerRequest::Shutdown, State::Start | State::Fail | State::Shutdown | State::Restart) => {
-            Power::Shutdown
-        }
+        (
+            PowerRequest::Shutdown,
+            State::Start
+            | State::Fail
+            | State::Shutdown
+            | State::Restart
+            | State::Migrate
+            | State::MigrateLive,
+        ) => Power::Shutdown,
         (PowerRequest::Shutdown, _) => return refuse("only a VM that is started can be shut down"),
         (PowerRequest::Restart, State::Start) => Power::Restart,
         (PowerRequest::Restart, _) => {
@@ -123,5 +133,9 @@ pub(crate) fn removal(cluster: &Cluster, id: VmId, entry: &VmEntry) -> Records {
 fn wished(entry: &VmEntry, id: VmId, power: Power, now: WallTime) -> Records {
     let vm = &entry.vm.value;
     let wish = Wish { power, serial: vm.wish.serial + 1, at: now };
-    Records::default().write(RecordId::Vm(id), entry.vm.expect(), Vm { wish, ..vm.clone() }.into())
+    Records::default().write(
+        RecordId::Vm(id),
+        entry.vm.expect(),
+        Vm { wish, transfer: None, ..vm.clone() }.into(),
+    )
 }
