@@ -50,6 +50,7 @@ macro_rules! every_law {
             an_address_that_goes_takes_no_other_of_its_network_along,
             a_default_route_leads_to_one_gateway_for_each_family,
             a_gateway_that_is_not_reached_is_refused,
+            the_last_ipv4_address_of_a_link_takes_its_routes_along,
             a_link_that_goes_down_loses_its_routes_and_its_ipv6_addresses,
             an_announcement_reaches_the_neighbours,
             an_address_that_is_not_there_is_not_announced,

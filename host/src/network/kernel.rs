@@ -1,7 +1,7 @@
 //! The networks of a Linux machine, by netlink and raw sockets.
 //!
-//! Every call speaks to the network namespace of the thread that makes it. Each has sockets of its own: nothing is left
-//! of a call that came too late, and nothing needs to be opened anew.
+//! It speaks to the network namespace of the threads that call it, which is one and the same for all. Each call has
+//! netlink sockets of its own: nothing is left of one that came too late, and none needs to be opened anew.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -23,6 +23,7 @@ use ask::{Conversation, Failure};
 use change::Change;
 use events::Events;
 use lane::{Lane, Late};
+use send::Sender;
 
 /// How many calls may be under way at once, those that hang in the kernel included.
 const CALLS_MAX: usize = 8;
@@ -33,12 +34,13 @@ pub struct Kernel {
     deadline: Duration,
     lane: Lane,
     events: Events,
+    sender: Sender,
 }
 
 impl Kernel {
     /// The kernel, with a deadline for each call.
     pub fn new(deadline: Duration) -> Self {
-        Self { deadline, lane: Lane::new(CALLS_MAX), events: Events::default() }
+        Self { deadline, lane: Lane::new(CALLS_MAX), events: Events::default(), sender: Sender::default() }
     }
 
     /// Performs a call on a thread of its own: a kernel whose lock is held by a broken driver hangs its caller.
@@ -95,10 +97,10 @@ impl Network for Kernel {
     }
 
     fn announce(&self, link: &LinkName, ip: IpAddr) -> Result<(), Error> {
-        let link = link.clone();
+        let (link, sender) = (link.clone(), self.sender.clone());
         self.call(&words::announcement(&link, ip), move |call| {
             let frames = call.route()?.announcements(&link, ip)?;
-            send::send(&link, &frames).map_err(|failure| call.refused(failure))
+            sender.send(&link, &frames).map_err(|failure| call.refused(failure))
         })
     }
 

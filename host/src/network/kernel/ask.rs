@@ -237,3 +237,6 @@ fn refusal(error: &ErrorMessage, flags: u16) -> Option<Failure> {
     });
     Some(Failure::Refused { errno, words })
 }
+
+#[cfg(test)]
+mod tests;

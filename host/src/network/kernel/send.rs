@@ -1,6 +1,7 @@
 //! Frames that no address of the kernel's own can carry, sent as they are.
 
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::{Arc, Mutex};
 
 use nix::errno::Errno;
 use nix::ifaddrs::getifaddrs;
@@ -9,15 +10,29 @@ use nix::sys::socket::{AddressFamily, LinkAddr, MsgFlags, SockFlag, SockType, se
 use super::ask::Failure;
 use crate::network::LinkName;
 
-/// Sends frames, complete with their Ethernet header, over a link.
-pub(super) fn send(link: &LinkName, frames: &[Vec<u8>]) -> Result<(), Failure> {
-    let over = hardware(link)?;
-    // Of no protocol: it sends, and nothing is ever received by it.
-    let sender = socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, None)?;
-    for frame in frames {
-        sendto(sender.as_raw_fd(), frame, &over, MsgFlags::empty())?;
+/// A socket that sends frames. It is opened by the first and stays open: to close one takes the kernel longer than all
+/// else that moves an address.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sender {
+    socket: Arc<Mutex<Option<OwnedFd>>>,
+}
+
+impl Sender {
+    /// Sends frames, complete with their Ethernet header, over a link.
+    pub(super) fn send(&self, link: &LinkName, frames: &[Vec<u8>]) -> Result<(), Failure> {
+        let over = hardware(link)?;
+        let mut sender = self.socket.lock().expect("nobody panics while sending frames");
+        let open = match sender.take() {
+            Some(open) => open,
+            // Of no protocol: nothing is ever received by it.
+            None => socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, None)?,
+        };
+        let open = sender.insert(open);
+        for frame in frames {
+            sendto(open.as_raw_fd(), frame, &over, MsgFlags::MSG_DONTWAIT)?;
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// A link as the address of a packet socket. It comes from the C library's list because one cannot be put together
