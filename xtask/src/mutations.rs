@@ -128,29 +128,26 @@ impl Workbench {
     pub fn with<T>(&self, mutation: &Mutation, work: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
         let file = self.target.join("mutation.patch");
         fs::write(&file, &mutation.text)?;
+        let before: Vec<Vec<u8>> =
+            mutation.changes.iter().map(|path| fs::read(self.tree.join(path))).collect::<Result<_, _>>()?;
         let mut git = program("git");
         git.args(["apply", "--whitespace=nowarn"]).arg(&file).current_dir(&self.tree);
         // Without this, git would take the copy for a part of the repository around it, and apply nothing.
         git.env("GIT_CEILING_DIRECTORIES", self.tree.parent().unwrap_or(&self.tree));
         let applied = output(&mut git).with_context(|| format!("{} does not apply", mutation.name));
         let outcome = applied.and_then(|_| {
-            self.is_changed(mutation)?;
+            for (path, old) in mutation.changes.iter().zip(&before) {
+                if fs::read(self.tree.join(path))? == *old {
+                    bail!("{} left {path} as it was", mutation.name);
+                }
+            }
             self.build().with_context(|| format!("{} does not compile", mutation.name))?;
             work(self)
         });
-        for path in &mutation.changes {
-            self.write(path, &fs::read(tree::root().join(path))?)?;
+        for (path, old) in mutation.changes.iter().zip(&before) {
+            self.write(path, old)?;
         }
         outcome
-    }
-
-    fn is_changed(&self, mutation: &Mutation) -> Result<()> {
-        for path in &mutation.changes {
-            if fs::read(self.tree.join(path))? == fs::read(tree::root().join(path))? {
-                bail!("{} left {path} as it was", mutation.name);
-            }
-        }
-        Ok(())
     }
 
     fn write(&self, path: &str, bytes: &[u8]) -> Result<()> {

@@ -25,7 +25,7 @@ pub fn run(words: &[&str]) -> Result<ExitStatus> {
 /// Takes each guard away in a copy of the sources and expects the swarm to fail.
 ///
 /// # Errors
-/// When the unchanged copy fails already, or a patch does not apply or compile.
+/// When the unchanged copy does not compile or fails already.
 pub fn mutations(words: &[&str]) -> Result<ExitCode> {
     let seeds = match words {
         [] => MUTATION_SEEDS,
@@ -47,12 +47,12 @@ pub fn mutations(words: &[&str]) -> Result<ExitCode> {
     for mutation in &patches {
         say::line(&mutation.name);
         let begin = Instant::now();
-        let failure = bench.with(mutation, |bench| bench.swarm(seeds))?;
-        unnoticed += usize::from(failure.is_none());
-        let (noticed, by) = match failure {
-            Some(said) => ("yes", mutations::verdict(&said)),
-            None => ("NO", format!("nothing in {seeds} seeds")),
+        let (noticed, by) = match bench.with(mutation, |bench| bench.swarm(seeds)) {
+            Ok(Some(said)) => ("yes", mutations::verdict(&said)),
+            Ok(None) => ("NO", format!("nothing in {seeds} seeds")),
+            Err(error) => ("BAD PATCH", mutations::verdict(&format!("{error:#}"))),
         };
+        unnoticed += usize::from(noticed != "yes");
         rows.push(vec![mutation.name.clone(), noticed.into(), say::seconds(rounded(begin.elapsed())), by]);
     }
     say::line(format!("\n{}", say::table(&rows)));
