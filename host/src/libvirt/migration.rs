@@ -5,7 +5,7 @@
 //! what it returned is remembered for as long as this process lives; all else is read from libvirt.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -31,6 +31,9 @@ mod process;
 use job::Job;
 use process::Process;
 pub use process::Processes;
+
+/// How long the target has to take a connection.
+const REACH_WITHIN: Duration = Duration::from_secs(3);
 
 /// How often the process of a guest that leaves is looked at.
 const PROCESS_EVERY: Duration = Duration::from_millis(10);
@@ -345,8 +348,19 @@ fn flags(departure: &Departure) -> u32 {
     sys::VIR_MIGRATE_LIVE | sys::VIR_MIGRATE_PEER2PEER | sys::VIR_MIGRATE_TLS | method | convergence
 }
 
+/// Whether the other libvirt can be reached at all. libvirt itself tries for two minutes, during which it hears no abort
+/// and no power button.
+fn reach(road: &Road, to: IpAddr) -> Result<(), Course> {
+    let there = SocketAddr::new(to, road.tls_port);
+    let tried = TcpStream::connect_timeout(&there, REACH_WITHIN);
+    tried.map(drop).map_err(|error| Course::Failed { why: format!("{there} cannot be reached: {error}") })
+}
+
 /// Moves a guest, and returns when that is over.
 fn send(inner: &Inner, moves: &Moves, road: &Road, departure: &Departure, document: String) -> Course {
+    if let Err(failed) = reach(road, departure.to) {
+        return failed;
+    }
     let mut connect = match Connect::open(Some(&inner.uri)) {
         Ok(connect) => connect,
         Err(error) => return Course::Failed { why: words(&error) },

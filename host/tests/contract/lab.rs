@@ -170,6 +170,12 @@ impl Lab {
         self.start_libvirtd();
     }
 
+    /// From here on the calling thread, and those that it starts, see the network that the lab sees.
+    pub(crate) fn enter_network(&self) {
+        let network = std::fs::File::open(format!("/proc/{}/ns/net", self.first)).unwrap();
+        nix::sched::setns(network, nix::sched::CloneFlags::CLONE_NEWNET).expect("root may enter a network");
+    }
+
     /// The first process inside, as this machine numbers it.
     pub(crate) fn first(&self) -> u32 {
         self.first

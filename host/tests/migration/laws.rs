@@ -129,6 +129,15 @@ pub(crate) fn an_abort_leaves_the_guest_where_it_was(sides: &dyn Sides) {
     both.source.migration.abort(WEB.vm, INCARNATION).expect("it is elsewhere");
 }
 
+pub(crate) fn a_guest_that_is_stopped_on_its_way_is_gone_from_both(sides: &dyn Sides) {
+    let both = Both::start(sides);
+    begin_slowly(sides, &both, SLOW);
+    both.source.hypervisor.stop(WEB.vm, INCARNATION).unwrap();
+    both.wait_until_gone(sides, Side::Source);
+    both.wait_until_gone(sides, Side::Target);
+    wait(sides, "it is over", || !both.is_under_way());
+}
+
 pub(crate) fn an_abort_right_after_the_beginning_is_not_lost(sides: &dyn Sides) {
     let both = Both::start(sides);
     both.source.migration.begin(&departure(sides, Method::PreCopy, SLOW)).unwrap();

@@ -117,6 +117,7 @@ impl Pair {
             pair.lab(side).inside("ip", &["link", "set", "lo", "up"]);
             pair.lab(side).inside("ip", &["link", "set", "c0", "up"]);
         }
+        pair.source.enter_network();
         pair
     }
 
@@ -183,6 +184,10 @@ fn machine(side: Side, authority: &Authority) -> Lab {
     ));
     std::fs::write(lab.path("/etc/libvirt/qemu.conf"), qemu).unwrap();
     lab.restart_libvirtd(LISTENING);
+    // All that the guest says is kept: a number that was left out would show.
+    std::fs::write(lab.path("/etc/libvirt/virtlogd.conf"), "max_size = 1048576\n").unwrap();
+    lab.signal("/run/virtlogd.pid", "KILL");
+    lab.inside("virtlogd", &["--daemon"]);
     lab
 }
 

@@ -1,5 +1,7 @@
 //! What only real libvirts can show: who may send a guest where, and under which certificates.
 
+use std::time::{Duration, Instant};
+
 use host::migration::{Course, Method, Standing};
 use virt::connect::Connect;
 use virt::domain::{Domain, MigrateParameters};
@@ -85,4 +87,19 @@ fn the_end_of_the_guest_on_the_source_is_known_before_libvirt_has_seen_it() {
     both.target.migration.release(WEB.vm, INCARNATION).unwrap();
     both.wait_until_moved(&pair);
     pair.assert_goes_on(Side::Target);
+}
+
+#[test]
+fn a_target_that_swallows_every_packet_is_given_up_soon() {
+    let pair = Pair::start();
+    let both = Both::start(&pair);
+    let route = |verb| pair.lab(Side::Target).inside("ip", &["route", verb, "blackhole", "10.99.0.1/32"]);
+    route("add");
+    let began = Instant::now();
+    let why = refusal(&pair, &both);
+    assert!(why.contains("cannot be reached"), "{why}");
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+    route("del");
+    both.source.migration.begin(&departure(&pair, Method::PreCopy, FAST)).unwrap();
+    both.wait_until_moved(&pair);
 }
