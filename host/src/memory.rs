@@ -337,6 +337,11 @@ impl Process {
     fn runs(&self) -> bool {
         matches!(self.standing, Standing::Running | Standing::Leaving | Standing::Filling)
     }
+
+    /// Whether a move of it is going on.
+    fn is_on_its_way(&self) -> bool {
+        !matches!(self.standing, Standing::Running | Standing::Paused | Standing::Stranded | Standing::Torn)
+    }
 }
 
 impl crate::machine::Machine for Machine {

@@ -29,10 +29,13 @@
 //! | `Drained` | `Filling` | target, half its memory | wait: there is no way back |
 //! | `Torn` on either | any | in two halves | stop both, then a new start |
 //!
+//! While a move goes on, the guest hears no power button and takes no devices: such calls are not answered. It can be
+//! ended by [`crate::hypervisor::Hypervisor::stop`], which ends the move too; so can a half that is `Torn`.
+//!
 //! [`Method::PostCopy`] is for guests that write faster than the network carries. It gives up rule 1: the target runs by
 //! itself once it was switched. From then on the source never runs again, but a guest whose machine or network fails
-//! then is lost. Until the switch the adapter keeps a move from completing, save for a guest that hardly writes, which
-//! needs no post-copy.
+//! then is lost. Until the switch the adapter keeps a move from completing, save for a guest that hardly writes: so it is
+//! for guests that [`Method::PreCopy`] was tried with in vain.
 
 use std::fmt::Debug;
 use std::net::IpAddr;

@@ -14,7 +14,7 @@ use std::time::Duration;
 use logic::id::VmId;
 use logic::vm::domain::{Start as Splices, render_start};
 use virt::connect::Connect;
-use virt::domain::{Domain, MigrateParameters};
+use virt::domain::Domain;
 use virt::error::ErrorNumber;
 use virt_sys as sys;
 
@@ -26,9 +26,11 @@ use crate::migration::{
 };
 
 mod job;
+mod parameters;
 mod process;
 
 use job::Job;
+use parameters::Parameters;
 use process::Process;
 pub use process::Processes;
 
@@ -324,15 +326,19 @@ fn standing(domain: &Domain) -> Result<Standing, virt::error::Error> {
     })
 }
 
-/// The parameters of a move.
-fn parameters(departure: &Departure, document: String) -> MigrateParameters {
-    MigrateParameters {
-        uri: Some(format!("tcp:{}", host(departure.to))),
-        dest_xml: Some(document),
-        bandwidth: departure.bandwidth_max_mib,
-        bandwidth_postcopy: departure.bandwidth_max_mib,
-        ..MigrateParameters::default()
+/// The parameters of a move. Everything goes to the one address, and the target listens there alone.
+fn parameters(departure: &Departure, document: &str) -> Result<Parameters, virt::error::Error> {
+    let mut parameters = Parameters::new();
+    parameters.text(sys::VIR_MIGRATE_PARAM_URI, &format!("tcp:{}", host(departure.to)))?;
+    parameters.text(sys::VIR_MIGRATE_PARAM_LISTEN_ADDRESS, &departure.to.to_string())?;
+    parameters.text(sys::VIR_MIGRATE_PARAM_DEST_XML, document)?;
+    if let Some(bandwidth_mib) = departure.bandwidth_max_mib {
+        parameters.number(sys::VIR_MIGRATE_PARAM_BANDWIDTH, bandwidth_mib)?;
+        if departure.method == Method::PostCopy {
+            parameters.number(sys::VIR_MIGRATE_PARAM_BANDWIDTH_POSTCOPY, bandwidth_mib)?;
+        }
     }
+    Ok(parameters)
 }
 
 /// The flags of a move.
@@ -357,7 +363,7 @@ fn reach(road: &Road, to: IpAddr) -> Result<(), Course> {
 }
 
 /// Moves a guest, and returns when that is over.
-fn send(inner: &Inner, moves: &Moves, road: &Road, departure: &Departure, document: String) -> Course {
+fn send(inner: &Inner, moves: &Moves, road: &Road, departure: &Departure, document: &str) -> Course {
     if let Err(failed) = reach(road, departure.to) {
         return failed;
     }
@@ -370,7 +376,9 @@ fn send(inner: &Inner, moves: &Moves, road: &Road, departure: &Departure, docume
         Ok(_) if is_abort_asked(moves, departure.vm) => Course::Failed { why: "it was aborted".into() },
         Ok(domain) => {
             let there = road.uri(departure.to);
-            match domain.migrate_to_uri3(Some(&there), parameters(departure, document), flags(departure)) {
+            let moved = parameters(departure, document)
+                .and_then(|parameters| parameters.migrate(&domain, &there, flags(departure)));
+            match moved {
                 Ok(()) => Course::Moved,
                 // The answer was lost, not the move: it goes on without whoever asked for it.
                 Err(_) if !connect.is_alive().unwrap_or(false) => Course::Unknown,
@@ -411,7 +419,7 @@ impl Migration for Migrations {
         held.insert(vm, Begun::UnderWay { incarnation, abort: Abort::Unasked, process: Life::Lives });
         drop(held);
         let run = move || {
-            let course = send(&inner, &moves, &road, &departure, document);
+            let course = send(&inner, &moves, &road, &departure, &document);
             tracing::info!(%vm, incarnation, ?course, "a move is over");
             lock(&moves).insert(vm, Begun::Over { incarnation, course });
             inner.keeper.bells().ring();

@@ -38,6 +38,12 @@ impl Call {
 }
 
 impl State {
+    /// Whether a call has to wait until the guest's move is over. libvirt lets nothing but an end come between.
+    pub(super) fn waits_for_move(&self, call: &Call) -> bool {
+        let waits = matches!(call, Call::PressPower(..) | Call::Attach(..) | Call::Detach(..));
+        waits && self.guests.get(&call.vm()).is_some_and(|guest| guest.is_on_its_way())
+    }
+
     /// Performs a call.
     pub(super) fn apply(&mut self, call: &Call, now: BootTime) -> Result<(), Error> {
         let outcome = match call {

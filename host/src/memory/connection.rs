@@ -42,6 +42,9 @@ impl Connection {
                 }
                 return Err(error);
             }
+            if state.waits_for_move(&call) {
+                return Err(silent(call.name()));
+            }
             let outcome = state.apply(&call, now);
             if state.lost_answers > 0 {
                 state.lost_answers -= 1;

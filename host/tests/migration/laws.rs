@@ -138,6 +138,18 @@ pub(crate) fn a_guest_that_is_stopped_on_its_way_is_gone_from_both(sides: &dyn S
     wait(sides, "it is over", || !both.is_under_way());
 }
 
+pub(crate) fn a_power_button_is_not_heard_on_the_way(sides: &dyn Sides) {
+    let both = Both::start(sides);
+    begin_slowly(sides, &both, SLOW);
+    let hasty = sides.open_hasty(Side::Source);
+    let pressed = hasty.hypervisor.press_power(WEB.vm, INCARNATION);
+    assert!(matches!(pressed, Err(Error::Silent { .. })), "{pressed:?}");
+    assert_eq!(both.standing(Side::Source), Some(Standing::Leaving));
+    both.source.migration.abort(WEB.vm, INCARNATION).unwrap();
+    both.wait_for_failure(sides);
+    assert_nothing_happened(sides, &both);
+}
+
 pub(crate) fn an_abort_right_after_the_beginning_is_not_lost(sides: &dyn Sides) {
     let both = Both::start(sides);
     both.source.migration.begin(&departure(sides, Method::PreCopy, SLOW)).unwrap();

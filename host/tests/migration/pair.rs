@@ -128,15 +128,13 @@ impl Pair {
         }
     }
 
-    pub(crate) fn open_machine(&self, side: Side) -> Open {
-        self.open_by(side, Road { certificates: Some(FOLDER.into()), ..Road::default() })
-    }
-
-    pub(crate) fn open_by(&self, side: Side, road: Road) -> Open {
-        let deadlines = Deadlines { look: Duration::from_secs(20), change: Duration::from_secs(60) };
+    /// A daemon's way to one machine, with so much time for each call.
+    fn open_with(&self, side: Side, deadline: Duration) -> Open {
         let inside = |path| self.lab(side).path(path);
         let processes = Processes { pid_files: inside("/run/libvirt/qemu"), list: inside("/proc") };
+        let deadlines = Deadlines { look: deadline, change: deadline };
         let libvirt = Libvirt::open(&self.lab(side).uri(), deadlines);
+        let road = Road { certificates: Some(FOLDER.into()), ..Road::default() };
         let migration: Arc<dyn Migration> = Arc::new(Migrations::new(&libvirt, road, processes));
         let hypervisor: Arc<dyn Hypervisor> = Arc::new(libvirt);
         Open { hypervisor, migration }
@@ -193,7 +191,11 @@ fn machine(side: Side, authority: &Authority) -> Lab {
 
 impl Sides for Pair {
     fn open(&self, side: Side) -> Open {
-        self.open_machine(side)
+        self.open_with(side, Duration::from_secs(30))
+    }
+
+    fn open_hasty(&self, side: Side) -> Open {
+        self.open_with(side, Duration::from_secs(1))
     }
 
     fn address(&self, side: Side) -> IpAddr {

@@ -27,6 +27,8 @@ pub(crate) struct Open {
 pub(crate) trait Sides {
     /// A daemon's way to one.
     fn open(&self, side: Side) -> Open;
+    /// The same with short deadlines.
+    fn open_hasty(&self, side: Side) -> Open;
     /// Its address.
     fn address(&self, side: Side) -> IpAddr;
     /// Where it keeps what the guest says.

@@ -264,9 +264,10 @@ fn a_fault_that_was_ordered_leaves_what_it_says() {
 #[test]
 fn a_power_button_that_was_pressed_is_obeyed_wherever_the_guest_is_by_then() {
     let world = World::new(Method::PreCopy);
-    world.pass(Span(300));
+    world.sides[0].abort(WEB.vm, INCARNATION).unwrap();
     world.hypervisors[0].press_power(WEB.vm, INCARNATION).unwrap();
-    world.pass(Span(1200));
+    world.sides[0].begin(&world.departure(Method::PreCopy)).unwrap();
+    world.pass(Span(1500));
     assert_eq!((world.look(0), world.look(1)), (None, Some(Standing::Paused)));
     world.pass(Span::seconds(60));
     assert_eq!(world.look(1), Some(Standing::Paused), "while it stands still its time does too");
