@@ -25,17 +25,19 @@
 //! | `Stranded` | nothing | source | release on the source |
 //! | gone | `Paused` | target | release on the target |
 //! | gone | `Running` | target | it has moved |
-//! | gone | nothing | nowhere: it ended | a new start |
+//! | gone | nothing or `Incoming` | nowhere: it ended | discard on the target, then a new start |
 //! | `Drained` | `Filling` | target, half its memory | wait: there is no way back |
 //! | `Torn` on either | any | in two halves | stop both, then a new start |
 //!
-//! While a move goes on, the guest hears no power button and takes no devices: such calls are not answered. It can be
-//! ended by [`crate::hypervisor::Hypervisor::stop`], which ends the move too; so can a half that is `Torn`.
+//! The hypervisor's own list has a guest that does not run, on either side, as paused. While a move goes on, the guest
+//! hears no power button and takes no devices: such calls are not answered. It can be ended by
+//! [`crate::hypervisor::Hypervisor::stop`], which ends the move too; so can a half that is `Torn`.
 //!
 //! [`Method::PostCopy`] is for guests that write faster than the network carries. It gives up rule 1: the target runs by
 //! itself once it was switched. From then on the source never runs again, but a guest whose machine or network fails
-//! then is lost. Until the switch the adapter keeps a move from completing, save for a guest that hardly writes: so it is
-//! for guests that [`Method::PreCopy`] was tried with in vain.
+//! then is lost. Until the switch the adapter keeps a move from completing, save for a guest that hardly writes. Such a
+//! one starts on the target by itself, and if the answer is lost then it runs on both: so this is only for guests that
+//! [`Method::PreCopy`] was tried with in vain.
 
 use std::fmt::Debug;
 use std::net::IpAddr;

@@ -52,8 +52,10 @@ macro_rules! every_law {
             a_network_that_is_cut_in_the_middle_costs_the_move_alone,
             a_target_that_cannot_be_reached_costs_the_move_alone,
             a_target_whose_answer_is_lost_does_not_run_it,
+            a_target_whose_hypervisor_dies_at_the_switch_costs_the_move_alone,
             a_source_whose_hypervisor_dies_at_the_switch_holds_it_until_it_is_told,
             a_guest_that_writes_too_fast_goes_on_by_post_copy,
+            a_network_that_is_cut_in_post_copy_tears_the_guest_and_nobody_mends_it_by_mistake,
             a_guest_that_writes_too_fast_is_slowed_down_where_that_was_asked_for,
         );)*
     };

@@ -246,6 +246,17 @@ pub(crate) fn a_target_whose_answer_is_lost_does_not_run_it(sides: &dyn Sides) {
     assert_nothing_happened(sides, &both);
 }
 
+pub(crate) fn a_target_whose_hypervisor_dies_at_the_switch_costs_the_move_alone(sides: &dyn Sides) {
+    let both = Both::start(sides);
+    begin_and_stall_at_the_switch(sides, &both);
+    sides.kill_hypervisor(Side::Target);
+    both.wait_for_failure(sides);
+    both.wait_for(sides, Side::Source, Standing::Running);
+    sides.assert_goes_on(Side::Source);
+    sides.revive_hypervisor(Side::Target);
+    assert_nothing_happened(sides, &both);
+}
+
 pub(crate) fn a_source_whose_hypervisor_dies_at_the_switch_holds_it_until_it_is_told(sides: &dyn Sides) {
     let both = Both::start(sides);
     begin_and_stall_at_the_switch(sides, &both);
@@ -279,6 +290,36 @@ pub(crate) fn a_guest_that_writes_too_fast_goes_on_by_post_copy(sides: &dyn Side
     both.wait_until_gone(sides, Side::Source);
     both.wait_for(sides, Side::Target, Standing::Running);
     sides.assert_goes_on(Side::Target);
+}
+
+pub(crate) fn a_network_that_is_cut_in_post_copy_tears_the_guest_and_nobody_mends_it_by_mistake(
+    sides: &dyn Sides,
+) {
+    sides.keep_busy();
+    let both = Both::start(sides);
+    let (source, target) = (&*both.source.migration, &*both.target.migration);
+    source.begin(&departure(sides, Method::PostCopy, STEADY)).unwrap();
+    wait(sides, "some of it is sent", || match source.course(WEB.vm, INCARNATION) {
+        Ok(Course::UnderWay(progress)) => progress.memory_sent_mib > 2,
+        other => panic!("it is over too early: {other:?}"),
+    });
+    source.switch_to_post_copy(WEB.vm, INCARNATION).unwrap();
+    both.wait_for(sides, Side::Target, Standing::Filling);
+    assert_eq!(both.standing(Side::Source), Some(Standing::Drained));
+    source.switch_to_post_copy(WEB.vm, INCARNATION).expect("it is switched");
+    assert!(source.abort(WEB.vm, INCARNATION).is_err(), "there is no way back");
+    sides.cut_cable();
+    both.wait_for(sides, Side::Source, Standing::Torn);
+    both.wait_for_failure(sides);
+    for migration in [source, target] {
+        assert!(migration.discard(WEB.vm, INCARNATION).is_err());
+    }
+    assert!(source.release(WEB.vm, INCARNATION).is_err(), "it has run on the target");
+    assert!(matches!(both.standing(Side::Target), Some(Standing::Filling | Standing::Torn)));
+    both.source.hypervisor.stop(WEB.vm, INCARNATION).unwrap();
+    both.target.hypervisor.stop(WEB.vm, INCARNATION).unwrap();
+    both.wait_until_gone(sides, Side::Source);
+    both.wait_until_gone(sides, Side::Target);
 }
 
 pub(crate) fn a_guest_that_writes_too_fast_is_slowed_down_where_that_was_asked_for(sides: &dyn Sides) {
