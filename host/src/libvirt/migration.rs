@@ -5,73 +5,35 @@
 //! what it returned is remembered for as long as this process lives; all else is read from libvirt.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr, TcpStream};
-use std::path::PathBuf;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use logic::id::VmId;
 use logic::vm::domain::{Start as Splices, render_start};
-use virt::connect::Connect;
 use virt::domain::Domain;
 use virt::error::ErrorNumber;
 use virt_sys as sys;
 
 use super::calls::Subject;
-use super::{Inner, Libvirt, Session, words};
+use super::{Libvirt, Session};
 use crate::hypervisor::Error;
-use crate::migration::{
-    Change, Convergence, Course, Departure, Method, Migration, Progress, Sighting, Standing,
-};
+use crate::migration::{Change, Course, Departure, Method, Migration, Progress, Sighting, Standing};
 
 mod job;
 mod parameters;
 mod process;
+mod road;
+mod send;
 
 use job::Job;
-use parameters::Parameters;
 use process::Process;
 pub use process::Processes;
-
-/// How long the target has to take a connection.
-const REACH_WITHIN: Duration = Duration::from_secs(3);
+pub use road::Road;
+use send::send;
 
 /// How often the process of a guest that leaves is looked at.
 const PROCESS_EVERY: Duration = Duration::from_millis(10);
-
-/// How the libvirt of another machine is reached.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Road {
-    /// Where every libvirt listens for TLS.
-    pub tls_port: u16,
-    /// The folder, as this machine's libvirt sees it, with the certificates it shows to others: `cacert.pem`,
-    /// `clientcert.pem` and `clientkey.pem`. `None` for libvirt's own places.
-    pub certificates: Option<PathBuf>,
-}
-
-impl Default for Road {
-    /// libvirt's own port and places.
-    fn default() -> Self {
-        Self { tls_port: 16514, certificates: None }
-    }
-}
-
-impl Road {
-    /// The address of the libvirt there.
-    fn uri(&self, to: IpAddr) -> String {
-        let folder = self.certificates.as_ref().map(|folder| format!("&pkipath={}", folder.display()));
-        format!("qemu+tls://{}:{}/system?no_tty=1{}", host(to), self.tls_port, folder.unwrap_or_default())
-    }
-}
-
-/// An address as a URI has it.
-fn host(address: IpAddr) -> String {
-    match address {
-        IpAddr::V4(address) => address.to_string(),
-        IpAddr::V6(address) => format!("[{address}]"),
-    }
-}
 
 /// A move that this process began.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -326,76 +288,6 @@ fn standing(domain: &Domain) -> Result<Standing, virt::error::Error> {
     })
 }
 
-/// The parameters of a move. Everything goes to the one address, and the target listens there alone.
-fn parameters(departure: &Departure, document: &str) -> Result<Parameters, virt::error::Error> {
-    let mut parameters = Parameters::new();
-    parameters.text(sys::VIR_MIGRATE_PARAM_URI, &format!("tcp:{}", host(departure.to)))?;
-    parameters.text(sys::VIR_MIGRATE_PARAM_LISTEN_ADDRESS, &departure.to.to_string())?;
-    parameters.text(sys::VIR_MIGRATE_PARAM_DEST_XML, document)?;
-    if let Some(bandwidth_mib) = departure.bandwidth_max_mib {
-        parameters.number(sys::VIR_MIGRATE_PARAM_BANDWIDTH, bandwidth_mib)?;
-        if departure.method == Method::PostCopy {
-            parameters.number(sys::VIR_MIGRATE_PARAM_BANDWIDTH_POSTCOPY, bandwidth_mib)?;
-        }
-    }
-    Ok(parameters)
-}
-
-/// The flags of a move.
-fn flags(departure: &Departure) -> u32 {
-    let method = match departure.method {
-        Method::PreCopy => sys::VIR_MIGRATE_PAUSED,
-        Method::PostCopy => sys::VIR_MIGRATE_POSTCOPY,
-    };
-    let convergence = match departure.convergence {
-        Convergence::Unaided => 0,
-        Convergence::Throttled => sys::VIR_MIGRATE_AUTO_CONVERGE,
-    };
-    sys::VIR_MIGRATE_LIVE | sys::VIR_MIGRATE_PEER2PEER | sys::VIR_MIGRATE_TLS | method | convergence
-}
-
-/// Whether the other libvirt can be reached at all. libvirt itself tries for two minutes, during which it hears no abort
-/// and no power button.
-fn reach(road: &Road, to: IpAddr) -> Result<(), Course> {
-    let there = SocketAddr::new(to, road.tls_port);
-    let tried = TcpStream::connect_timeout(&there, REACH_WITHIN);
-    tried.map(drop).map_err(|error| Course::Failed { why: format!("{there} cannot be reached: {error}") })
-}
-
-/// Moves a guest, and returns when that is over.
-fn send(inner: &Inner, moves: &Moves, road: &Road, departure: &Departure, document: &str) -> Course {
-    if let Err(failed) = reach(road, departure.to) {
-        return failed;
-    }
-    let mut connect = match Connect::open(Some(&inner.uri)) {
-        Ok(connect) => connect,
-        Err(error) => return Course::Failed { why: words(&error) },
-    };
-    let course = match Domain::lookup_by_uuid(&connect, departure.vm.0) {
-        Err(error) => Course::Failed { why: words(&error) },
-        Ok(_) if is_abort_asked(moves, departure.vm) => Course::Failed { why: "it was aborted".into() },
-        Ok(domain) => {
-            let there = road.uri(departure.to);
-            let moved = parameters(departure, document)
-                .and_then(|parameters| parameters.migrate(&domain, &there, flags(departure)));
-            match moved {
-                Ok(()) => Course::Moved,
-                // The answer was lost, not the move: it goes on without whoever asked for it.
-                Err(_) if !connect.is_alive().unwrap_or(false) => Course::Unknown,
-                Err(error) => Course::Failed { why: words(&error) },
-            }
-        }
-    };
-    if let Err(error) = connect.close() {
-        tracing::debug!(error = error.message(), "the connection of a move was not closed");
-    }
-    course
-}
-
-fn is_abort_asked(moves: &Moves, vm: VmId) -> bool {
-    matches!(lock(moves).get(&vm), Some(Begun::UnderWay { abort: Abort::Asked, .. }))
-}
-
 impl Migration for Migrations {
     fn begin(&self, departure: &Departure) -> Result<(), Error> {
         let Departure { vm, incarnation, .. } = *departure;
@@ -507,6 +399,3 @@ impl Migration for Migrations {
         discarded.map(drop)
     }
 }
-
-#[cfg(test)]
-mod tests;

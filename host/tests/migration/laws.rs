@@ -4,7 +4,7 @@ use host::hypervisor::{Activity, Error, Guest};
 use host::migration::{Course, Departure, Method, Standing};
 
 use crate::guest::WEB;
-use crate::sides::{Both, FAST, INCARNATION, SLOW, STEADY, Side, Sides, departure, start, wait};
+use crate::sides::{Both, Event, FAST, INCARNATION, SLOW, STEADY, Side, Sides, departure, start, wait};
 
 /// The words of a refusal.
 fn refusal(outcome: Result<(), Error>) -> String {
@@ -174,20 +174,20 @@ pub(crate) fn a_move_outlives_its_daemon_and_the_next_one_finds_it(sides: &dyn S
 pub(crate) fn a_target_whose_hypervisor_dies_costs_the_move_alone(sides: &dyn Sides) {
     let both = Both::start(sides);
     begin_slowly(sides, &both, SLOW);
-    sides.kill_hypervisor(Side::Target);
+    sides.befall(Event::HypervisorDies(Side::Target));
     both.wait_for_failure(sides);
     both.wait_for(sides, Side::Source, Standing::Running);
     sides.assert_goes_on(Side::Source);
-    sides.revive_hypervisor(Side::Target);
+    sides.befall(Event::HypervisorIsBack(Side::Target));
     assert_nothing_happened(sides, &both);
 }
 
 pub(crate) fn a_source_whose_hypervisor_dies_costs_the_move_alone(sides: &dyn Sides) {
     let both = Both::start(sides);
     begin_slowly(sides, &both, SLOW);
-    sides.kill_hypervisor(Side::Source);
+    sides.befall(Event::HypervisorDies(Side::Source));
     wait(sides, "it is known to be gone", || both.source.migration.look(WEB.vm).is_err());
-    sides.revive_hypervisor(Side::Source);
+    sides.befall(Event::HypervisorIsBack(Side::Source));
     assert_eq!(both.wait_for_end(sides), Course::Unknown);
     assert_nothing_happened(sides, &both);
 }
@@ -195,22 +195,22 @@ pub(crate) fn a_source_whose_hypervisor_dies_costs_the_move_alone(sides: &dyn Si
 pub(crate) fn a_network_that_is_cut_in_the_middle_costs_the_move_alone(sides: &dyn Sides) {
     let both = Both::start(sides);
     begin_slowly(sides, &both, SLOW);
-    sides.cut_cable();
+    sides.befall(Event::CableCut);
     both.wait_for_failure(sides);
     both.wait_for(sides, Side::Source, Standing::Running);
     sides.assert_goes_on(Side::Source);
-    sides.mend_cable();
+    sides.befall(Event::CableMended);
     assert_nothing_happened(sides, &both);
 }
 
 pub(crate) fn a_target_that_cannot_be_reached_costs_the_move_alone(sides: &dyn Sides) {
     let both = Both::start(sides);
-    sides.cut_cable();
+    sides.befall(Event::CableCut);
     both.source.migration.begin(&departure(sides, Method::PreCopy, FAST)).unwrap();
     sides.assert_goes_on(Side::Source);
     both.wait_for_failure(sides);
     both.wait_for(sides, Side::Source, Standing::Running);
-    sides.mend_cable();
+    sides.befall(Event::CableMended);
     assert_nothing_happened(sides, &both);
 }
 
@@ -224,7 +224,7 @@ fn begin_and_stall_at_the_switch(sides: &dyn Sides, both: &Both) {
         }
         other => panic!("it is over too early: {other:?}"),
     });
-    sides.stall_hypervisor(Side::Target);
+    sides.befall(Event::HypervisorHangs(Side::Target));
     both.wait_for(sides, Side::Source, Standing::Handing);
     sides.wait_until_target_is_told();
 }
@@ -232,8 +232,8 @@ fn begin_and_stall_at_the_switch(sides: &dyn Sides, both: &Both) {
 pub(crate) fn a_target_whose_answer_is_lost_does_not_run_it(sides: &dyn Sides) {
     let both = Both::start(sides);
     begin_and_stall_at_the_switch(sides, &both);
-    sides.cut_cable();
-    sides.revive_hypervisor(Side::Target);
+    sides.befall(Event::CableCut);
+    sides.befall(Event::HypervisorIsBack(Side::Target));
     both.wait_for(sides, Side::Target, Standing::Paused);
     both.wait_for_failure(sides);
     both.wait_for(sides, Side::Source, Standing::Running);
@@ -242,27 +242,27 @@ pub(crate) fn a_target_whose_answer_is_lost_does_not_run_it(sides: &dyn Sides) {
     for _ in 0..2 {
         both.target.migration.discard(WEB.vm, INCARNATION).unwrap();
     }
-    sides.mend_cable();
+    sides.befall(Event::CableMended);
     assert_nothing_happened(sides, &both);
 }
 
 pub(crate) fn a_target_whose_hypervisor_dies_at_the_switch_costs_the_move_alone(sides: &dyn Sides) {
     let both = Both::start(sides);
     begin_and_stall_at_the_switch(sides, &both);
-    sides.kill_hypervisor(Side::Target);
+    sides.befall(Event::HypervisorDies(Side::Target));
     both.wait_for_failure(sides);
     both.wait_for(sides, Side::Source, Standing::Running);
     sides.assert_goes_on(Side::Source);
-    sides.revive_hypervisor(Side::Target);
+    sides.befall(Event::HypervisorIsBack(Side::Target));
     assert_nothing_happened(sides, &both);
 }
 
 pub(crate) fn a_source_whose_hypervisor_dies_at_the_switch_holds_it_until_it_is_told(sides: &dyn Sides) {
     let both = Both::start(sides);
     begin_and_stall_at_the_switch(sides, &both);
-    sides.kill_hypervisor(Side::Source);
-    sides.revive_hypervisor(Side::Target);
-    sides.revive_hypervisor(Side::Source);
+    sides.befall(Event::HypervisorDies(Side::Source));
+    sides.befall(Event::HypervisorIsBack(Side::Target));
+    sides.befall(Event::HypervisorIsBack(Side::Source));
     both.wait_for(sides, Side::Source, Standing::Stranded);
     assert_eq!(both.wait_for_end(sides), Course::Unknown);
     // What the target has is discarded, so that the source can be told to go on.
@@ -274,7 +274,7 @@ pub(crate) fn a_source_whose_hypervisor_dies_at_the_switch_holds_it_until_it_is_
 }
 
 pub(crate) fn a_guest_that_writes_too_fast_goes_on_by_post_copy(sides: &dyn Sides) {
-    sides.keep_busy();
+    sides.befall(Event::GuestBusy);
     let both = Both::start(sides);
     let source = &*both.source.migration;
     let way = departure(sides, Method::PostCopy, 100);
@@ -295,7 +295,7 @@ pub(crate) fn a_guest_that_writes_too_fast_goes_on_by_post_copy(sides: &dyn Side
 pub(crate) fn a_network_that_is_cut_in_post_copy_tears_the_guest_and_nobody_mends_it_by_mistake(
     sides: &dyn Sides,
 ) {
-    sides.keep_busy();
+    sides.befall(Event::GuestBusy);
     let both = Both::start(sides);
     let (source, target) = (&*both.source.migration, &*both.target.migration);
     source.begin(&departure(sides, Method::PostCopy, STEADY)).unwrap();
@@ -308,7 +308,7 @@ pub(crate) fn a_network_that_is_cut_in_post_copy_tears_the_guest_and_nobody_mend
     assert_eq!(both.standing(Side::Source), Some(Standing::Drained));
     source.switch_to_post_copy(WEB.vm, INCARNATION).expect("it is switched");
     assert!(source.abort(WEB.vm, INCARNATION).is_err(), "there is no way back");
-    sides.cut_cable();
+    sides.befall(Event::CableCut);
     both.wait_for(sides, Side::Source, Standing::Torn);
     both.wait_for_failure(sides);
     for migration in [source, target] {
@@ -324,7 +324,7 @@ pub(crate) fn a_network_that_is_cut_in_post_copy_tears_the_guest_and_nobody_mend
 
 pub(crate) fn a_guest_that_writes_too_fast_is_slowed_down_where_that_was_asked_for(sides: &dyn Sides) {
     use host::migration::Convergence;
-    sides.keep_busy();
+    sides.befall(Event::GuestBusy);
     let both = Both::start(sides);
     let way = Departure {
         convergence: Convergence::Throttled,

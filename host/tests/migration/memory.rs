@@ -9,7 +9,7 @@ use host::memory::{Happening, Late, Machine};
 use logic::time::{BootTime, Now, Span};
 
 use crate::guest::WEB;
-use crate::sides::{INCARNATION, Open, Side, Sides};
+use crate::sides::{Event, INCARNATION, Open, Side, Sides};
 
 pub(crate) struct InMemory {
     clock: Arc<ManualClock>,
@@ -72,35 +72,32 @@ impl Sides for InMemory {
         "/var/log/web1.log".into()
     }
 
-    fn cut_cable(&self) {
-        self.network.cut(self.address(Side::Source), self.address(Side::Target));
-    }
-
-    fn mend_cable(&self) {
-        self.network.heal(self.address(Side::Source), self.address(Side::Target));
-    }
-
-    fn kill_hypervisor(&self, side: Side) {
-        self.machine(side).cut("connection refused");
-        self.network.settle();
-    }
-
-    fn stall_hypervisor(&self, side: Side) {
-        self.machine(side).hang(Late::Lost);
-        self.network.settle();
-    }
-
-    fn revive_hypervisor(&self, side: Side) {
-        self.machine(side).heal();
+    fn befall(&self, event: Event) {
+        match event {
+            Event::CableCut => {
+                self.network.cut(self.address(Side::Source), self.address(Side::Target));
+            }
+            Event::CableMended => {
+                self.network.heal(self.address(Side::Source), self.address(Side::Target));
+            }
+            Event::HypervisorDies(side) => {
+                self.machine(side).cut("connection refused");
+            }
+            Event::HypervisorHangs(side) => {
+                self.machine(side).hang(Late::Lost);
+            }
+            Event::HypervisorIsBack(side) => {
+                self.machine(side).heal();
+            }
+            Event::GuestBusy => {
+                self.network.set_busy(WEB.vm);
+            }
+        }
         self.network.settle();
     }
 
     fn wait_until_target_is_told(&self) {
         (0..10).for_each(|_| self.pass_time());
-    }
-
-    fn keep_busy(&self) {
-        self.network.set_busy(WEB.vm);
     }
 
     fn assert_goes_on(&self, side: Side) {

@@ -13,7 +13,7 @@ use host::migration::Migration;
 use crate::counter::{self, Manner};
 use crate::guest::{CONSOLES, IMAGES, WEB};
 use crate::lab::Lab;
-use crate::sides::{Open, Side, Sides, wait};
+use crate::sides::{Event, Open, Side, Sides, wait};
 use crate::world::World;
 
 /// Where each machine keeps its certificates.
@@ -206,24 +206,29 @@ impl Sides for Pair {
         format!("{CONSOLES}/{}/web1.log", name(side))
     }
 
-    fn cut_cable(&self) {
-        self.source.inside("ip", &["link", "set", "c0", "down"]);
-    }
-
-    fn mend_cable(&self) {
-        self.source.inside("ip", &["link", "set", "c0", "up"]);
-    }
-
-    fn kill_hypervisor(&self, side: Side) {
-        self.lab(side).cut();
-    }
-
-    fn stall_hypervisor(&self, side: Side) {
-        self.lab(side).hang();
-    }
-
-    fn revive_hypervisor(&self, side: Side) {
-        self.lab(side).heal();
+    fn befall(&self, event: Event) {
+        match event {
+            Event::CableCut => {
+                self.source.inside("ip", &["link", "set", "c0", "down"]);
+            }
+            Event::CableMended => {
+                self.source.inside("ip", &["link", "set", "c0", "up"]);
+            }
+            Event::HypervisorDies(side) => {
+                self.lab(side).cut();
+            }
+            Event::HypervisorHangs(side) => {
+                self.lab(side).hang();
+            }
+            Event::HypervisorIsBack(side) => {
+                self.lab(side).heal();
+            }
+            Event::GuestBusy => {
+                for side in [Side::Source, Side::Target] {
+                    lay_out(self.lab(side), Manner::Busy);
+                }
+            }
+        }
     }
 
     fn wait_until_target_is_told(&self) {
@@ -239,12 +244,6 @@ impl Sides for Pair {
             })
         };
         wait(self, "the target is told", waiting);
-    }
-
-    fn keep_busy(&self) {
-        for side in [Side::Source, Side::Target] {
-            lay_out(self.lab(side), Manner::Busy);
-        }
     }
 
     fn assert_goes_on(&self, side: Side) {

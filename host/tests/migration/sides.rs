@@ -23,6 +23,23 @@ pub(crate) struct Open {
     pub(crate) migration: Arc<dyn Migration>,
 }
 
+/// What can befall them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// The cable is pulled out.
+    CableCut,
+    /// It is put back.
+    CableMended,
+    /// A hypervisor dies; its guests live on.
+    HypervisorDies(Side),
+    /// It answers nothing any more.
+    HypervisorHangs(Side),
+    /// It answers again, or is started again.
+    HypervisorIsBack(Side),
+    /// The guest that is started next writes its memory faster than any network carries.
+    GuestBusy,
+}
+
 /// Two machines.
 pub(crate) trait Sides {
     /// A daemon's way to one.
@@ -33,20 +50,10 @@ pub(crate) trait Sides {
     fn address(&self, side: Side) -> IpAddr;
     /// Where it keeps what the guest says.
     fn console_path(&self, side: Side) -> String;
-    /// The cable is pulled out.
-    fn cut_cable(&self);
-    /// It is put back.
-    fn mend_cable(&self);
-    /// A hypervisor dies; its guests live on.
-    fn kill_hypervisor(&self, side: Side);
-    /// It answers nothing any more.
-    fn stall_hypervisor(&self, side: Side);
-    /// It answers again, or is started again.
-    fn revive_hypervisor(&self, side: Side);
+    /// Something befalls them.
+    fn befall(&self, event: Event);
     /// Waits until what the source tells the stalled target to do lies there.
     fn wait_until_target_is_told(&self);
-    /// The guest writes its memory faster than any network carries.
-    fn keep_busy(&self);
     /// Fails unless the guest truly goes on, on one machine alone, and has left nothing out.
     fn assert_goes_on(&self, side: Side);
     /// Lets a little time go by.
