@@ -27,6 +27,7 @@ use crate::time::{BootTime, WallTime};
 pub mod accept;
 pub mod decide;
 pub mod domain;
+pub mod why;
 
 pub use domain::DomainError;
 
