@@ -22,7 +22,7 @@ pub use node::{
 pub use task::{Task, TaskList, TaskRef, TaskStatus};
 pub use vm::{
     Controller, Disk, MemoryStats, Network, Snapshot, Tag, VcpuStats, Vm, VmLog, VmMetadata, VmNode, VmState,
-    VmTags, Vnc,
+    VmTags, VmWhy, Vnc, WhyNode,
 };
 
 #[cfg(test)]

@@ -275,6 +275,50 @@ pub struct VmNode {
     pub last_node: String,
 }
 
+/// Why a VM is where it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct VmWhy {
+    /// The VM.
+    pub name: String,
+    /// Its state.
+    pub state: String,
+    /// Why it failed; empty when it has not.
+    pub failed_reason: String,
+    /// The node it belongs to.
+    pub node: String,
+    /// The node it will go back to; empty when it is at home.
+    pub last_node: String,
+    /// The node that it is on its way to; empty when it is on none.
+    pub target: String,
+    /// The node that a move would bring it to now, when none is named; empty when no other can take it.
+    pub next: String,
+    /// How a node is chosen for it.
+    pub node_selector: Option<String>,
+    /// The nodes it may run on; `null` when it may run on all.
+    pub node_limit: Option<Vec<String>>,
+    /// The reasons, a sentence each.
+    pub reasons: Vec<String>,
+    /// What each node is to it, by name.
+    pub nodes: Vec<WhyNode>,
+}
+
+/// What one node is to a VM.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct WhyNode {
+    /// The node.
+    pub name: String,
+    /// `owner`, `target`, `next`, `open` or `barred`.
+    pub part: String,
+    /// Its score by the VM's selector, greater is better; `null` when it is barred.
+    pub score: Option<i64>,
+    /// What bars it: `outside-limit`, `not-running`, `memory` or `vcpus`; empty when nothing does.
+    pub barred: String,
+    /// The same in words, and what follows from it.
+    pub words: String,
+}
+
 /// The last lines of a VM's console.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]

@@ -12,6 +12,8 @@ mod document;
 mod links;
 #[path = "wire/outages.rs"]
 mod outages;
+#[path = "wire/relocations.rs"]
+mod relocations;
 #[path = "wire/sessions.rs"]
 mod sessions;
 #[path = "wire/shapes.rs"]

@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 
 use api::{
-    Controller, Disk, MemoryStats, Network, Tag, VcpuStats, Vm, VmMetadata, VmNode, VmState, VmTags, Vnc,
+    Controller, Disk, MemoryStats, Network, Tag, VcpuStats, Vm, VmMetadata, VmNode, VmState, VmTags, VmWhy,
+    Vnc, WhyNode,
 };
 use logic::cluster::VmEntry;
-use logic::id::VmId;
+use logic::id::{NodeName, VmId};
 use logic::vm::domain::{Domain, Interface};
+use logic::vm::why::{Candidate, Why};
 use logic::vm::{Meta, MigrationMethod, Selector, shown_failure, shown_state};
+use serde::Serialize;
 
 use crate::nodes::GuestStatistics;
 
@@ -92,6 +95,42 @@ pub fn node(entry: &VmEntry) -> VmNode {
         node: record.node.to_string(),
         last_node: record.last_node.as_ref().map(ToString::to_string).unwrap_or_default(),
     }
+}
+
+/// Why a VM is where it is.
+pub fn why(entry: &VmEntry, why: Why) -> VmWhy {
+    let record = &entry.vm.value;
+    let name = |node: Option<&NodeName>| node.map(ToString::to_string).unwrap_or_default();
+    VmWhy {
+        name: record.name.to_string(),
+        state: why.state.to_string(),
+        failed_reason: shown_failure(entry).into(),
+        node: record.node.to_string(),
+        last_node: name(record.last_node.as_ref()),
+        target: name(why.target.as_ref()),
+        next: name(why.next.as_ref()),
+        node_selector: selector(record.meta.node_selector),
+        node_limit: node_limit(&record.meta),
+        reasons: why.reasons,
+        nodes: why.candidates.into_iter().map(why_node).collect(),
+    }
+}
+
+fn why_node(candidate: Candidate) -> WhyNode {
+    WhyNode {
+        name: candidate.node.to_string(),
+        part: word(&candidate.part),
+        score: candidate.answer.as_ref().ok().map(|score| score.0),
+        barred: candidate.answer.as_ref().err().map(word).unwrap_or_default(),
+        words: candidate.words,
+    }
+}
+
+/// The word that a variant is written as.
+fn word<T: Serialize>(variant: &T) -> String {
+    let value = serde_json::to_value(variant).expect("a variant is plain data");
+    let word = value.get("why").unwrap_or(&value).as_str();
+    word.expect("it is written as a word, or with one that says why").into()
 }
 
 fn node_limit(meta: &Meta) -> Option<Vec<String>> {

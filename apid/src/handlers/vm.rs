@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use api::{Vm, VmLog, VmNode, VmState};
+use api::{Vm, VmLog, VmNode, VmState, VmWhy};
 use axum::extract::{Path, State};
 use link::message::Request;
 
@@ -18,6 +18,7 @@ pub mod define;
 pub mod device;
 pub mod list;
 pub mod power;
+pub mod relocate;
 pub mod treat;
 
 /// Shows a VM, as a list of one.
@@ -52,6 +53,17 @@ pub async fn node(
     Parameters(NoParameters {}): Parameters<NoParameters>,
 ) -> Answered<VmNode> {
     Ok(Answer(convert::vm::node(&api.view.vm(&vm).await?.2)))
+}
+
+/// Says why a VM is where it is, and why each other node was not taken.
+#[utoipa::path(get, path = "/vm/{vm}/why", tag = "vm")]
+pub async fn why(
+    State(api): State<Arc<Api>>,
+    Path(vm): Path<String>,
+    Parameters(NoParameters {}): Parameters<NoParameters>,
+) -> Answered<VmWhy> {
+    let (cluster, id, entry) = api.view.vm(&vm).await?;
+    Ok(Answer(convert::vm::why(&entry, logic::vm::why::answer(&cluster, id, &entry))))
 }
 
 /// Shows what a VM wrote to its console.

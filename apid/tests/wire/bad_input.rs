@@ -172,7 +172,7 @@ async fn what_is_not_there_is_told_apart() {
         ("POST", "/storage/ceph/osd"),
         ("PUT", "/provisioner/script/a"),
         ("PATCH", "/vm/web1/snapshot/receive/block"),
-        ("POST", "/vm/web1/node"),
+        ("POST", "/vm/web1/locks"),
         ("POST", "/node/hv1/domain-state"),
         ("DELETE", "/faults"),
     ] {

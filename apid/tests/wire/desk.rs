@@ -185,18 +185,23 @@ pub(crate) async fn send(router: &Router, request: Request<Body>) -> Answer {
 }
 
 fn registration() -> Records {
-    let name = || "hv1".parse().expect("a name");
+    registration_of("hv1", DaemonState::Run, 8192)
+}
+
+/// The records of a node of 4 CPUs and so much memory whose daemon does this.
+pub(crate) fn registration_of(node: &str, daemon: DaemonState, memory_mib: u64) -> Records {
+    let name = || node.parse().expect("a name");
     let node = Node {
         boot: BOOT,
         version: "1.0".into(),
         cpu_count: 4,
-        memory_total_mib: 8192,
+        memory_total_mib: memory_mib,
         kernel: "6.1.0".into(),
         os: "GNU/Linux".into(),
         arch: "x86_64".into(),
     };
     let status = NodeStatus {
-        daemon: DaemonState::Run,
+        daemon,
         sequence: 1,
         at: WallTime(1_795_221_796_000),
         at_boot: BootTime(1),

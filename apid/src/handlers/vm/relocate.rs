@@ -1,0 +1,166 @@
+//! Wishes about the node of a VM.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::Message;
+use axum::extract::{Path, State};
+use logic::cluster::Cluster;
+use logic::id::{NodeName, VmId};
+use logic::record::{Record, Records};
+use logic::vm::accept::{self, Force, Relocation};
+use logic::vm::{MigrationMethod, State as VmState, shown_failure, shown_state};
+use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::Api;
+use crate::answer::{Answered, told};
+use crate::error::ApiError;
+use crate::handlers::now;
+use crate::parameters::Parameters;
+use crate::view::Change;
+
+/// What a hand-over may take beyond the guest's shutdown deadline, with the start on the other side.
+const WAIT_MARGIN: Duration = Duration::from_secs(30);
+
+/// How a VM changes its node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Action {
+    Move,
+    Migrate,
+    Unmigrate,
+}
+
+/// A wish about a VM's node.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct SetNode {
+    /// Whether it settles there, goes there for a while, or goes home.
+    #[param(inline)]
+    action: Action,
+    /// The node; PVC chooses one when it is not given. An unmigrate takes none.
+    node: Option<String>,
+    /// Whether a VM that was migrated already is migrated further; its home stays what it was.
+    #[serde(default)]
+    #[param(required = false)]
+    force: bool,
+    /// Whether the answer waits until its node has handed it over.
+    #[serde(default)]
+    #[param(required = false)]
+    wait: bool,
+    /// Whether it may only move while it runs. Refused with 501, as there is no live migration yet.
+    #[serde(default)]
+    #[param(required = false)]
+    force_live: bool,
+}
+
+/// Brings a VM to another node. One that runs is shut down, handed over, and started there.
+#[utoipa::path(post, path = "/vm/{vm}/node", tag = "vm", params(SetNode),
+    responses((status = 501, description = "Only live migration would do, and it does not exist yet.",
+        body = Message)))]
+pub async fn relocate(
+    State(api): State<Arc<Api>>,
+    Path(vm): Path<String>,
+    Parameters(asked): Parameters<SetNode>,
+) -> Answered<Message> {
+    let (_, id, entry) = api.view.vm(&vm).await.map_err(ApiError::as_refusal)?;
+    let name = entry.vm.value.name.clone();
+    if asked.force_live {
+        return Err(ApiError::NotBuilt {
+            what: format!(
+                "Live migration (nothing was changed; without force_live, VM \"{name}\" is shut down and started on \
+                 the other node)"
+            ),
+        });
+    }
+    let request = relocation(&asked)?;
+    let accept = |cluster: &Cluster| {
+        let relocated = accept::relocate(cluster, id, &request, now())?;
+        let hand_over = hand_over(&relocated.records);
+        if hand_over == Some(MigrationMethod::Live) {
+            return Err(ApiError::NotBuilt {
+                what: format!(
+                    "Live migration (nothing was changed; VM \"{name}\" runs, and its migration method is \"live\": \
+                     stop it first, or allow a shutdown with: pvc vm meta {name} --method shutdown)"
+                ),
+            });
+        }
+        Ok(Change { records: Some(relocated.records), told: (relocated.to, hand_over.is_some()) })
+    };
+    let (to, runs) = api.view.write(accept).await.map_err(ApiError::as_refusal)?;
+    if asked.wait && runs {
+        wait(&api, id, name.as_str(), &to).await?;
+    }
+    let verb = match asked.action {
+        Action::Move => "Moving",
+        Action::Migrate => "Migrating",
+        Action::Unmigrate => "Unmigrating",
+    };
+    told(format!("{verb} VM \"{name}\" to node \"{to}\"."))
+}
+
+fn relocation(asked: &SetNode) -> Result<Relocation, ApiError> {
+    let to = asked.node.clone().filter(|node| !node.is_empty());
+    Ok(match asked.action {
+        Action::Move => Relocation::Move { to },
+        Action::Migrate => {
+            Relocation::Migrate { to, force: if asked.force { Force::Yes } else { Force::No } }
+        }
+        Action::Unmigrate if to.is_some() => {
+            let why = "an unmigrate brings the VM to its home, and takes no node; to choose one, move it.";
+            return Err(ApiError::parameter("node", why));
+        }
+        Action::Unmigrate => Relocation::Unmigrate,
+    })
+}
+
+/// How its node is to hand it over; `None` where it belongs to the other at once.
+fn hand_over(records: &Records) -> Option<MigrationMethod> {
+    records.writes.iter().find_map(|write| match &write.value {
+        Some(Record::Vm(vm)) => vm.transfer.as_ref().map(|transfer| transfer.how),
+        _ => None,
+    })
+}
+
+/// How a move ended.
+enum Ended {
+    There,
+    Otherwise(String),
+}
+
+async fn wait(api: &Api, id: VmId, name: &str, to: &NodeName) -> Result<(), ApiError> {
+    let most = api.settings.vm_shutdown_timeout + WAIT_MARGIN;
+    match api.wait_for(most, |cluster| ended(cluster, id, to)).await {
+        Some(Ended::There) => Ok(()),
+        Some(Ended::Otherwise(what)) => Err(ApiError::refused(format!("VM \"{name}\" {what}."))),
+        None if *api.stopping.borrow() => Err(ApiError::Unavailable {
+            why: format!(
+                "The API is stopping, so it cannot wait for VM \"{name}\". The wish stands: its node goes on with it."
+            ),
+        }),
+        None => Err(ApiError::refused(format!(
+            "VM \"{name}\" has not been handed over after {} s. The wish stands: its node goes on with it. Ask why with: \
+             pvc vm why {name}",
+            most.as_secs()
+        ))),
+    }
+}
+
+/// How a move ended, once its node has done with it.
+fn ended(cluster: &Cluster, id: VmId, to: &NodeName) -> Option<Ended> {
+    let Some(entry) = cluster.vms.get(&id) else {
+        return Some(Ended::Otherwise("was removed meanwhile".into()));
+    };
+    let node = &entry.vm.value.node;
+    match shown_state(entry) {
+        VmState::Migrate | VmState::MigrateLive => None,
+        VmState::Fail if node == to => {
+            let why = shown_failure(entry);
+            Some(Ended::Otherwise(format!("is on node \"{to}\" now, but cannot be started there: {why}")))
+        }
+        _ if node == to => Some(Ended::There),
+        state => Some(Ended::Otherwise(format!("stayed on node \"{node}\", in state \"{state}\""))),
+    }
+}
