@@ -6,6 +6,7 @@ use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{NodeName, TaskId, VmId, VmName};
+use crate::node::drain::NodeWish;
 use crate::node::{Node, NodeStatus, Presence};
 use crate::record::{NodeLedger, Versioned};
 use crate::task::{Task, TaskFact};
@@ -61,6 +62,8 @@ pub struct NodeEntry {
     pub presence: Option<Versioned<Presence>>,
     /// Its placement ledger.
     pub ledger: Option<Versioned<NodeLedger>>,
+    /// Whether it is to carry VMs.
+    pub wish: Option<Versioned<NodeWish>>,
 }
 
 /// Everything known of one VM.

@@ -18,6 +18,7 @@ pub fn noded(cluster: &Cluster, observed: &Observed, now: Now) -> Plan {
             plan.append(vm::decide::decide(cluster, observed, *id, now));
         }
     }
+    plan.append(node::drain::decide(cluster, observed, now));
     held_back(plan, observed, now)
 }
 

@@ -56,5 +56,8 @@ pub const STEP_BACKOFF_MAX: Span = Span::seconds(2);
 /// How many steps may be in flight at once; what does not fit is planned again in the next pass.
 pub const STEPS_IN_FLIGHT_MAX: usize = 64;
 
+/// How many VMs leave one node at once when it is flushed, or when they go home: each takes memory, disk and network.
+pub const MOVES_AT_ONCE_MAX: usize = 2;
+
 /// How long the loop sleeps at most when nothing is due, so that a lost wake-up costs no more than this.
 pub const PASS_INTERVAL_MAX: Span = Span::seconds(5);

@@ -16,6 +16,7 @@ use crate::id::{NodeName, VmId};
 use crate::time::{BootTime, WallTime};
 
 pub mod decide;
+pub mod drain;
 pub mod place;
 
 /// A machine's boot: a new one each time it starts.

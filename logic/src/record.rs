@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cluster::{ApiSecret, ClusterSettings, Maintenance, Primary};
 use crate::id::{NodeName, TaskId, VmId, VmName};
+use crate::node::drain::NodeWish;
 use crate::node::{Node, NodeStatus, Presence};
 use crate::task::{Task, TaskFact};
 use crate::vm::{Vm, VmFact};
@@ -32,6 +33,8 @@ pub enum RecordId {
     NodeStatus(NodeName),
     /// A counter that every placement on the node checks and bumps, so that two deciders cannot overbook it together.
     NodeLedger(NodeName),
+    /// Whether a node is to carry VMs. Written by the API.
+    NodeWish(NodeName),
     /// What the operator wishes of a VM. Written by the API.
     Vm(VmId),
     /// What its owner node says of a VM. Written by that node.
@@ -59,6 +62,7 @@ pub enum Record {
     Presence(Presence),
     NodeStatus(NodeStatus),
     NodeLedger(NodeLedger),
+    NodeWish(NodeWish),
     Vm(Vm),
     VmFact(VmFact),
     VmXml(VmXml),
@@ -209,6 +213,7 @@ record_from!(
     Presence(Presence),
     NodeStatus(NodeStatus),
     NodeLedger(NodeLedger),
+    NodeWish(NodeWish),
     Vm(Vm),
     VmFact(VmFact),
     VmXml(VmXml),

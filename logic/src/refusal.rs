@@ -35,6 +35,14 @@ pub enum Refusal {
         /// What was asked for.
         node: String,
     },
+    /// A node whose daemon would have to do it, and does not run.
+    #[error("Node \"{node}\" is in state \"{}\": it can do this only while its daemon runs.", state.as_str())]
+    NodeDown {
+        /// Which.
+        node: NodeName,
+        /// Its state.
+        state: crate::node::DaemonState,
+    },
     /// No such task.
     #[error("Task \"{task}\" not found.")]
     TaskUnknown {

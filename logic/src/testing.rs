@@ -57,6 +57,8 @@ pub(crate) fn cluster_with_vm(power: Power, fact: Option<VmFact>) -> Cluster {
         node: hv1(),
         last_node: None,
         transfer: None,
+        away_since: 0,
+        parked: false,
         wish: Wish { power, serial: 1, at: NOW.wall },
         meta: Meta::default(),
         tags: [("kept".parse().unwrap(), TagMark { protected: true })].into(),

@@ -140,6 +140,9 @@ pub struct Transfer {
     pub home: Option<NodeName>,
     /// How.
     pub how: MigrationMethod,
+    /// The serial of its home's wish when it left: a later one calls it home.
+    #[serde(default)]
+    pub away_since: u64,
 }
 
 /// A VM as the operator wishes it. Written by the API only.
@@ -158,6 +161,12 @@ pub struct Vm {
     /// A move that is under way.
     #[serde(default)]
     pub transfer: Option<Transfer>,
+    /// The serial of its home's wish when it left home.
+    #[serde(default)]
+    pub away_since: u64,
+    /// It was shut down because no other node could take it, and is to run again when its node carries VMs.
+    #[serde(default)]
+    pub parked: bool,
     /// How it is treated.
     pub meta: Meta,
     /// Its tags.

@@ -59,6 +59,8 @@ pub enum Ask {
     Move { vm: VmName, to: Option<NodeName> },
     Migrate { vm: VmName, to: Option<NodeName> },
     Unmigrate { vm: VmName },
+    Flush { node: NodeName },
+    Ready { node: NodeName },
     Attach { vm: VmName, device: String },
     Detach { vm: VmName, device: String },
 }
@@ -225,6 +227,8 @@ impl fmt::Display for Ask {
             Self::Migrate { vm, to: None } => write!(f, "migrate {vm}"),
             Self::Migrate { vm, to: Some(to) } => write!(f, "migrate {vm} {to}"),
             Self::Unmigrate { vm } => write!(f, "unmigrate {vm}"),
+            Self::Flush { node } => write!(f, "flush {node}"),
+            Self::Ready { node } => write!(f, "ready {node}"),
             Self::Attach { vm, device } => write!(f, "attach {vm} {device}"),
             Self::Detach { vm, device } => write!(f, "detach {vm} {device}"),
         }
@@ -343,6 +347,8 @@ fn parse_ask(words: &[&str]) -> Result<Option<Ask>> {
         ["move", vm, to] => Ask::Move { vm: vm.parse()?, to: Some(to.parse()?) },
         ["migrate", vm] => Ask::Migrate { vm: vm.parse()?, to: None },
         ["migrate", vm, to] => Ask::Migrate { vm: vm.parse()?, to: Some(to.parse()?) },
+        ["flush", node] => Ask::Flush { node: node.parse()? },
+        ["ready", node] => Ask::Ready { node: node.parse()? },
         ["unmigrate", vm] => Ask::Unmigrate { vm: vm.parse()? },
         ["attach", vm, device] => Ask::Attach { vm: vm.parse()?, device: device.into() },
         ["detach", vm, device] => Ask::Detach { vm: vm.parse()?, device: device.into() },

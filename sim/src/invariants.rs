@@ -35,6 +35,8 @@ pub struct Judge {
     begun: BTreeSet<(VmId, u64)>,
     live: BTreeMap<VmId, NodeName>,
     by_hand: BTreeSet<(NodeName, VmId)>,
+    /// A flush was asked for at some time, so that VMs may leave their nodes and go home.
+    drains: bool,
     /// VMs of which a start was made whose caller could not know what became of it.
     uncertain: BTreeSet<VmId>,
 }
@@ -42,6 +44,7 @@ pub struct Judge {
 impl Judge {
     /// The operator's request was done.
     pub fn asked(&mut self, ask: &Ask, vm: Option<VmId>, at: BootTime) {
+        self.drains |= matches!(ask, Ask::Flush { .. });
         let Some(vm) = vm else { return };
         match ask {
             Ask::Define { .. } => drop(self.wishes.insert(vm, Wished::Down)),
@@ -115,6 +118,19 @@ impl Judge {
                     }
                     if self.taken.insert((vm, fact.incarnation), at).is_some() {
                         return Err(format!("{vm}: incarnation {} is taken twice", fact.incarnation));
+                    }
+                }
+                Some(Record::Vm(_))
+                    if matches!(
+                        step.reason,
+                        Reason::Drained { .. } | Reason::Parked | Reason::CalledHome { .. }
+                    ) =>
+                {
+                    if !self.drains {
+                        return Err("a VM leaves its node though no operator asked for a flush".into());
+                    }
+                    if let RecordId::Vm(vm) = write.record {
+                        self.ends_wished_at.insert(vm, at);
                     }
                 }
                 Some(Record::Vm(_)) if step.reason == Reason::Autostarts => {

@@ -7,6 +7,7 @@ use host::clock::{Clock as _, ManualClock};
 use logic::cluster::Cluster;
 use logic::cluster::accept::{Overwrite, initialise};
 use logic::id::{NodeName, TaskId, VmId, VmName};
+use logic::node::drain::{Service, service_states, wish_service};
 use logic::record::Records;
 use logic::refusal::Refusal;
 use logic::task::accept::{DeviceChange, change_device};
@@ -29,6 +30,8 @@ pub struct Operator {
     mirror: Mirror,
     clock: Arc<ManualClock>,
     numbers: u32,
+    /// What was shown last of the nodes' services.
+    services: BTreeMap<NodeName, &'static str>,
     /// What was shown last, by VM.
     shown: BTreeMap<VmId, (VmName, &'static str, NodeName)>,
 }
@@ -49,7 +52,14 @@ impl Operator {
     pub fn new(memory: &Memory, clock: &Arc<ManualClock>) -> Self {
         let store = memory.open();
         let mirror = Mirror::new(Arc::new(store.clone()), Scope::Everything);
-        Self { store, mirror, clock: Arc::clone(clock), numbers: 0, shown: BTreeMap::new() }
+        Self {
+            store,
+            mirror,
+            clock: Arc::clone(clock),
+            numbers: 0,
+            services: BTreeMap::new(),
+            shown: BTreeMap::new(),
+        }
     }
 
     /// The cluster as it is now; `None` while the store does not answer.
@@ -74,6 +84,21 @@ impl Operator {
         });
         let changes = gone.chain(new).collect();
         self.shown = now;
+        changes
+    }
+
+    /// What is shown of the nodes' services, where it differs from the last time.
+    pub fn service_changes(&mut self) -> Vec<(NodeName, &'static str)> {
+        let Some(cluster) = self.mirror.snapshot().map(|snapshot| snapshot.cluster) else {
+            return Vec::new();
+        };
+        let now: BTreeMap<NodeName, _> =
+            service_states(&cluster).into_iter().map(|(node, state)| (node, state.as_str())).collect();
+        let differs = |(node, state): &(&NodeName, &&'static str)| {
+            self.services.get(*node).copied().unwrap_or("ready") != **state
+        };
+        let changes = now.iter().filter(differs).map(|(node, state)| (node.clone(), *state)).collect();
+        self.services = now;
         changes
     }
 
@@ -132,6 +157,8 @@ impl Operator {
                 let request = Relocation::Migrate { to: text(to.as_ref()), force: Force::No };
                 relocated(cluster, of(vm)?, request, now)?
             }
+            Ask::Flush { node } => (None, serviced(cluster, node, Service::Flushed, now)?),
+            Ask::Ready { node } => (None, serviced(cluster, node, Service::Ready, now)?),
             Ask::Unmigrate { vm } => relocated(cluster, of(vm)?, Relocation::Unmigrate, now)?,
             Ask::Attach { vm, device } => self.device(cluster, of(vm)?, DeviceChange::Attach, device)?,
             Ask::Detach { vm, device } => self.device(cluster, of(vm)?, DeviceChange::Detach, device)?,
@@ -164,6 +191,11 @@ fn relocated(
     now: WallTime,
 ) -> Result<(Option<VmId>, Records), Refusal> {
     Ok((Some(vm), relocate(cluster, vm, &request, now)?.records))
+}
+
+/// What is wished already writes nothing.
+fn serviced(cluster: &Cluster, node: &NodeName, service: Service, now: WallTime) -> Result<Records, Refusal> {
+    Ok(wish_service(cluster, node, service, now)?.unwrap_or_default())
 }
 
 fn text(node: Option<&NodeName>) -> Option<String> {

@@ -109,9 +109,13 @@ fn wish(random: &mut StdRng, vm: &VmName, nodes: u64) -> Ask {
     let power = |request| Ask::Power { vm: vm.clone(), request, force };
     if nodes > 1 && random.random_ratio(1, 4) {
         let to = random.random_ratio(2, 3).then(|| node(random.random_range(1..=nodes)));
-        return match random.random_range(0..3) {
-            0 => Ask::Move { vm, to },
-            1 => Ask::Migrate { vm, to },
+        let node = node(random.random_range(1..=nodes));
+        return match random.random_range(0..6) {
+            0 => Ask::Flush { node },
+            1 => Ask::Flush { node },
+            2 => Ask::Ready { node },
+            3 => Ask::Move { vm, to },
+            4 => Ask::Migrate { vm, to },
             _ => Ask::Unmigrate { vm },
         };
     }

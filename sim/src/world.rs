@@ -382,6 +382,10 @@ impl World {
             }
         }
         self.write_ledgers();
+        for (node, state) in self.operator.service_changes() {
+            self.counts.add("services", state);
+            self.line(&format!("api node {node} is {state}"));
+        }
         for (name, state, node) in self.operator.changes() {
             self.counts.add("states", state);
             let node = node.map_or(String::new(), |node| format!(", on {node}"));

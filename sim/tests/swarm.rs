@@ -26,6 +26,7 @@ const FLOORS: &[(&str, &[&str], u64)] = &[
     ("steps not done", &["record", "start-guest", "stop-guest"], 10),
     ("states", &["start", "stop", "shutdown", "restart", "disable", "fail", "delete", "migrate"], 20),
     ("reasons", &["handed-over"], 20),
+    ("reasons", &["drained", "parked", "unparked", "called-home"], 2),
     (
         "reasons",
         &["start-uncertain", "crashed", "node-rebooted", "shutdown-overdue", "adopted", "removed"],

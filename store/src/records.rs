@@ -59,6 +59,7 @@ pub fn decode(id: &RecordId, bytes: &[u8]) -> Result<Record, Error> {
         RecordId::Node(_) => read::<logic::node::Node>(document),
         RecordId::NodeStatus(_) => read::<logic::node::NodeStatus>(document),
         RecordId::NodeLedger(_) => read::<logic::record::NodeLedger>(document),
+        RecordId::NodeWish(_) => read::<logic::node::drain::NodeWish>(document),
         RecordId::Presence(_) => read::<logic::node::Presence>(document),
         RecordId::Vm(_) => read::<logic::vm::Vm>(document),
         RecordId::VmFact(_) => read::<logic::vm::VmFact>(document),

@@ -10,7 +10,7 @@ use crate::mutations::{self, Workbench};
 use crate::{say, tree};
 
 /// How many seeds the swarm has to notice that a guard is missing.
-pub const MUTATION_SEEDS: u32 = 1_000;
+pub const MUTATION_SEEDS: u32 = 8_000;
 
 /// Runs the simulator's own program with these words.
 ///

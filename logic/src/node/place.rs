@@ -17,6 +17,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::drain::is_drained;
 use super::{DaemonState, Node, shown_daemon_state};
 use crate::cluster::{Cluster, NodeEntry};
 use crate::id::{NodeName, VmId};
@@ -49,6 +50,8 @@ pub enum Bar {
         /// What it does.
         state: DaemonState,
     },
+    /// It is to carry no VMs.
+    Draining,
     /// Too little memory is left.
     Memory {
         /// What the VM needs, in MiB.
@@ -77,6 +80,18 @@ pub struct Placement {
     pub chosen: Option<NodeName>,
     /// Every node's answer: its score, greater is better, or why it is barred.
     pub nodes: BTreeMap<NodeName, Result<Score, Bar>>,
+}
+
+impl Placement {
+    /// Why each node that is barred is so, on one line.
+    pub fn reasons(&self) -> String {
+        let barred = self
+            .nodes
+            .iter()
+            .filter_map(|(node, answer)| Some(format!("{node}: {}", answer.as_ref().err()?)));
+        let told: Vec<String> = barred.collect();
+        if told.is_empty() { "no node is registered".into() } else { told.join("; ") }
+    }
 }
 
 /// Whether the node that has the VM now may be chosen.
@@ -127,12 +142,15 @@ fn promises(cluster: &Cluster, but: VmId) -> BTreeMap<NodeName, Promised> {
     for (_, entry) in cluster.vms.iter().filter(|(id, _)| **id != but) {
         let vm = &entry.vm.value;
         let runs = entry.fact.as_ref().is_some_and(|fact| fact.value.runs());
-        let taken = promised.entry(vm.node.clone()).or_default();
-        taken.provisioned_mib += vm.memory_mib;
-        if runs || matches!(vm.wish.power, Power::Start | Power::Restart) {
-            taken.memory_mib += vm.memory_mib;
-            taken.vcpus += u64::from(vm.vcpus);
-            taken.vms += 1;
+        // A VM that is on its way counts on both sides.
+        for node in std::iter::once(&vm.node).chain(vm.transfer.as_ref().map(|transfer| &transfer.to)) {
+            let taken = promised.entry(node.clone()).or_default();
+            taken.provisioned_mib += vm.memory_mib;
+            if runs || vm.parked || matches!(vm.wish.power, Power::Start | Power::Restart) {
+                taken.memory_mib += vm.memory_mib;
+                taken.vcpus += u64::from(vm.vcpus);
+                taken.vms += 1;
+            }
         }
     }
     promised
@@ -145,6 +163,8 @@ fn bar(name: &NodeName, entry: &NodeEntry, node: &Node, taken: Promised, vm: &Vm
         Some(Bar::OutsideLimit)
     } else if state != DaemonState::Run {
         Some(Bar::NotRunning { state })
+    } else if is_drained(entry) {
+        Some(Bar::Draining)
     } else if vm.memory_mib > left_mib {
         Some(Bar::Memory { needs_mib: vm.memory_mib, left_mib })
     } else if vm.vcpus > node.cpu_count {
@@ -181,6 +201,7 @@ impl fmt::Display for Bar {
             Self::Itself => write!(f, "the VM is there already"),
             Self::OutsideLimit => write!(f, "it is not within the VM's node limit"),
             Self::NotRunning { state } => write!(f, "its daemon is in state \"{}\"", state.as_str()),
+            Self::Draining => write!(f, "it is flushed, or being flushed"),
             Self::Memory { needs_mib, left_mib } => {
                 write!(f, "the VM needs {needs_mib} MiB of memory, and {left_mib} MiB are left")
             }

@@ -95,6 +95,8 @@ pub fn define(cluster: &Cluster, request: &Define, now: WallTime) -> Result<Defi
         node,
         last_node: None,
         transfer: None,
+        away_since: 0,
+        parked: false,
         wish: Wish { power: Power::Stop, serial: 1, at: now },
         meta,
         tags,

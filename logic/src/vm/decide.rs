@@ -145,12 +145,13 @@ impl Case<'_> {
     /// Nothing of the VM runs here, and it is to go elsewhere: this node's word that it is down, and the new owner, in
     /// one write.
     fn hand_over(&self) -> Option<Step> {
-        let Transfer { to, home, .. } = self.leaving()?;
+        let Transfer { to, home, away_since, .. } = self.leaving()?;
         if !self.is_up(to) {
             return self.give_up();
         }
         let vm = &self.entry.vm.value;
-        let moved = Vm { node: to.clone(), last_node: home.clone(), transfer: None, ..vm.clone() };
+        let (node, last_node, away_since) = (to.clone(), home.clone(), *away_since);
+        let moved = Vm { node, last_node, away_since, transfer: None, ..vm.clone() };
         let boot = self.observed.node.boot;
         let word = VmFact { boot, phase: Phase::Stopped, stopping: None, failure: None, ..self.fact.clone() };
         let records = Records::default()

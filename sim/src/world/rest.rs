@@ -1,11 +1,12 @@
 //! The end of a story: the faults end, every wish comes true, and nothing is left to do.
 
+use logic::node::drain::{ServiceState, service_states};
 use logic::task::TaskState;
 use logic::time::Span;
 use logic::vm::{State, shown_state};
 
 use super::World;
-use crate::command::{Command, Reach};
+use crate::command::{Ask, Command, Reach};
 use crate::invariants::Wished;
 
 /// How long nothing may be done before the world counts as at rest: longer than any daemon sleeps.
@@ -36,6 +37,9 @@ impl World {
             self.run(&place);
         }
         self.order(&Command::Store(Reach::Back));
+        for node in self.machines.keys().cloned().collect::<Vec<_>>() {
+            self.order(&Command::Ask(Ask::Ready { node }));
+        }
     }
 
     /// Lets time pass until every wish has come true and the daemons do nothing more, but no longer than `most`.
@@ -85,6 +89,11 @@ impl World {
         };
         if let Some((id, _)) = cluster.tasks.iter().find(unfinished) {
             return Err(format!("task {id} is not done"));
+        }
+        if let Some((node, state)) =
+            service_states(&cluster).iter().find(|(_, state)| **state != ServiceState::Ready)
+        {
+            return Err(format!("node {node} is {}", state.as_str()));
         }
         if self.now() - self.last_work < CALM {
             return Err("the daemons go on doing things".into());

@@ -63,6 +63,9 @@ impl Builder {
             RecordId::NodeLedger(name) => {
                 self.node(name, |entry| entry.ledger = pick(record, |r| take!(r, NodeLedger)));
             }
+            RecordId::NodeWish(name) => {
+                self.node(name, |entry| entry.wish = pick(record, |r| take!(r, NodeWish)));
+            }
             RecordId::Presence(name) => {
                 self.node(name, |entry| entry.presence = pick(record, |r| take!(r, Presence)));
             }

@@ -44,6 +44,7 @@ fn every_record_has_a_key_of_its_own_and_is_found_by_it() {
         RecordId::Node(node.clone()),
         RecordId::NodeStatus(node.clone()),
         RecordId::NodeLedger(node.clone()),
+        RecordId::NodeWish(node.clone()),
         RecordId::Presence(node),
         RecordId::Vm(vm),
         RecordId::VmFact(vm),

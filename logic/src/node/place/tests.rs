@@ -32,7 +32,7 @@ pub(crate) fn add(cluster: &mut Cluster, node: &str, load: f64) {
         hypervisor_fault: None,
     };
     let presence = Some(at(Presence { boot: BOOT, restart_planned: None }));
-    let entry = NodeEntry { node: Some(known), status: Some(at(status)), presence, ledger: None };
+    let entry = NodeEntry { node: Some(known), status: Some(at(status)), presence, ledger: None, wish: None };
     cluster.nodes.insert(node, entry.into());
 }
 

@@ -136,6 +136,6 @@ fn wished(entry: &VmEntry, id: VmId, power: Power, now: WallTime) -> Records {
     Records::default().write(
         RecordId::Vm(id),
         entry.vm.expect(),
-        Vm { wish, transfer: None, ..vm.clone() }.into(),
+        Vm { wish, transfer: None, parked: false, ..vm.clone() }.into(),
     )
 }

@@ -11,7 +11,8 @@
 use super::{Force, known, known_node};
 use crate::cluster::{Cluster, VmEntry};
 use crate::id::{NodeName, VmId};
-use crate::node::place::{Bar, Home, bump_ledger, place};
+use crate::node::drain::wish_serial;
+use crate::node::place::{Home, bump_ledger, place};
 use crate::record::{RecordId, Records, expect_of};
 use crate::refusal::Refusal;
 use crate::time::WallTime;
@@ -83,15 +84,16 @@ pub fn relocate(
     }
     let to = target(cluster, id, vm, asked.as_deref())?;
     let home = home.filter(|home| *home != to);
+    let away_since = home.as_ref().map_or(0, |home| wish_serial(cluster, home));
     let records = match runs(entry) {
         true => handed_over_later(
             entry,
             id,
-            Transfer { to: to.clone(), home, how: vm.meta.migration_method },
+            Transfer { to: to.clone(), home, how: vm.meta.migration_method, away_since },
             now,
         ),
         false => {
-            let moved = Vm { node: to.clone(), last_node: home, ..vm.clone() };
+            let moved = Vm { node: to.clone(), last_node: home, away_since, ..vm.clone() };
             Records::default().guard(RecordId::VmFact(id), expect_of(entry.fact.as_ref())).write(
                 RecordId::Vm(id),
                 entry.vm.expect(),
@@ -118,8 +120,8 @@ fn handed_over_later(entry: &VmEntry, id: VmId, transfer: Transfer, now: WallTim
 fn target(cluster: &Cluster, id: VmId, vm: &Vm, asked: Option<&str>) -> Result<NodeName, Refusal> {
     let placement = place(cluster, id, vm, Home::Barred);
     let Some(asked) = asked else {
-        let nobody = || Refusal::NoNode { why: reasons(&placement.nodes) };
-        return placement.chosen.ok_or_else(nobody);
+        let nobody = || Refusal::NoNode { why: placement.reasons() };
+        return placement.chosen.clone().ok_or_else(nobody);
     };
     let node = known_node(cluster, asked)?;
     match placement.nodes.get(&node) {
@@ -127,13 +129,6 @@ fn target(cluster: &Cluster, id: VmId, vm: &Vm, asked: Option<&str>) -> Result<N
         Some(Err(bar)) => Err(Refusal::NoNode { why: format!("{node}: {bar}") }),
         None => Err(Refusal::NodeUnknown { node: asked.into() }),
     }
-}
-
-fn reasons<T>(nodes: &std::collections::BTreeMap<NodeName, Result<T, Bar>>) -> String {
-    let barred =
-        nodes.iter().filter_map(|(node, answer)| Some(format!("{node}: {}", answer.as_ref().err()?)));
-    let told: Vec<String> = barred.collect();
-    if told.is_empty() { "no node is registered".into() } else { told.join("; ") }
 }
 
 #[cfg(test)]

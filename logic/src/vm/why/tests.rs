@@ -83,7 +83,7 @@ fn a_transfer_is_told_with_its_target_and_what_comes_after() {
     for (home, after) in [(None, "it is to settle there"), (Some(name("hv1")), "its home stays \"hv1\"")] {
         let moving = with(|entry| {
             let how = MigrationMethod::None;
-            entry.vm.value.transfer = Some(Transfer { to: name("hv3"), home, how });
+            entry.vm.value.transfer = Some(Transfer { to: name("hv3"), home, how, away_since: 0 });
         });
         let why = why(&moving);
         assert_eq!((why.state, why.target.clone()), (State::Migrate, Some(name("hv3"))));
@@ -99,7 +99,7 @@ fn a_transfer_that_no_longer_counts_is_not_told() {
     let stopped = with(|entry| {
         let how = MigrationMethod::None;
         entry.vm.value.wish.power = Power::Stop;
-        entry.vm.value.transfer = Some(Transfer { to: name("hv3"), home: None, how });
+        entry.vm.value.transfer = Some(Transfer { to: name("hv3"), home: None, how, away_since: 0 });
     });
     assert_eq!(why(&stopped).target, None);
     says(&why(&stopped), "at home on node \"hv1\"");

@@ -38,8 +38,12 @@ fn what_runs_is_handed_over_by_its_node() {
     let moved = asked(&cluster, &Relocation::Migrate { to: to("hv2"), force: Force::No }).unwrap();
     let vm = written_vm(&moved.records);
     assert_eq!((vm.node, vm.wish.serial), (name("hv1"), 2));
-    let transfer =
-        Transfer { to: name("hv2"), home: Some(name("hv1")), how: crate::vm::MigrationMethod::None };
+    let transfer = Transfer {
+        to: name("hv2"),
+        home: Some(name("hv1")),
+        how: crate::vm::MigrationMethod::None,
+        away_since: 0,
+    };
     assert_eq!(vm.transfer, Some(transfer));
     assert!(moved.records.writes.iter().any(|write| write.record == RecordId::NodeLedger(name("hv2"))));
 }
@@ -65,7 +69,7 @@ fn each_refusal_names_what_is_in_the_way() {
     let mut moving = running.clone();
     let mut entry = (*moving.vms[&VM]).clone();
     entry.vm.value.transfer =
-        Some(Transfer { to: name("hv2"), home: None, how: crate::vm::MigrationMethod::None });
+        Some(Transfer { to: name("hv2"), home: None, how: crate::vm::MigrationMethod::None, away_since: 0 });
     moving.vms.insert(VM, entry.into());
     let mut leaving = cluster(Power::Shutdown, Phase::Running);
     let mut entry = (*leaving.vms[&VM]).clone();

@@ -1,0 +1,283 @@
+//! Emptying a node for service, and filling it again: what an operator wishes of a node, and what follows for its VMs.
+//!
+//! | the node | the VM | what is done |
+//! |---|---|---|
+//! | is to be flushed | is to run, and another node can take it | it moves there, and has its home here |
+//! | is to be flushed | is to run, and no other can take it | it is shut down, and marked to run again |
+//! | is to be flushed | is not to run | nothing |
+//! | carries VMs again | is marked to run again | it is to run |
+//! | carries VMs again | left its home here before | it goes home, by its own node's doing |
+//! | carries VMs again | left its home here before, and there is no room | it stays until the next time |
+//!
+//! The order is that of the VMs' ids, and few are under way at once. Turned round in the middle, nothing is undone: what
+//! is under way arrives, and the new wish is followed from there.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::place::{Home, bump_ledger, place};
+use super::{DaemonState, shown_daemon_state};
+use crate::cluster::{Cluster, NodeEntry, VmEntry};
+use crate::id::{NodeName, VmId};
+use crate::limits::MOVES_AT_ONCE_MAX;
+use crate::observed::{Life, Observed};
+use crate::plan::{Action, Plan, Reason, Resource, Step};
+use crate::record::{RecordId, Records, expect_of};
+use crate::refusal::Refusal;
+use crate::time::{Now, WallTime};
+use crate::vm::{Power, Transfer, Vm, Wish};
+
+/// Whether a node is to carry VMs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Service {
+    /// It is.
+    Ready,
+    /// It is to be emptied.
+    Flushed,
+}
+
+/// What an operator wishes of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeWish {
+    /// Whether it is to carry VMs.
+    pub service: Service,
+    /// Grows by one with each wish.
+    pub serial: u64,
+    /// When it was wished. Shown only.
+    pub at: WallTime,
+}
+
+/// What is shown of a node's service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ServiceState {
+    /// It carries VMs.
+    Ready,
+    /// VMs are leaving it.
+    Flush,
+    /// No VM runs on it.
+    Flushed,
+    /// VMs are coming home to it.
+    Unflush,
+}
+
+impl ServiceState {
+    /// The state as the API names it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Flush => "flush",
+            Self::Flushed => "flushed",
+            Self::Unflush => "unflush",
+        }
+    }
+}
+
+/// The service states of all nodes, in one walk over the VMs.
+pub fn service_states(cluster: &Cluster) -> BTreeMap<NodeName, ServiceState> {
+    let still = |(name, entry): (&NodeName, &Arc<NodeEntry>)| {
+        (name.clone(), if is_drained(entry) { ServiceState::Flushed } else { ServiceState::Ready })
+    };
+    let mut states: BTreeMap<NodeName, ServiceState> = cluster.nodes.iter().map(still).collect();
+    for entry in cluster.vms.values() {
+        let vm = &entry.vm.value;
+        match states.get_mut(&vm.node) {
+            Some(state @ ServiceState::Flushed) if runs(entry) => *state = ServiceState::Flush,
+            Some(state @ ServiceState::Ready) if vm.parked => *state = ServiceState::Unflush,
+            _ => {}
+        }
+        if let Some(state @ ServiceState::Ready) =
+            called_home(cluster, vm).and_then(|home| states.get_mut(home))
+        {
+            *state = ServiceState::Unflush;
+        }
+    }
+    states
+}
+
+/// Asks a node to be emptied, or to carry VMs again. `None` when that is wished already.
+///
+/// # Errors
+/// [`Refusal`] when there is no such node, or it is to be emptied and its daemon does not run.
+pub fn wish_service(
+    cluster: &Cluster,
+    node: &NodeName,
+    service: Service,
+    now: WallTime,
+) -> Result<Option<Records>, Refusal> {
+    let unknown = || Refusal::NodeUnknown { node: node.to_string() };
+    let entry = cluster.nodes.get(node).filter(|entry| entry.node.is_some()).ok_or_else(unknown)?;
+    let state = shown_daemon_state(entry);
+    if is_drained(entry) == (service == Service::Flushed) {
+        return Ok(None);
+    }
+    if service == Service::Flushed && state != DaemonState::Run {
+        return Err(Refusal::NodeDown { node: node.clone(), state });
+    }
+    let wish = NodeWish { service, serial: wish_serial(cluster, node) + 1, at: now };
+    let id = RecordId::NodeWish(node.clone());
+    Ok(Some(Records::default().write(id, expect_of(entry.wish.as_ref()), wish.into())))
+}
+
+/// Whether a node is to carry no VMs.
+pub fn is_drained(entry: &NodeEntry) -> bool {
+    entry.wish.as_ref().is_some_and(|wish| wish.value.service == Service::Flushed)
+}
+
+/// The serial of the last wish about a node; zero before the first.
+pub fn wish_serial(cluster: &Cluster, node: &NodeName) -> u64 {
+    let wish = cluster.nodes.get(node).and_then(|entry| entry.wish.as_ref());
+    wish.map_or(0, |wish| wish.value.serial)
+}
+
+/// What a flush of a node would do now, VM by VM: where each would go, or why no node can take it. The same placements in
+/// the same order as the flush itself makes, if the cluster does not change.
+pub fn plan(cluster: &Cluster, node: &NodeName) -> Vec<(VmId, Result<NodeName, String>)> {
+    let mut cluster = cluster.clone();
+    let leaving: Vec<_> =
+        cluster.vms.iter().filter(|(_, entry)| entry.vm.value.node == *node && is_to_run(entry)).collect();
+    let leaving: Vec<(VmId, VmEntry)> =
+        leaving.into_iter().map(|(id, entry)| (*id, (**entry).clone())).collect();
+    let mut planned = Vec::new();
+    for (id, mut entry) in leaving {
+        let placement = place(&cluster, id, &entry.vm.value, Home::Barred);
+        if let Some(to) = &placement.chosen {
+            entry.vm.value.node = to.clone();
+            cluster.vms.insert(id, entry.into());
+        }
+        planned.push((id, placement.chosen.clone().ok_or_else(|| placement.reasons())));
+    }
+    planned
+}
+
+/// Decides about this node's VMs: those that leave it because it is flushed, and those that go home to another.
+pub fn decide(cluster: &Cluster, observed: &Observed, now: Now) -> Plan {
+    let mut plan = Plan::default();
+    if observed.life == Life::Stopping {
+        return plan;
+    }
+    let own = || cluster.vms.iter().filter(|(_, entry)| entry.vm.value.node == observed.name);
+    let drained = cluster.nodes.get(&observed.name).is_some_and(|entry| is_drained(entry));
+    let leaves =
+        |entry: &VmEntry| entry.vm.value.transfer.is_some() || (entry.vm.value.parked && runs(entry));
+    let mut under_way = own().filter(|(_, entry)| leaves(entry)).count();
+    // What is decided for one VM counts for the next.
+    let mut assumed = cluster.clone();
+    for (id, entry) in own().filter(|(_, entry)| settled(entry)) {
+        let case = Case { cluster: &assumed, id: *id, entry, now };
+        let step = match drained {
+            true if is_to_run(entry) => Some(case.leave()),
+            _ => case.go_home().or_else(|| (!drained && entry.vm.value.parked).then(|| case.unpark())),
+        };
+        let Some(step) = step.filter(|_| under_way < MOVES_AT_ONCE_MAX) else { continue };
+        under_way += 1;
+        if let Reason::Drained { to } | Reason::CalledHome { to } = &step.reason {
+            let mut entry = (**entry).clone();
+            entry.vm.value.node = to.clone();
+            assumed.vms.insert(*id, entry.into());
+        }
+        plan.steps.push(step);
+    }
+    plan
+}
+
+/// One VM that may have to move.
+struct Case<'a> {
+    cluster: &'a Cluster,
+    id: VmId,
+    entry: &'a VmEntry,
+    now: Now,
+}
+
+impl Case<'_> {
+    /// Its node is flushed.
+    fn leave(&self) -> Step {
+        let vm = &self.entry.vm.value;
+        let Some(to) = place(self.cluster, self.id, vm, Home::Barred).chosen else {
+            let parked = Vm { wish: self.wish(Power::Shutdown), parked: true, ..vm.clone() };
+            return self.write(Records::default(), parked, Reason::Parked);
+        };
+        let home = vm.last_node.clone().unwrap_or_else(|| vm.node.clone());
+        let away_since = wish_serial(self.cluster, &home);
+        let reason = Reason::Drained { to: to.clone() };
+        self.transfer(Some(home).filter(|home| *home != to), away_since, to, reason)
+    }
+
+    /// Its node carries VMs again.
+    fn unpark(&self) -> Step {
+        let runs = Vm { wish: self.wish(Power::Start), parked: false, ..self.entry.vm.value.clone() };
+        self.write(Records::default(), runs, Reason::Unparked)
+    }
+
+    /// Its home carries VMs again, if it is away from home and was called.
+    fn go_home(&self) -> Option<Step> {
+        let vm = &self.entry.vm.value;
+        let to = called_home(self.cluster, vm)?.clone();
+        let up =
+            self.cluster.nodes.get(&to).is_some_and(|entry| shown_daemon_state(entry) == DaemonState::Run);
+        if !up {
+            return None;
+        }
+        let placement = place(self.cluster, self.id, vm, Home::Barred);
+        if !matches!(placement.nodes.get(&to), Some(Ok(_))) {
+            let stays = Vm { away_since: wish_serial(self.cluster, &to), ..vm.clone() };
+            return Some(self.write(Records::default(), stays, Reason::HomeBarred { to }));
+        }
+        let reason = Reason::CalledHome { to: to.clone() };
+        if is_to_run(self.entry) {
+            return Some(self.transfer(None, 0, to, reason));
+        }
+        let home = Vm { node: to.clone(), last_node: None, ..vm.clone() };
+        Some(self.write(bump_ledger(self.cluster, &to, Records::default()), home, reason))
+    }
+
+    fn transfer(&self, home: Option<NodeName>, away_since: u64, to: NodeName, reason: Reason) -> Step {
+        let vm = &self.entry.vm.value;
+        let records = bump_ledger(self.cluster, &to, Records::default());
+        let transfer = Some(Transfer { to, home, how: vm.meta.migration_method, away_since });
+        self.write(records, Vm { wish: self.wish(vm.wish.power), transfer, ..vm.clone() }, reason)
+    }
+
+    fn wish(&self, power: Power) -> Wish {
+        Wish { power, serial: self.entry.vm.value.wish.serial + 1, at: self.now.wall }
+    }
+
+    fn write(&self, records: Records, vm: Vm, reason: Reason) -> Step {
+        let records = records.guard(RecordId::VmFact(self.id), expect_of(self.entry.fact.as_ref())).write(
+            RecordId::Vm(self.id),
+            self.entry.vm.expect(),
+            vm.into(),
+        );
+        let action = Action::Record(Box::new(records));
+        Step { resource: Resource::Vm(self.id), action, guards: Vec::new(), not_after: None, reason }
+    }
+}
+
+fn runs(entry: &VmEntry) -> bool {
+    is_to_run(entry) || entry.fact.as_ref().is_some_and(|fact| fact.value.runs())
+}
+
+fn is_to_run(entry: &VmEntry) -> bool {
+    matches!(entry.vm.value.wish.power, Power::Start | Power::Restart)
+}
+
+/// Nothing is under way for it: its wish is fulfilled, or could not be.
+fn settled(entry: &VmEntry) -> bool {
+    let vm = &entry.vm.value;
+    let done = |fact: &crate::vm::VmFact| {
+        fact.node == vm.node && fact.wish_done >= vm.wish.serial && fact.stopping.is_none()
+    };
+    vm.transfer.is_none() && entry.fact.as_ref().is_some_and(|fact| done(&fact.value))
+}
+
+/// The home that calls a VM back: it carries VMs again, and has been asked to since the VM left.
+fn called_home<'a>(cluster: &Cluster, vm: &'a Vm) -> Option<&'a NodeName> {
+    let home = vm.last_node.as_ref().filter(|home| **home != vm.node)?;
+    let entry = cluster.nodes.get(home)?;
+    (!is_drained(entry) && wish_serial(cluster, home) > vm.away_since).then_some(home)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,171 @@
+//! Flushing and filling: what is wished, what is refused, the plan, and that few are under way at once.
+
+use super::*;
+use crate::node::place::tests::{add, name};
+use crate::record::Record;
+use crate::testing::{NOW, at, cluster_with_vm, fact, observed};
+use crate::vm::{Phase, VmFact};
+
+/// Three nodes that run, and a number of VMs of 1 GiB that run on `hv1`.
+fn cluster(vms: u128) -> Cluster {
+    let mut cluster = cluster_with_vm(Power::Start, Some(fact(Phase::Running)));
+    for node in ["hv1", "hv2", "hv3"] {
+        add(&mut cluster, node, 0.0);
+    }
+    let one = cluster.vms.values().next().cloned().expect("there is one");
+    cluster.vms.clear();
+    for number in 1..=vms {
+        cluster.vms.insert(VmId(uuid::Uuid::from_u128(number)), one.clone());
+    }
+    cluster
+}
+
+fn wished(mut cluster: Cluster, service: Service) -> Cluster {
+    let records =
+        wish_service(&cluster, &name("hv1"), service, NOW.wall).unwrap().expect("it is not wished yet");
+    apply(&mut cluster, &records);
+    cluster
+}
+
+fn apply(cluster: &mut Cluster, records: &Records) {
+    for write in &records.writes {
+        match (&write.record, write.value.clone()) {
+            (RecordId::NodeWish(node), Some(Record::NodeWish(wish))) => {
+                let entry = NodeEntry { wish: Some(at(wish)), ..(*cluster.nodes[node]).clone() };
+                cluster.nodes.insert(node.clone(), entry.into());
+            }
+            (RecordId::Vm(id), Some(Record::Vm(vm))) => {
+                let entry = VmEntry { vm: at(vm), ..(*cluster.vms[id]).clone() };
+                cluster.vms.insert(*id, entry.into());
+            }
+            _ => {}
+        }
+    }
+}
+
+fn steps(cluster: &Cluster, node: &str) -> Vec<Step> {
+    let observed = Observed { name: name(node), ..observed(&[]) };
+    decide(cluster, &observed, NOW).steps
+}
+
+fn reasons(cluster: &Cluster, node: &str) -> Vec<&'static str> {
+    steps(cluster, node).iter().map(|step| step.reason.name()).collect()
+}
+
+/// Performs every step, and lets every VM on its way arrive.
+fn arrive(cluster: &mut Cluster, node: &str) -> Vec<&'static str> {
+    let steps = steps(cluster, node);
+    for step in &steps {
+        let Action::Record(records) = &step.action else { panic!("{step:?}") };
+        apply(cluster, records);
+    }
+    for (id, entry) in cluster.vms.clone() {
+        let vm = entry.vm.value.clone();
+        let node = vm.transfer.as_ref().map_or(vm.node.clone(), |transfer| transfer.to.clone());
+        let home = vm.transfer.as_ref().map_or(vm.last_node.clone(), |transfer| transfer.home.clone());
+        let away_since = vm.transfer.as_ref().map_or(vm.away_since, |transfer| transfer.away_since);
+        let phase = if is_to_run(&entry) { Phase::Running } else { Phase::Stopped };
+        let word = VmFact { node: node.clone(), wish_done: vm.wish.serial, ..fact(phase) };
+        let vm = Vm { node, last_node: home, away_since, transfer: None, ..vm };
+        cluster.vms.insert(id, VmEntry { vm: at(vm), fact: Some(at(word)), xml: None }.into());
+    }
+    steps.iter().map(|step| step.reason.name()).collect()
+}
+
+fn state(cluster: &Cluster) -> &'static str {
+    service_states(cluster)[&name("hv1")].as_str()
+}
+
+#[test]
+fn a_flush_moves_two_at_a_time_as_planned_and_ready_brings_them_home() {
+    let mut cluster = wished(cluster(5), Service::Flushed);
+    let planned = plan(&cluster, &name("hv1"));
+    assert_eq!(state(&cluster), "flush");
+    assert_eq!(arrive(&mut cluster, "hv1"), ["drained", "drained"]);
+    assert_eq!(arrive(&mut cluster, "hv1"), ["drained", "drained"]);
+    assert_eq!(arrive(&mut cluster, "hv1"), ["drained"]);
+    assert_eq!((reasons(&cluster, "hv1").len(), state(&cluster)), (0, "flushed"));
+    for (id, to) in planned {
+        let vm = &cluster.vms[&id].vm.value;
+        assert_eq!((Ok(vm.node.clone()), vm.last_node.clone()), (to, Some(name("hv1"))), "{id}");
+    }
+    let mut cluster = wished(cluster, Service::Ready);
+    assert_eq!(state(&cluster), "unflush");
+    while arrive(&mut cluster, "hv2").len() + arrive(&mut cluster, "hv3").len() > 0 {}
+    assert_eq!(state(&cluster), "ready");
+    assert!(cluster.vms.values().all(|entry| entry.vm.value.node == name("hv1")));
+    assert!(cluster.vms.values().all(|entry| entry.vm.value.last_node.is_none()));
+}
+
+#[test]
+fn a_vm_that_nobody_can_take_is_parked_and_runs_again() {
+    let mut cluster = cluster(1);
+    for node in ["hv2", "hv3"] {
+        cluster.nodes.remove(&name(node));
+    }
+    let mut cluster = wished(cluster, Service::Flushed);
+    let (_, to) = plan(&cluster, &name("hv1")).remove(0);
+    assert_eq!(to.unwrap_err(), "hv1: the VM is there already");
+    assert_eq!(arrive(&mut cluster, "hv1"), ["parked"]);
+    assert_eq!((reasons(&cluster, "hv1").len(), state(&cluster)), (0, "flushed"));
+    let mut cluster = wished(cluster, Service::Ready);
+    assert_eq!(state(&cluster), "unflush");
+    assert_eq!(arrive(&mut cluster, "hv1"), ["unparked"]);
+    assert_eq!(state(&cluster), "ready");
+}
+
+#[test]
+fn a_vm_that_was_migrated_stays_away_until_its_home_is_filled_again() {
+    let mut cluster = cluster(1);
+    let id = VmId(uuid::Uuid::from_u128(1));
+    let mut entry = (*cluster.vms[&id]).clone();
+    entry.vm.value = Vm { node: name("hv2"), last_node: Some(name("hv1")), ..entry.vm.value };
+    entry.fact = Some(at(VmFact { node: name("hv2"), ..fact(Phase::Running) }));
+    cluster.vms.insert(id, entry.into());
+    assert_eq!(reasons(&cluster, "hv2").len(), 0);
+    let cluster = wished(wished(cluster, Service::Flushed), Service::Ready);
+    assert_eq!(reasons(&cluster, "hv2"), ["called-home"]);
+}
+
+#[test]
+fn a_home_without_room_is_given_up_until_the_next_time() {
+    let mut cluster = cluster(1);
+    let id = VmId(uuid::Uuid::from_u128(1));
+    let mut entry = (*cluster.vms[&id]).clone();
+    entry.vm.value =
+        Vm { node: name("hv2"), last_node: Some(name("hv1")), memory_mib: 8192, ..entry.vm.value };
+    entry.fact = Some(at(VmFact { node: name("hv2"), ..fact(Phase::Running) }));
+    let other = Vm { node: name("hv1"), last_node: None, memory_mib: 1024, ..entry.vm.value.clone() };
+    cluster.vms.insert(id, entry.into());
+    let settled = Some(at(VmFact { wish_done: 1, ..fact(Phase::Running) }));
+    cluster
+        .vms
+        .insert(VmId(uuid::Uuid::from_u128(2)), VmEntry { vm: at(other), fact: settled, xml: None }.into());
+    let mut cluster = wished(wished(cluster, Service::Flushed), Service::Ready);
+    assert_eq!(arrive(&mut cluster, "hv2"), ["home-barred"]);
+    assert_eq!((reasons(&cluster, "hv2").len(), state(&cluster)), (0, "ready"));
+}
+
+#[test]
+fn a_wish_is_written_once_and_a_node_that_is_down_is_not_flushed() {
+    let cluster = cluster(1);
+    let ask = |cluster: &Cluster, node: &str, service| wish_service(cluster, &name(node), service, NOW.wall);
+    assert_eq!(ask(&cluster, "hv1", Service::Ready), Ok(None));
+    let flushed = wished(cluster.clone(), Service::Flushed);
+    assert_eq!(ask(&flushed, "hv1", Service::Flushed), Ok(None));
+    assert!(matches!(ask(&cluster, "hv9", Service::Ready), Err(Refusal::NodeUnknown { .. })));
+    let mut down = cluster;
+    let entry = NodeEntry { presence: None, ..(*down.nodes[&name("hv1")]).clone() };
+    down.nodes.insert(name("hv1"), entry.into());
+    let refused = ask(&down, "hv1", Service::Flushed).unwrap_err().to_string();
+    assert!(refused.contains("\"dead\""), "{refused}");
+}
+
+#[test]
+fn every_move_bumps_the_ledger_of_its_target() {
+    let cluster = wished(cluster(1), Service::Flushed);
+    let step = &steps(&cluster, "hv1")[0];
+    let Action::Record(records) = &step.action else { panic!("{step:?}") };
+    let ledger = records.writes.iter().find(|write| matches!(write.record, RecordId::NodeLedger(_)));
+    assert_eq!(ledger.map(|write| write.expect), Some(crate::record::Expect::Absent));
+}
