@@ -11,6 +11,7 @@ mod cluster;
 mod connection;
 mod format;
 mod node;
+pub(crate) mod relocation;
 mod vm;
 
 pub(crate) use cluster::{ClusterCommand, Maintenance};

@@ -18,6 +18,7 @@ pub(crate) mod progress;
 pub(crate) mod table;
 pub(crate) mod task;
 pub(crate) mod vm;
+pub(crate) mod why;
 
 use paint::{Paint, Tone};
 

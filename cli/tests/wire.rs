@@ -15,6 +15,8 @@ mod errors;
 mod lists;
 #[path = "wire/modify.rs"]
 mod modify;
+#[path = "wire/relocations.rs"]
+mod relocations;
 #[path = "wire/server.rs"]
 mod server;
 #[path = "wire/streams.rs"]

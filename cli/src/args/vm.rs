@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args as Options, Subcommand, ValueEnum};
 
-use super::{DetailFormat, TableFormat};
+use super::relocation::{Migrate, Move, Unmigrate};
+use super::{DetailFormat, PlainFormat, TableFormat};
 
 /// What can be asked of VMs.
 #[derive(Debug, Subcommand)]
@@ -73,6 +74,30 @@ pub(crate) enum VmCommand {
     /// Shut a VM down, and keep it from being started
     #[command(after_help = "Examples:\n  pvc vm disable web1\n  pvc vm disable web1 --force --yes")]
     Disable(ForcedTarget),
+    /// Settle a VM on another node
+    ///
+    /// One that runs is shut down, handed over, and started there; one that does not run belongs to the other node at
+    /// once.
+    #[command(after_help = "Examples:\n  pvc vm move web1\n  pvc vm move web1 --target hv2 --wait")]
+    Move(Move),
+    /// Bring a VM to another node for a while
+    ///
+    /// It moves as with move, but its home stays where it was: unmigrate brings it back.
+    #[command(after_help = "Examples:\n  pvc vm migrate web1 --wait\n  pvc vm migrate web1 --target hv2\n  \
+        pvc vm migrate web1 --target hv3 --force")]
+    Migrate(Migrate),
+    /// Bring a VM that was migrated back to its home
+    #[command(after_help = "Example:\n  pvc vm unmigrate web1 --wait")]
+    Unmigrate(Unmigrate),
+    /// Tell why a VM is where it is, and why each other node was not taken
+    #[command(after_help = "Examples:\n  pvc vm why web1\n  pvc vm why web1 -f json")]
+    Why {
+        /// The VM, by name or UUID
+        domain: String,
+        /// How to print it
+        #[arg(short, long, value_enum, default_value_t)]
+        format: PlainFormat,
+    },
     /// Tags of a VM
     #[command(subcommand, arg_required_else_help = true)]
     Tag(TagCommand),

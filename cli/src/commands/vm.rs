@@ -6,7 +6,7 @@ use api::Vm;
 use api::client::{Method, Request};
 
 use super::wait::{self, Until};
-use super::{ask_list, modify, only, show_details, show_list, show_log, tag, text_of};
+use super::{ask_list, modify, only, relocation, show_details, show_list, show_log, tag, text_of};
 use crate::args::{VmCommand, VmDefine, VmList, VmMeta};
 use crate::ask::{Consent, confirm};
 use crate::failure::Failure;
@@ -57,6 +57,10 @@ pub(crate) fn run(command: VmCommand, session: &Session) -> Result<(), Failure> 
             confirm(session, &question, target.yes.into())?;
             session.order(&wish(&target.domain, "disable", target.force))
         }
+        VmCommand::Move(wish) => relocation::settle(session, &wish),
+        VmCommand::Migrate(wish) => relocation::migrate(session, &wish),
+        VmCommand::Unmigrate(wish) => relocation::unmigrate(session, &wish),
+        VmCommand::Why { domain, format } => relocation::explain(session, &domain, format),
         VmCommand::Tag(command) => tag::run(command, session),
         VmCommand::Log { domain, lines, follow } => {
             show_log(session, &["vm", &domain, "console"], lines, follow)

@@ -28,21 +28,13 @@ pub(crate) enum Until {
 
 /// Waits for a VM. It ends badly when the VM fails, or when somebody has wished something else meanwhile.
 pub(crate) fn vm(session: &Session, domain: &str, until: Until) -> Result<(), Failure> {
-    let progress = Progress::new(&session.screen);
     let (passing, goal, text) = match until {
         Until::Stopped => ("shutdown", ["stop", "disable"], format!("VM \"{domain}\" shuts down")),
         Until::Restarted => ("restart", ["start", "start"], format!("VM \"{domain}\" restarts")),
     };
-    let begin = Instant::now();
-    let mut minutes = 0;
+    let mut watch = Watch::new(session, text);
     loop {
-        progress.wait(&text);
-        // Somebody reads the log of a script that waits for longer than it should.
-        if begin.elapsed().as_secs() / 60 > minutes {
-            minutes = begin.elapsed().as_secs() / 60;
-            session.screen.note(&format!("{text}: {minutes} min so far."));
-        }
-        let vm: Vm = patiently(|| only(&session.ask(&Request::get(&["vm", domain]))?))?;
+        let vm = watch.look(domain)?;
         match vm.state.as_str() {
             state if goal.contains(&state) => return Ok(()),
             state if state == passing => sleep(PAUSE),
@@ -55,6 +47,57 @@ pub(crate) fn vm(session: &Session, domain: &str, until: Until) -> Result<(), Fa
                 )));
             }
         }
+    }
+}
+
+/// Waits until a VM has left its node, and tells where it is. It ends badly when the VM stayed on `from`, or failed.
+pub(crate) fn relocated(session: &Session, domain: &str, from: &str) -> Result<String, Failure> {
+    let mut watch = Watch::new(session, format!("VM \"{domain}\" leaves node \"{from}\""));
+    loop {
+        let vm = watch.look(domain)?;
+        let (state, node) = (vm.state.as_str(), vm.node.as_str());
+        return match state {
+            "migrate" | "migrate-live" => {
+                sleep(PAUSE);
+                continue;
+            }
+            "fail" => Err(Failure::Other(format!(
+                "VM \"{domain}\" has failed on node \"{node}\": {}",
+                vm.failed_reason
+            ))),
+            _ if node == from => Err(Failure::Other(format!(
+                "VM \"{domain}\" stayed on node \"{node}\", in state \"{state}\": the move was given up. Ask why with: \
+                 pvc vm why {domain}"
+            ))),
+            _ => Ok(format!("VM \"{domain}\" is on node \"{node}\" now, in state \"{state}\".")),
+        };
+    }
+}
+
+/// A VM that is looked at again and again.
+struct Watch<'a> {
+    session: &'a Session,
+    progress: Progress,
+    text: String,
+    begin: Instant,
+    minutes: u64,
+}
+
+impl<'a> Watch<'a> {
+    fn new(session: &'a Session, text: String) -> Self {
+        let progress = Progress::new(&session.screen);
+        Self { session, progress, text, begin: Instant::now(), minutes: 0 }
+    }
+
+    fn look(&mut self, domain: &str) -> Result<Vm, Failure> {
+        self.progress.wait(&self.text);
+        // Somebody reads the log of a script that waits for longer than it should.
+        let minutes = self.begin.elapsed().as_secs() / 60;
+        if minutes > self.minutes {
+            self.minutes = minutes;
+            self.session.screen.note(&format!("{}: {minutes} min so far.", self.text));
+        }
+        patiently(|| only(&self.session.ask(&Request::get(&["vm", domain]))?))
     }
 }
 

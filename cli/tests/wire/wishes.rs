@@ -50,6 +50,10 @@ fn wishes_that_destroy_nothing_are_not_asked_for_twice() {
     let wishes = [
         ("vm start web1", "POST /vm/web1/state?state=start"),
         ("vm start web1 --force", "POST /vm/web1/state?state=start&force=true"),
+        ("vm move web1", "POST /vm/web1/node?action=move"),
+        ("vm move web1 -t hv2", "POST /vm/web1/node?action=move&node=hv2"),
+        ("vm migrate web1 --force -t hv2", "POST /vm/web1/node?action=migrate&node=hv2&force=true"),
+        ("vm unmigrate web1", "POST /vm/web1/node?action=unmigrate"),
         ("vm disable web1 -y", "POST /vm/web1/state?state=disable"),
         ("vm tag add web1 x -p", "POST /vm/web1/tags?action=add&tag=x&protected=true"),
         ("vm tag add web1 x", "POST /vm/web1/tags?action=add&tag=x&protected=false"),
