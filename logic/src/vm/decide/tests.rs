@@ -133,6 +133,23 @@ fn a_restart_of_what_does_not_run_is_done_with_its_start() {
 }
 
 #[test]
+fn a_vm_whose_former_node_has_not_said_that_it_is_down_is_left_alone() {
+    let elsewhere = |phase| VmFact { node: "hv2".parse().unwrap(), ..fact(phase) };
+    for phase in [Phase::Starting, Phase::Running] {
+        let cluster = cluster_with_vm(Power::Start, Some(elsewhere(phase)));
+        assert_eq!(decided(&cluster, &observed(&[]), NOW), None, "{phase:?}");
+    }
+    let cluster = cluster_with_vm(Power::Start, Some(elsewhere(Phase::Stopped)));
+    let plan = decide(&cluster, &observed(&[]), VM, NOW);
+    let Action::Record(records) = &plan.steps[0].action else { panic!("{plan:?}") };
+    let taken = records.writes.iter().find_map(|write| match &write.value {
+        Some(Record::VmFact(fact)) => Some((fact.node.clone(), fact.incarnation)),
+        _ => None,
+    });
+    assert_eq!(taken, Some((crate::testing::hv1(), 2)), "the count of incarnations goes on");
+}
+
+#[test]
 fn nothing_is_concluded_from_a_hypervisor_that_does_not_answer() {
     for power in [Power::Start, Power::Stop, Power::Remove, Power::Restart, Power::Shutdown] {
         let cluster = cluster_with_vm(power, Some(pending(fact(Phase::Running))));
