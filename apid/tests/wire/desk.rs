@@ -28,7 +28,7 @@ use tower::ServiceExt;
 
 pub(crate) const TOKEN: &str = "open-sesame-0123456789";
 pub(crate) const UUID: &str = "bdd640fb-0667-4ad1-9c80-317fa3b1799d";
-const BOOT: BootId = BootId(uuid::uuid!("00000000-0000-4000-8000-000000000001"));
+pub(crate) const BOOT: BootId = BootId(uuid::uuid!("00000000-0000-4000-8000-000000000001"));
 
 /// How long anything may take here.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -146,9 +146,13 @@ impl Desk {
 
     /// Writes the node's word about a VM: it runs, or not, and the newest wish is fulfilled.
     pub(crate) fn say(&self, uuid: &str, phase: Phase, wish_done: u64) {
+        let node = "hv1".parse().expect("a name");
+        self.say_fact(uuid, VmFact { phase, wish_done, incarnation: 1, ..VmFact::new(node, BOOT) });
+    }
+
+    /// Writes a node's word about a VM.
+    pub(crate) fn say_fact(&self, uuid: &str, fact: VmFact) {
         let id: VmId = uuid.parse().expect("a UUID");
-        let fact =
-            VmFact { phase, wish_done, incarnation: 1, ..VmFact::new("hv1".parse().expect("a name"), BOOT) };
         let key = store::key::path(&RecordId::VmFact(id));
         let expect = match self.store.read(&key).expect("the store answers") {
             Some(entry) => Expect::Version(entry.version),

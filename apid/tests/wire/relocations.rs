@@ -4,11 +4,12 @@ use axum::http::StatusCode;
 use logic::id::VmId;
 use logic::node::DaemonState;
 use logic::record::{Expect, Record, RecordId, Records};
-use logic::vm::{Phase, Vm};
+use logic::time::BootTime;
+use logic::vm::{Failure, Phase, Vm, VmFact};
 use serde_json::{Value, json};
 use store::Store;
 
-use super::desk::{Answer, Desk, UUID, registration_of};
+use super::desk::{Answer, BOOT, Desk, UUID, registration_of};
 
 /// `hv1` has the VM `web1` of 512 MiB, `hv2` and `hv3` nothing; `hv3` has 16 GiB.
 async fn three() -> Desk {
@@ -93,6 +94,26 @@ async fn a_vm_that_runs_is_handed_over_by_its_node_and_a_wait_sees_it() {
         });
     });
     assert_eq!(done(&waited), "Unmigrating VM \"web1\" to node \"hv1\".");
+}
+
+#[tokio::test]
+async fn a_wait_for_a_vm_that_cannot_be_started_there_says_why() {
+    let desk = running().await;
+    let wait = [("action", "move"), ("node", "hv2"), ("wait", "true")];
+    let (waited, ()) = tokio::join!(desk.ask("POST", "/vm/web1/node", &wait), async {
+        desk.until("/vm/web1/state", |answer| answer.json()["state"] == "migrate").await;
+        // It is handed over with the word that it is down; that alone does not end the wait.
+        desk.say(UUID, Phase::Stopped, 2);
+        rewrite(&desk, |vm| {
+            vm.node = "hv2".parse().expect("a name");
+            vm.transfer = None;
+        });
+        desk.until("/vm/web1/node", |answer| answer.json()["node"] == "hv2").await;
+        let failure = Failure { reason: "no such bridge".into(), attempts: 1, retry_at: BootTime(1) };
+        let word = VmFact::new("hv2".parse().expect("a name"), BOOT);
+        desk.say_fact(UUID, VmFact { failure: Some(failure), ..word });
+    });
+    refused(&waited, 400, &["web1", "\"hv2\" now", "cannot be started there: no such bridge"]);
 }
 
 #[tokio::test]

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use api::Message;
 use axum::extract::{Path, State};
-use logic::cluster::Cluster;
+use logic::cluster::{Cluster, VmEntry};
 use logic::id::{NodeName, VmId};
 use logic::record::{Record, Records};
 use logic::vm::accept::{self, Force, Relocation};
-use logic::vm::{MigrationMethod, State as VmState, shown_failure, shown_state};
+use logic::vm::{MigrationMethod, Phase, State as VmState, shown_failure, shown_state};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
@@ -46,7 +46,7 @@ pub struct SetNode {
     #[serde(default)]
     #[param(required = false)]
     force: bool,
-    /// Whether the answer waits until its node has handed it over.
+    /// Whether the answer waits until it is there, and runs if it is to run.
     #[serde(default)]
     #[param(required = false)]
     wait: bool,
@@ -141,14 +141,18 @@ async fn wait(api: &Api, id: VmId, name: &str, to: &NodeName) -> Result<(), ApiE
             ),
         }),
         None => Err(ApiError::refused(format!(
-            "VM \"{name}\" has not been handed over after {} s. The wish stands: its node goes on with it. Ask why with: \
+            "VM \"{name}\" is not there yet after {} s. The wish stands: its node goes on with it. Ask why with: \
              pvc vm why {name}",
             most.as_secs()
         ))),
     }
 }
 
-/// How a move ended, once its node has done with it.
+fn runs_on(entry: &VmEntry, node: &NodeName) -> bool {
+    entry.fact.as_ref().is_some_and(|fact| fact.value.node == *node && fact.value.phase == Phase::Running)
+}
+
+/// How a move ended, once both nodes have done with it.
 fn ended(cluster: &Cluster, id: VmId, to: &NodeName) -> Option<Ended> {
     let Some(entry) = cluster.vms.get(&id) else {
         return Some(Ended::Otherwise("was removed meanwhile".into()));
@@ -160,6 +164,8 @@ fn ended(cluster: &Cluster, id: VmId, to: &NodeName) -> Option<Ended> {
             let why = shown_failure(entry);
             Some(Ended::Otherwise(format!("is on node \"{to}\" now, but cannot be started there: {why}")))
         }
+        // The node that has taken it over has not said yet that it runs.
+        VmState::Start if node == to && !runs_on(entry, to) => None,
         _ if node == to => Some(Ended::There),
         state => Some(Ended::Otherwise(format!("stayed on node \"{node}\", in state \"{state}\""))),
     }
