@@ -83,7 +83,7 @@ pub(crate) enum Road {
 
 pub(crate) enum Place {
     Unix { _folder: tempfile::TempDir, path: PathBuf },
-    Tls { authority: Authority, listener: Arc<TlsListener> },
+    Tls { authority: Box<Authority>, listener: Arc<TlsListener> },
 }
 
 impl Place {
@@ -116,7 +116,7 @@ pub(crate) fn stage(road: Road, limits: Limits) -> Stage {
             Stage { place: Place::Unix { _folder: folder, path }, node, server }
         }
         Road::Tls => {
-            let authority = Authority::new();
+            let authority = Box::new(Authority::new());
             let listener = listen_tls("127.0.0.1:0".parse().unwrap(), &authority.identity("hv2"));
             let listener = Arc::new(listener.unwrap());
             let server = Server::start(Arc::clone(&listener) as _, node.clone(), limits);
