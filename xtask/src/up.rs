@@ -197,10 +197,14 @@ pub fn down(folder: &Path) -> Result<String> {
         ended = node.processes()?.len();
         node.cut_power()?;
         for (kind, space) in spaces {
-            let left = in_namespace(kind, &space)?;
-            if !left.is_empty() {
-                bail!("processes are still in the node's {kind} namespace: {left:?}");
-            }
+            // What was about to end when the power was cut may take a moment.
+            wait_for("the node's namespaces to be empty", Duration::from_secs(10), || {
+                let left = in_namespace(kind, &space)?;
+                match left.is_empty() {
+                    true => Ok(()),
+                    false => bail!("still in the node's {kind} namespace: {}", named(&left)),
+                }
+            })?;
         }
     }
     let mounts = fs::read_to_string("/proc/self/mounts")?;
@@ -210,6 +214,15 @@ pub fn down(folder: &Path) -> Result<String> {
     }
     fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
     Ok(format!("{ended} processes ended"))
+}
+
+/// The processes with their command lines.
+fn named(processes: &[Process]) -> String {
+    let name = |process: &Process| {
+        let words = fs::read(format!("/proc/{}/cmdline", process.pid)).unwrap_or_default();
+        format!("{} ({})", process.pid, String::from_utf8_lossy(&words).replace('\0', " ").trim())
+    };
+    processes.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
 /// Runs a command inside the node that is up.
