@@ -75,7 +75,7 @@ fn closed_routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(node::show))
         .routes(routes!(node::daemon_state))
         .routes(routes!(node::coordinator_state))
-        .routes(routes!(node::domain_state))
+        .routes(routes!(node::domain_state, node::set_domain_state))
         .routes(routes!(node::log))
         .routes(routes!(vm::list::list, vm::define::define))
         .routes(routes!(vm::show, vm::define::define_named, vm::define::modify, vm::define::remove))

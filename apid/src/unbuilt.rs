@@ -20,7 +20,6 @@ const ROUTES: &[(&str, &str, &str)] = &[
     ("/metrics/ceph", "GET", "The Prometheus export"),
     ("/metrics/zookeeper", "GET", "The Prometheus export"),
     ("/node/{node}/coordinator-state", "POST", "Moving the primary role"),
-    ("/node/{node}/domain-state", "POST", "Emptying and refilling a node"),
     ("/vm/{vm}/locks", "POST", "Freeing the locks of a VM's volumes"),
     ("/vm/{vm}/backup", "POST DELETE", "The backup of VMs"),
     ("/vm/{vm}/restore", "POST", "The backup of VMs"),

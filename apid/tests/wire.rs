@@ -8,6 +8,8 @@ mod bad_input;
 mod desk;
 #[path = "wire/document.rs"]
 mod document;
+#[path = "wire/drains.rs"]
+mod drains;
 #[path = "wire/links.rs"]
 mod links;
 #[path = "wire/outages.rs"]

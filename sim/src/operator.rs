@@ -7,7 +7,7 @@ use host::clock::{Clock as _, ManualClock};
 use logic::cluster::Cluster;
 use logic::cluster::accept::{Overwrite, initialise};
 use logic::id::{NodeName, TaskId, VmId, VmName};
-use logic::node::drain::{Service, service_states, wish_service};
+use logic::node::drain::{Duty, domain_states, wish_duty};
 use logic::record::Records;
 use logic::refusal::Refusal;
 use logic::task::accept::{DeviceChange, change_device};
@@ -93,7 +93,7 @@ impl Operator {
             return Vec::new();
         };
         let now: BTreeMap<NodeName, _> =
-            service_states(&cluster).into_iter().map(|(node, state)| (node, state.as_str())).collect();
+            domain_states(&cluster).into_iter().map(|(node, state)| (node, state.as_str())).collect();
         let differs = |(node, state): &(&NodeName, &&'static str)| {
             self.services.get(*node).copied().unwrap_or("ready") != **state
         };
@@ -157,8 +157,8 @@ impl Operator {
                 let request = Relocation::Migrate { to: text(to.as_ref()), force: Force::No };
                 relocated(cluster, of(vm)?, request, now)?
             }
-            Ask::Flush { node } => (None, serviced(cluster, node, Service::Flushed, now)?),
-            Ask::Ready { node } => (None, serviced(cluster, node, Service::Ready, now)?),
+            Ask::Flush { node } => (None, serviced(cluster, node, Duty::Flushed, now)?),
+            Ask::Ready { node } => (None, serviced(cluster, node, Duty::Ready, now)?),
             Ask::Unmigrate { vm } => relocated(cluster, of(vm)?, Relocation::Unmigrate, now)?,
             Ask::Attach { vm, device } => self.device(cluster, of(vm)?, DeviceChange::Attach, device)?,
             Ask::Detach { vm, device } => self.device(cluster, of(vm)?, DeviceChange::Detach, device)?,
@@ -194,8 +194,8 @@ fn relocated(
 }
 
 /// What is wished already writes nothing.
-fn serviced(cluster: &Cluster, node: &NodeName, service: Service, now: WallTime) -> Result<Records, Refusal> {
-    Ok(wish_service(cluster, node, service, now)?.unwrap_or_default())
+fn serviced(cluster: &Cluster, node: &NodeName, service: Duty, now: WallTime) -> Result<Records, Refusal> {
+    Ok(wish_duty(cluster, node, service, now)?.unwrap_or_default())
 }
 
 fn text(node: Option<&NodeName>) -> Option<String> {

@@ -5,24 +5,42 @@ use std::collections::BTreeMap;
 use api::{HealthDetail, Node, NodeMemory, NodeVcpu};
 use logic::cluster::{Cluster, NodeEntry};
 use logic::id::NodeName;
-use logic::node::{Commitment, shown_daemon_state};
+use logic::node::drain::{DomainState, domain_states};
+use logic::node::{Commitment, commitments, shown_daemon_state};
 use serde_json::Value;
 
 use super::health::{Trouble, health};
 
-/// The one state there is of whether a node takes VMs, as long as no node can be flushed.
-pub const DOMAIN_STATE: &str = "ready";
-
 /// The check of the hypervisor, by the name that clients know.
 const HYPERVISOR_CHECK: &str = "lbvt";
+
+/// What is counted over all VMs once, for every node of one answer.
+#[derive(Clone, Debug)]
+pub struct Sums {
+    committed: BTreeMap<NodeName, Commitment>,
+    services: BTreeMap<NodeName, DomainState>,
+}
+
+impl Sums {
+    /// Counts.
+    pub fn of(cluster: &Cluster) -> Self {
+        Self { committed: commitments(cluster), services: domain_states(cluster) }
+    }
+
+    /// How a node stands towards VMs.
+    pub fn domain_state(&self, name: &NodeName) -> &'static str {
+        self.services.get(name).copied().unwrap_or(DomainState::Ready).as_str()
+    }
+}
 
 /// A node with everything that is known of it.
 pub fn node(
     cluster: &Cluster,
     (name, entry): (&NodeName, &NodeEntry),
-    committed: Commitment,
+    sums: &Sums,
     troubles: &[Trouble],
 ) -> Node {
+    let committed = sums.committed.get(name).copied().unwrap_or_default();
     let registered = entry.node.as_ref().map(|node| &node.value);
     let status = entry.status.as_ref().map(|status| &status.value);
     let name_of = |vm| cluster.vms.get(vm).map(|entry| entry.vm.value.name.to_string());
@@ -34,7 +52,7 @@ pub fn node(
         name: name.to_string(),
         daemon_state: shown_daemon_state(entry).as_str().into(),
         coordinator_state: coordinator_state(cluster, name).into(),
-        domain_state: DOMAIN_STATE.into(),
+        domain_state: sums.domain_state(name).into(),
         pvc_version: text(|node| &node.version),
         cpu_count,
         kernel: text(|node| &node.kernel),

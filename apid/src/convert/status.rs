@@ -7,25 +7,19 @@ use api::{
     MemoryResource, Node, NodeHealth, NodeSummary, Resources, StateCounts, VmSummary,
 };
 use logic::id::NodeName;
-use logic::node::commitments;
 use logic::vm::shown_state;
 use store::mirror::Snapshot;
 
 use super::health::{Trouble, health, troubles};
-use super::node::{node, primary};
+use super::node::{Sums, node, primary};
 
 /// What is shown of a cluster. `name` is its configured name.
 pub fn status(snapshot: &Snapshot, name: &str) -> ClusterStatus {
     let cluster = &snapshot.cluster;
     let troubles = troubles(snapshot);
-    let committed = commitments(cluster);
-    let nodes: Vec<Node> = cluster
-        .nodes
-        .iter()
-        .map(|(name, entry)| {
-            node(cluster, (name, entry), committed.get(name).copied().unwrap_or_default(), &troubles)
-        })
-        .collect();
+    let sums = Sums::of(cluster);
+    let nodes: Vec<Node> =
+        cluster.nodes.iter().map(|(name, entry)| node(cluster, (name, entry), &sums, &troubles)).collect();
     let vms: Vec<VmSummary> = cluster
         .vms
         .iter()

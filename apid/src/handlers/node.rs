@@ -1,23 +1,33 @@
 //! Nodes: what they are, how they stand, what their daemon logs.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use api::{Node, NodeCoordinatorState, NodeDaemonState, NodeDomainState, NodeLog};
+use api::{Message, Node, NodeCoordinatorState, NodeDaemonState, NodeDomainState, NodeLog};
 use axum::extract::{Path, State};
 use link::message::Request;
-use logic::cluster::NodeEntry;
+use logic::cluster::{Cluster, NodeEntry};
 use logic::id::NodeName;
-use logic::node::{commitments, shown_daemon_state};
+use logic::node::drain::{Duty, wish_duty};
+use logic::node::shown_daemon_state;
 use serde::Deserialize;
 use store::mirror::Snapshot;
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::Api;
-use crate::answer::{Answer, Answered, Lines};
+use crate::answer::{Answer, Answered, Lines, told};
 use crate::convert;
+use crate::convert::node::Sums;
 use crate::error::ApiError;
-use crate::handlers::{LINES_DEFAULT, limit};
+use crate::handlers::{LINES_DEFAULT, limit, now};
 use crate::parameters::{NoParameters, Parameters};
+use crate::view::Change;
+
+/// The longest that a request waits for a node to be emptied or filled.
+const WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// Between two looks while it waits.
+const WAIT_STEP: Duration = Duration::from_millis(250);
 
 /// Which nodes are shown.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -103,8 +113,64 @@ pub async fn domain_state(
     Parameters(NoParameters {}): Parameters<NoParameters>,
 ) -> Answered<NodeDomainState> {
     let (name, _) = known(&api, &node).await?;
-    let domain_state = convert::node::DOMAIN_STATE.into();
+    let domain_state = Sums::of(&*api.view.cluster().await?).domain_state(&name).into();
     Ok(Answer(NodeDomainState { name: name.to_string(), domain_state }))
+}
+
+/// What a node is to do about VMs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Wished {
+    Ready,
+    Flush,
+}
+
+/// What a node is to do about VMs, and whether to wait for it.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct SetDomainState {
+    /// `flush` empties it, `ready` lets it carry VMs again and calls those home that left it.
+    #[param(inline)]
+    state: Wished,
+    /// Whether to answer when it is done, after a minute at the latest; else at once.
+    #[serde(default)]
+    #[param(required = false)]
+    wait: bool,
+}
+
+/// Empties a node of the VMs that run on it, or lets it carry VMs again.
+#[utoipa::path(post, path = "/node/{node}/domain-state", tag = "node", params(SetDomainState))]
+pub async fn set_domain_state(
+    State(api): State<Arc<Api>>,
+    Path(node): Path<String>,
+    Parameters(asked): Parameters<SetDomainState>,
+) -> Answered<Message> {
+    let (name, _) = known(&api, &node).await?;
+    let (service, passing) = match asked.state {
+        Wished::Ready => (Duty::Ready, "unflush"),
+        Wished::Flush => (Duty::Flushed, "flush"),
+    };
+    let accept = |cluster: &Cluster| {
+        let records = wish_duty(cluster, &name, service, now())?;
+        Ok(Change { told: records.is_some(), records })
+    };
+    let changed = api.view.write(accept).await?;
+    let until = Instant::now() + WAIT_MAX;
+    while asked.wait && Instant::now() < until {
+        if Sums::of(&*api.view.cluster().await?).domain_state(&name) != passing {
+            break;
+        }
+        tokio::time::sleep(WAIT_STEP).await;
+    }
+    told(match (asked.state, changed) {
+        (Wished::Ready, true) => {
+            format!("Restoring migrated VMs to node \"{name}\" and letting it carry VMs again.")
+        }
+        (Wished::Ready, false) => format!("Node \"{name}\" carries VMs already."),
+        (Wished::Flush, true) => format!("Flushing node \"{name}\" of its VMs."),
+        (Wished::Flush, false) => format!("Node \"{name}\" is flushed already, or being flushed."),
+    })
 }
 
 /// Which lines are shown.
@@ -140,11 +206,10 @@ pub async fn log(
 
 fn shown(snapshot: &Snapshot, wanted: impl Fn(&NodeName) -> bool) -> Vec<Node> {
     let cluster = &snapshot.cluster;
-    let committed = commitments(cluster);
+    let sums = Sums::of(cluster);
     let troubles = convert::health::troubles(snapshot);
     let node = |(name, entry): (&NodeName, &Arc<NodeEntry>)| {
-        let committed = committed.get(name).copied().unwrap_or_default();
-        convert::node::node(cluster, (name, entry), committed, &troubles)
+        convert::node::node(cluster, (name, entry), &sums, &troubles)
     };
     cluster.nodes.iter().filter(|(name, entry)| entry.node.is_some() && wanted(name)).map(node).collect()
 }
@@ -153,9 +218,8 @@ fn shown(snapshot: &Snapshot, wanted: impl Fn(&NodeName) -> bool) -> Vec<Node> {
 async fn known(api: &Api, node: &str) -> Result<(NodeName, Arc<NodeEntry>), ApiError> {
     let unknown = || ApiError::unknown("Node", node);
     let name: NodeName = node.parse().map_err(|_| unknown())?;
-    let find = |cluster: &Arc<logic::cluster::Cluster>| {
-        cluster.nodes.get(&name).filter(|entry| entry.node.is_some()).cloned()
-    };
+    let find =
+        |cluster: &Arc<Cluster>| cluster.nodes.get(&name).filter(|entry| entry.node.is_some()).cloned();
     let entry = api.view.find(find).await?.ok_or_else(unknown)?;
     Ok((name, entry))
 }

@@ -173,7 +173,6 @@ async fn what_is_not_there_is_told_apart() {
         ("PUT", "/provisioner/script/a"),
         ("PATCH", "/vm/web1/snapshot/receive/block"),
         ("POST", "/vm/web1/locks"),
-        ("POST", "/node/hv1/domain-state"),
         ("DELETE", "/faults"),
     ] {
         refused(&desk.ask(method, path, &[]).await, 501, &["does not exist in this version"]);

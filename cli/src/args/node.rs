@@ -19,6 +19,24 @@ pub(crate) enum NodeCommand {
         #[arg(short, long, value_enum, default_value_t)]
         format: DetailFormat,
     },
+    /// Empty a node: its VMs move to others, or are shut down where none can take them
+    #[command(after_help = "Examples:\n  pvc node flush hv2\n  pvc node flush hv2 --wait")]
+    Flush {
+        /// The node; without it, this machine
+        node: Option<String>,
+        /// Wait until no VM runs on it
+        #[arg(short, long)]
+        wait: bool,
+    },
+    /// Let a node carry VMs again, and call those home that left it
+    #[command(after_help = "Examples:\n  pvc node ready hv2\n  pvc node ready hv2 --wait")]
+    Ready {
+        /// The node; without it, this machine
+        node: Option<String>,
+        /// Wait until its VMs are home
+        #[arg(short, long)]
+        wait: bool,
+    },
     /// Show the log of a node's daemons
     #[command(after_help = "Examples:\n  pvc node log hv2 -l 50\n  pvc node log hv2 --follow")]
     Log {

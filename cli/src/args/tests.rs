@@ -57,6 +57,8 @@ fn the_tree_has_the_commands_of_the_contract_and_no_others() {
         "pvc vm dump",
         "pvc node list",
         "pvc node info",
+        "pvc node flush",
+        "pvc node ready",
         "pvc node log",
         "pvc cluster status",
         "pvc cluster init",

@@ -5,7 +5,7 @@ use std::fs;
 use api::Node;
 use api::client::Request;
 
-use super::{ask_list, show_details, show_list, show_log};
+use super::{ask_list, show_details, show_list, show_log, wait};
 use crate::args::{NodeCommand, NodeList};
 use crate::failure::Failure;
 use crate::print::node as print;
@@ -19,11 +19,23 @@ pub(crate) fn run(command: NodeCommand, session: &Session) -> Result<(), Failure
             let node = node.map_or_else(this_machine, Ok)?;
             show_details(session, &session.ask(&Request::get(&["node", &node]))?, format, print::details)
         }
+        NodeCommand::Flush { node, wait } => serve(session, node, "flush", wait),
+        NodeCommand::Ready { node, wait } => serve(session, node, "ready", wait),
         NodeCommand::Log { node, lines, follow } => {
             let node = node.map_or_else(this_machine, Ok)?;
             show_log(session, &["node", &node, "log"], lines, follow)
         }
     }
+}
+
+/// Asks a node to be emptied or filled, and may wait for it.
+fn serve(session: &Session, node: Option<String>, state: &str, wait: bool) -> Result<(), Failure> {
+    let node = node.map_or_else(this_machine, Ok)?;
+    session.order(&Request::post(&["node", &node, "domain-state"]).with("state", state))?;
+    if !wait {
+        return Ok(());
+    }
+    session.screen.show(&wait::served(session, &node)?)
 }
 
 fn show_nodes(session: &Session, list: &NodeList) -> Result<(), Failure> {

@@ -5,7 +5,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use api::client::Request;
-use api::{TaskStatus, Vm};
+use api::{Node, TaskStatus, Vm};
 
 use super::only;
 use crate::failure::Failure;
@@ -71,6 +71,20 @@ pub(crate) fn relocated(session: &Session, domain: &str, from: &str) -> Result<S
             ))),
             _ => Ok(format!("VM \"{domain}\" is on node \"{node}\" now, in state \"{state}\".")),
         };
+    }
+}
+
+/// Waits until a node is emptied or filled, whatever was asked of it last, and tells how it stands then.
+pub(crate) fn served(session: &Session, node: &str) -> Result<String, Failure> {
+    let progress = Progress::new(&session.screen);
+    loop {
+        let found: Node = patiently(|| only(&session.ask(&Request::get(&["node", node]))?))?;
+        match found.domain_state.as_str() {
+            "flush" => progress.wait(&format!("VMs leave node \"{node}\"")),
+            "unflush" => progress.wait(&format!("VMs come home to node \"{node}\"")),
+            state => return Ok(format!("Node \"{node}\" is in state \"{state}\" now.")),
+        }
+        sleep(PAUSE);
     }
 }
 

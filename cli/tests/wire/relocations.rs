@@ -83,3 +83,26 @@ fn why_a_vm_is_where_it_is_is_told_in_words_and_as_json() {
         assert_eq!((value(&out), out.lines().count()), (value(WHY), lines), "{words}");
     }
 }
+
+/// A node as the API shows it.
+fn node(state: &str) -> String {
+    format!(r#"[{{"name": "hv2", "domain_state": "{state}"}}]"#)
+}
+
+#[test]
+fn a_flush_is_waited_for_until_the_node_is_empty() {
+    let script = Script::default().done("POST /node/hv2/domain-state?state=flush", "So be it.");
+    let states = ["flush", "flush", "flushed"];
+    let script =
+        states.iter().fold(script, |script, state| script.answer("GET /node/hv2", "200 OK", node(state)));
+    let server = script.serve();
+    let out = Bench::to(server.address).run("node flush hv2 --wait").done();
+    assert_eq!(out, "So be it.\nNode \"hv2\" is in state \"flushed\" now.\n");
+    assert_eq!(server.asked().len(), 4);
+}
+
+#[test]
+fn a_node_that_is_ready_is_asked_for_once() {
+    let server = Script::default().done("POST /node/hv2/domain-state?state=ready", "So be it.").serve();
+    assert_eq!(Bench::to(server.address).run("node ready hv2").done(), "So be it.\n");
+}

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | is to be flushed | is to run, and another node can take it | it moves there, and has its home here |
 //! | is to be flushed | is to run, and no other can take it | it is shut down, and marked to run again |
+//! | is to be flushed | is to run, and to move only live | nothing: live migration is not built yet |
 //! | is to be flushed | is not to run | nothing |
 //! | carries VMs again | is marked to run again | it is to run |
 //! | carries VMs again | left its home here before | it goes home, by its own node's doing |
@@ -27,12 +28,12 @@ use crate::plan::{Action, Plan, Reason, Resource, Step};
 use crate::record::{RecordId, Records, expect_of};
 use crate::refusal::Refusal;
 use crate::time::{Now, WallTime};
-use crate::vm::{Power, Transfer, Vm, Wish};
+use crate::vm::{MigrationMethod, Power, Transfer, Vm, Wish};
 
 /// Whether a node is to carry VMs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Service {
+pub enum Duty {
     /// It is.
     Ready,
     /// It is to be emptied.
@@ -43,7 +44,7 @@ pub enum Service {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeWish {
     /// Whether it is to carry VMs.
-    pub service: Service,
+    pub duty: Duty,
     /// Grows by one with each wish.
     pub serial: u64,
     /// When it was wished. Shown only.
@@ -52,7 +53,7 @@ pub struct NodeWish {
 
 /// What is shown of a node's service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ServiceState {
+pub enum DomainState {
     /// It carries VMs.
     Ready,
     /// VMs are leaving it.
@@ -63,7 +64,7 @@ pub enum ServiceState {
     Unflush,
 }
 
-impl ServiceState {
+impl DomainState {
     /// The state as the API names it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -76,22 +77,22 @@ impl ServiceState {
 }
 
 /// The service states of all nodes, in one walk over the VMs.
-pub fn service_states(cluster: &Cluster) -> BTreeMap<NodeName, ServiceState> {
+pub fn domain_states(cluster: &Cluster) -> BTreeMap<NodeName, DomainState> {
     let still = |(name, entry): (&NodeName, &Arc<NodeEntry>)| {
-        (name.clone(), if is_drained(entry) { ServiceState::Flushed } else { ServiceState::Ready })
+        (name.clone(), if is_drained(entry) { DomainState::Flushed } else { DomainState::Ready })
     };
-    let mut states: BTreeMap<NodeName, ServiceState> = cluster.nodes.iter().map(still).collect();
+    let mut states: BTreeMap<NodeName, DomainState> = cluster.nodes.iter().map(still).collect();
     for entry in cluster.vms.values() {
         let vm = &entry.vm.value;
         match states.get_mut(&vm.node) {
-            Some(state @ ServiceState::Flushed) if runs(entry) => *state = ServiceState::Flush,
-            Some(state @ ServiceState::Ready) if vm.parked => *state = ServiceState::Unflush,
+            Some(state @ DomainState::Flushed) if runs(entry) => *state = DomainState::Flush,
+            Some(state @ DomainState::Ready) if vm.parked => *state = DomainState::Unflush,
             _ => {}
         }
-        if let Some(state @ ServiceState::Ready) =
+        if let Some(state @ DomainState::Ready) =
             called_home(cluster, vm).and_then(|home| states.get_mut(home))
         {
-            *state = ServiceState::Unflush;
+            *state = DomainState::Unflush;
         }
     }
     states
@@ -101,29 +102,29 @@ pub fn service_states(cluster: &Cluster) -> BTreeMap<NodeName, ServiceState> {
 ///
 /// # Errors
 /// [`Refusal`] when there is no such node, or it is to be emptied and its daemon does not run.
-pub fn wish_service(
+pub fn wish_duty(
     cluster: &Cluster,
     node: &NodeName,
-    service: Service,
+    duty: Duty,
     now: WallTime,
 ) -> Result<Option<Records>, Refusal> {
     let unknown = || Refusal::NodeUnknown { node: node.to_string() };
     let entry = cluster.nodes.get(node).filter(|entry| entry.node.is_some()).ok_or_else(unknown)?;
     let state = shown_daemon_state(entry);
-    if is_drained(entry) == (service == Service::Flushed) {
+    if is_drained(entry) == (duty == Duty::Flushed) {
         return Ok(None);
     }
-    if service == Service::Flushed && state != DaemonState::Run {
+    if duty == Duty::Flushed && state != DaemonState::Run {
         return Err(Refusal::NodeDown { node: node.clone(), state });
     }
-    let wish = NodeWish { service, serial: wish_serial(cluster, node) + 1, at: now };
+    let wish = NodeWish { duty, serial: wish_serial(cluster, node) + 1, at: now };
     let id = RecordId::NodeWish(node.clone());
     Ok(Some(Records::default().write(id, expect_of(entry.wish.as_ref()), wish.into())))
 }
 
 /// Whether a node is to carry no VMs.
 pub fn is_drained(entry: &NodeEntry) -> bool {
-    entry.wish.as_ref().is_some_and(|wish| wish.value.service == Service::Flushed)
+    entry.wish.as_ref().is_some_and(|wish| wish.value.duty == Duty::Flushed)
 }
 
 /// The serial of the last wish about a node; zero before the first.
@@ -142,6 +143,10 @@ pub fn plan(cluster: &Cluster, node: &NodeName) -> Vec<(VmId, Result<NodeName, S
         leaving.into_iter().map(|(id, entry)| (*id, (**entry).clone())).collect();
     let mut planned = Vec::new();
     for (id, mut entry) in leaving {
+        if moves_only_live(&entry.vm.value) {
+            planned.push((id, Err(ONLY_LIVE.into())));
+            continue;
+        }
         let placement = place(&cluster, id, &entry.vm.value, Home::Barred);
         if let Some(to) = &placement.chosen {
             entry.vm.value.node = to.clone();
@@ -168,6 +173,7 @@ pub fn decide(cluster: &Cluster, observed: &Observed, now: Now) -> Plan {
     for (id, entry) in own().filter(|(_, entry)| settled(entry)) {
         let case = Case { cluster: &assumed, id: *id, entry, now };
         let step = match drained {
+            true if is_to_run(entry) && moves_only_live(&entry.vm.value) => None,
             true if is_to_run(entry) => Some(case.leave()),
             _ => case.go_home().or_else(|| (!drained && entry.vm.value.parked).then(|| case.unpark())),
         };
@@ -253,6 +259,14 @@ impl Case<'_> {
         let action = Action::Record(Box::new(records));
         Step { resource: Resource::Vm(self.id), action, guards: Vec::new(), not_after: None, reason }
     }
+}
+
+/// Why a VM stays on a node that is flushed, so that it is never shut down against its operator's word.
+const ONLY_LIVE: &str = "it is to move only live, and live migration is not built yet; \
+                         `pvc vm meta --method shutdown` lets it move by a shutdown";
+
+fn moves_only_live(vm: &Vm) -> bool {
+    vm.meta.migration_method == MigrationMethod::Live
 }
 
 fn runs(entry: &VmEntry) -> bool {

@@ -1,6 +1,6 @@
 //! The end of a story: the faults end, every wish comes true, and nothing is left to do.
 
-use logic::node::drain::{ServiceState, service_states};
+use logic::node::drain::{DomainState, domain_states};
 use logic::task::TaskState;
 use logic::time::Span;
 use logic::vm::{State, shown_state};
@@ -91,7 +91,7 @@ impl World {
             return Err(format!("task {id} is not done"));
         }
         if let Some((node, state)) =
-            service_states(&cluster).iter().find(|(_, state)| **state != ServiceState::Ready)
+            domain_states(&cluster).iter().find(|(_, state)| **state != DomainState::Ready)
         {
             return Err(format!("node {node} is {}", state.as_str()));
         }

@@ -20,9 +20,9 @@ fn cluster(vms: u128) -> Cluster {
     cluster
 }
 
-fn wished(mut cluster: Cluster, service: Service) -> Cluster {
+fn wished(mut cluster: Cluster, service: Duty) -> Cluster {
     let records =
-        wish_service(&cluster, &name("hv1"), service, NOW.wall).unwrap().expect("it is not wished yet");
+        wish_duty(&cluster, &name("hv1"), service, NOW.wall).unwrap().expect("it is not wished yet");
     apply(&mut cluster, &records);
     cluster
 }
@@ -73,12 +73,12 @@ fn arrive(cluster: &mut Cluster, node: &str) -> Vec<&'static str> {
 }
 
 fn state(cluster: &Cluster) -> &'static str {
-    service_states(cluster)[&name("hv1")].as_str()
+    domain_states(cluster)[&name("hv1")].as_str()
 }
 
 #[test]
 fn a_flush_moves_two_at_a_time_as_planned_and_ready_brings_them_home() {
-    let mut cluster = wished(cluster(5), Service::Flushed);
+    let mut cluster = wished(cluster(5), Duty::Flushed);
     let planned = plan(&cluster, &name("hv1"));
     assert_eq!(state(&cluster), "flush");
     assert_eq!(arrive(&mut cluster, "hv1"), ["drained", "drained"]);
@@ -89,7 +89,7 @@ fn a_flush_moves_two_at_a_time_as_planned_and_ready_brings_them_home() {
         let vm = &cluster.vms[&id].vm.value;
         assert_eq!((Ok(vm.node.clone()), vm.last_node.clone()), (to, Some(name("hv1"))), "{id}");
     }
-    let mut cluster = wished(cluster, Service::Ready);
+    let mut cluster = wished(cluster, Duty::Ready);
     assert_eq!(state(&cluster), "unflush");
     while arrive(&mut cluster, "hv2").len() + arrive(&mut cluster, "hv3").len() > 0 {}
     assert_eq!(state(&cluster), "ready");
@@ -103,15 +103,28 @@ fn a_vm_that_nobody_can_take_is_parked_and_runs_again() {
     for node in ["hv2", "hv3"] {
         cluster.nodes.remove(&name(node));
     }
-    let mut cluster = wished(cluster, Service::Flushed);
+    let mut cluster = wished(cluster, Duty::Flushed);
     let (_, to) = plan(&cluster, &name("hv1")).remove(0);
     assert_eq!(to.unwrap_err(), "hv1: the VM is there already");
     assert_eq!(arrive(&mut cluster, "hv1"), ["parked"]);
     assert_eq!((reasons(&cluster, "hv1").len(), state(&cluster)), (0, "flushed"));
-    let mut cluster = wished(cluster, Service::Ready);
+    let mut cluster = wished(cluster, Duty::Ready);
     assert_eq!(state(&cluster), "unflush");
     assert_eq!(arrive(&mut cluster, "hv1"), ["unparked"]);
     assert_eq!(state(&cluster), "ready");
+}
+
+#[test]
+fn a_vm_that_is_to_move_only_live_is_not_shut_down_by_a_flush() {
+    let mut cluster = cluster(1);
+    let id = VmId(uuid::Uuid::from_u128(1));
+    let mut entry = (*cluster.vms[&id]).clone();
+    entry.vm.value.meta.migration_method = MigrationMethod::Live;
+    cluster.vms.insert(id, entry.into());
+    let cluster = wished(cluster, Duty::Flushed);
+    assert_eq!((reasons(&cluster, "hv1").len(), state(&cluster)), (0, "flush"));
+    let (_, why) = plan(&cluster, &name("hv1")).remove(0);
+    assert!(why.unwrap_err().contains("--method shutdown"));
 }
 
 #[test]
@@ -123,7 +136,7 @@ fn a_vm_that_was_migrated_stays_away_until_its_home_is_filled_again() {
     entry.fact = Some(at(VmFact { node: name("hv2"), ..fact(Phase::Running) }));
     cluster.vms.insert(id, entry.into());
     assert_eq!(reasons(&cluster, "hv2").len(), 0);
-    let cluster = wished(wished(cluster, Service::Flushed), Service::Ready);
+    let cluster = wished(wished(cluster, Duty::Flushed), Duty::Ready);
     assert_eq!(reasons(&cluster, "hv2"), ["called-home"]);
 }
 
@@ -141,7 +154,7 @@ fn a_home_without_room_is_given_up_until_the_next_time() {
     cluster
         .vms
         .insert(VmId(uuid::Uuid::from_u128(2)), VmEntry { vm: at(other), fact: settled, xml: None }.into());
-    let mut cluster = wished(wished(cluster, Service::Flushed), Service::Ready);
+    let mut cluster = wished(wished(cluster, Duty::Flushed), Duty::Ready);
     assert_eq!(arrive(&mut cluster, "hv2"), ["home-barred"]);
     assert_eq!((reasons(&cluster, "hv2").len(), state(&cluster)), (0, "ready"));
 }
@@ -149,21 +162,21 @@ fn a_home_without_room_is_given_up_until_the_next_time() {
 #[test]
 fn a_wish_is_written_once_and_a_node_that_is_down_is_not_flushed() {
     let cluster = cluster(1);
-    let ask = |cluster: &Cluster, node: &str, service| wish_service(cluster, &name(node), service, NOW.wall);
-    assert_eq!(ask(&cluster, "hv1", Service::Ready), Ok(None));
-    let flushed = wished(cluster.clone(), Service::Flushed);
-    assert_eq!(ask(&flushed, "hv1", Service::Flushed), Ok(None));
-    assert!(matches!(ask(&cluster, "hv9", Service::Ready), Err(Refusal::NodeUnknown { .. })));
+    let ask = |cluster: &Cluster, node: &str, service| wish_duty(cluster, &name(node), service, NOW.wall);
+    assert_eq!(ask(&cluster, "hv1", Duty::Ready), Ok(None));
+    let flushed = wished(cluster.clone(), Duty::Flushed);
+    assert_eq!(ask(&flushed, "hv1", Duty::Flushed), Ok(None));
+    assert!(matches!(ask(&cluster, "hv9", Duty::Ready), Err(Refusal::NodeUnknown { .. })));
     let mut down = cluster;
     let entry = NodeEntry { presence: None, ..(*down.nodes[&name("hv1")]).clone() };
     down.nodes.insert(name("hv1"), entry.into());
-    let refused = ask(&down, "hv1", Service::Flushed).unwrap_err().to_string();
+    let refused = ask(&down, "hv1", Duty::Flushed).unwrap_err().to_string();
     assert!(refused.contains("\"dead\""), "{refused}");
 }
 
 #[test]
 fn every_move_bumps_the_ledger_of_its_target() {
-    let cluster = wished(cluster(1), Service::Flushed);
+    let cluster = wished(cluster(1), Duty::Flushed);
     let step = &steps(&cluster, "hv1")[0];
     let Action::Record(records) = &step.action else { panic!("{step:?}") };
     let ledger = records.writes.iter().find(|write| matches!(write.record, RecordId::NodeLedger(_)));
