@@ -36,7 +36,7 @@ fn move_it(sides: &dyn Sides, both: &Both) {
 fn begin_slowly(sides: &dyn Sides, both: &Both, bandwidth_mib: u64) {
     both.source.migration.begin(&departure(sides, Method::PreCopy, bandwidth_mib)).unwrap();
     both.wait_for(sides, Side::Target, Standing::Incoming);
-    assert!(both.is_under_way());
+    wait(sides, "it is under way", || both.is_under_way());
 }
 
 pub(crate) fn a_guest_arrives_paused_and_whole_and_goes_on_where_it_is_released(sides: &dyn Sides) {
@@ -164,7 +164,7 @@ pub(crate) fn a_move_outlives_its_daemon_and_the_next_one_finds_it(sides: &dyn S
     let Both { source, target } = both;
     drop(source);
     let both = Both { source: sides.open(Side::Source), target };
-    assert!(both.is_under_way());
+    wait(sides, "the next daemon sees it under way", || both.is_under_way());
     both.source.migration.begin(&departure(sides, Method::PreCopy, SLOW)).expect("it is on its way");
     both.source.migration.abort(WEB.vm, INCARNATION).unwrap();
     assert_eq!(both.wait_for_end(sides), Course::Unknown, "nobody saw how it ended");
