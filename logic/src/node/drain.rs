@@ -8,6 +8,7 @@
 //! | is to be flushed | is not to run | nothing |
 //! | carries VMs again | is marked to run again | it is to run |
 //! | carries VMs again | left its home here before | it goes home, by its own node's doing |
+//! | carries VMs again | left its home here before, runs, and is to move only live | nothing, as when it is flushed |
 //! | carries VMs again | left its home here before, and there is no room | it stays until the next time |
 //!
 //! The order is that of the VMs' ids, and few are under way at once. Turned round in the middle, nothing is undone: what
@@ -232,6 +233,9 @@ impl Case<'_> {
             return Some(self.write(Records::default(), stays, Reason::HomeBarred { to }));
         }
         let reason = Reason::CalledHome { to: to.clone() };
+        if is_to_run(self.entry) && moves_only_live(vm) {
+            return None;
+        }
         if is_to_run(self.entry) {
             return Some(self.transfer(None, 0, to, reason));
         }

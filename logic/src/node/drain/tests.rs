@@ -128,6 +128,19 @@ fn a_vm_that_is_to_move_only_live_is_not_shut_down_by_a_flush() {
 }
 
 #[test]
+fn a_vm_that_is_to_move_only_live_is_not_shut_down_to_go_home() {
+    let mut cluster = cluster(1);
+    let id = VmId(uuid::Uuid::from_u128(1));
+    let mut entry = (*cluster.vms[&id]).clone();
+    entry.vm.value = Vm { node: name("hv2"), last_node: Some(name("hv1")), ..entry.vm.value };
+    entry.vm.value.meta.migration_method = MigrationMethod::Live;
+    entry.fact = Some(at(VmFact { node: name("hv2"), ..fact(Phase::Running) }));
+    cluster.vms.insert(id, entry.into());
+    let cluster = wished(wished(cluster, Duty::Flushed), Duty::Ready);
+    assert_eq!((reasons(&cluster, "hv2").len(), state(&cluster)), (0, "unflush"));
+}
+
+#[test]
 fn a_vm_that_was_migrated_stays_away_until_its_home_is_filled_again() {
     let mut cluster = cluster(1);
     let id = VmId(uuid::Uuid::from_u128(1));
