@@ -110,6 +110,15 @@ pub enum Refusal {
         /// What to do first.
         remedy: &'static str,
     },
+    /// A VM that runs and allows only a live move.
+    #[error(
+        "VM \"{name}\" runs, and its migration method is \"live\": stop it first, or allow a shutdown with: \
+         pvc vm meta {name} --method shutdown"
+    )]
+    OnlyLive {
+        /// Which.
+        name: VmName,
+    },
     /// A parameter whose value is not one of its choices.
     #[error("{what} \"{given}\" is not valid. Valid: {choices}.")]
     BadChoice {

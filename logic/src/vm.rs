@@ -177,6 +177,13 @@ pub struct Vm {
     pub vcpus: u32,
 }
 
+impl Vm {
+    /// Whether its operator allows no other move than a live one, so that it is never shut down to be moved.
+    pub fn moves_only_live(&self) -> bool {
+        self.meta.migration_method == MigrationMethod::Live
+    }
+}
+
 /// Where a VM stands on its node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -29,7 +29,7 @@ use crate::plan::{Action, Plan, Reason, Resource, Step};
 use crate::record::{RecordId, Records, expect_of};
 use crate::refusal::Refusal;
 use crate::time::{Now, WallTime};
-use crate::vm::{MigrationMethod, Power, Transfer, Vm, Wish};
+use crate::vm::{Power, Transfer, Vm, Wish};
 
 /// Whether a node is to carry VMs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -144,7 +144,7 @@ pub fn plan(cluster: &Cluster, node: &NodeName) -> Vec<(VmId, Result<NodeName, S
         leaving.into_iter().map(|(id, entry)| (*id, (**entry).clone())).collect();
     let mut planned = Vec::new();
     for (id, mut entry) in leaving {
-        if moves_only_live(&entry.vm.value) {
+        if entry.vm.value.moves_only_live() {
             planned.push((id, Err(ONLY_LIVE.into())));
             continue;
         }
@@ -174,7 +174,7 @@ pub fn decide(cluster: &Cluster, observed: &Observed, now: Now) -> Plan {
     for (id, entry) in own().filter(|(_, entry)| settled(entry)) {
         let case = Case { cluster: &assumed, id: *id, entry, now };
         let step = match drained {
-            true if is_to_run(entry) && moves_only_live(&entry.vm.value) => None,
+            true if is_to_run(entry) && entry.vm.value.moves_only_live() => None,
             true if is_to_run(entry) => Some(case.leave()),
             _ => case.go_home().or_else(|| (!drained && entry.vm.value.parked).then(|| case.unpark())),
         };
@@ -233,7 +233,7 @@ impl Case<'_> {
             return Some(self.write(Records::default(), stays, Reason::HomeBarred { to }));
         }
         let reason = Reason::CalledHome { to: to.clone() };
-        if is_to_run(self.entry) && moves_only_live(vm) {
+        if is_to_run(self.entry) && vm.moves_only_live() {
             return None;
         }
         if is_to_run(self.entry) {
@@ -268,10 +268,6 @@ impl Case<'_> {
 /// Why a VM stays on a node that is flushed, so that it is never shut down against its operator's word.
 const ONLY_LIVE: &str = "it is to move only live, and live migration is not built yet; \
                          `pvc vm meta --method shutdown` lets it move by a shutdown";
-
-fn moves_only_live(vm: &Vm) -> bool {
-    vm.meta.migration_method == MigrationMethod::Live
-}
 
 fn runs(entry: &VmEntry) -> bool {
     is_to_run(entry) || entry.fact.as_ref().is_some_and(|fact| fact.value.runs())

@@ -9,7 +9,7 @@ use logic::cluster::{Cluster, VmEntry};
 use logic::id::{NodeName, VmId};
 use logic::record::{Record, Records};
 use logic::vm::accept::{self, Force, Relocation};
-use logic::vm::{MigrationMethod, Phase, State as VmState, shown_failure, shown_state};
+use logic::vm::{Phase, State as VmState, shown_failure, shown_state};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
@@ -78,16 +78,8 @@ pub async fn relocate(
     let request = relocation(&asked)?;
     let accept = |cluster: &Cluster| {
         let relocated = accept::relocate(cluster, id, &request, now())?;
-        let hand_over = hand_over(&relocated.records);
-        if hand_over == Some(MigrationMethod::Live) {
-            return Err(ApiError::NotBuilt {
-                what: format!(
-                    "Live migration (nothing was changed; VM \"{name}\" runs, and its migration method is \"live\": \
-                     stop it first, or allow a shutdown with: pvc vm meta {name} --method shutdown)"
-                ),
-            });
-        }
-        Ok(Change { records: Some(relocated.records), told: (relocated.to, hand_over.is_some()) })
+        let handed_over = is_handed_over(&relocated.records);
+        Ok(Change { records: Some(relocated.records), told: (relocated.to, handed_over) })
     };
     let (to, runs) = api.view.write(accept).await.map_err(ApiError::as_refusal)?;
     if asked.wait && runs {
@@ -116,12 +108,9 @@ fn relocation(asked: &SetNode) -> Result<Relocation, ApiError> {
     })
 }
 
-/// How its node is to hand it over; `None` where it belongs to the other at once.
-fn hand_over(records: &Records) -> Option<MigrationMethod> {
-    records.writes.iter().find_map(|write| match &write.value {
-        Some(Record::Vm(vm)) => vm.transfer.as_ref().map(|transfer| transfer.how),
-        _ => None,
-    })
+/// Whether its node is to hand it over; else it belongs to the other at once.
+fn is_handed_over(records: &Records) -> bool {
+    records.writes.iter().any(|write| matches!(&write.value, Some(Record::Vm(vm)) if vm.transfer.is_some()))
 }
 
 /// How a move ended.

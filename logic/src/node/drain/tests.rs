@@ -4,7 +4,7 @@ use super::*;
 use crate::node::place::tests::{add, name};
 use crate::record::Record;
 use crate::testing::{NOW, at, cluster_with_vm, fact, observed};
-use crate::vm::{Phase, VmFact};
+use crate::vm::{MigrationMethod, Phase, VmFact};
 
 /// Three nodes that run, and a number of VMs of 1 GiB that run on `hv1`.
 fn cluster(vms: u128) -> Cluster {

@@ -83,6 +83,9 @@ pub fn relocate(
         _ => {}
     }
     let to = target(cluster, id, vm, asked.as_deref())?;
+    if runs(entry) && vm.moves_only_live() {
+        return Err(Refusal::OnlyLive { name: vm.name.clone() });
+    }
     let home = home.filter(|home| *home != to);
     let away_since = home.as_ref().map_or(0, |home| wish_serial(cluster, home));
     let records = match runs(entry) {

@@ -63,6 +63,18 @@ fn a_vm_that_is_away_goes_home_or_further_with_force() {
 }
 
 #[test]
+fn what_runs_and_moves_only_live_is_refused_and_what_is_down_moves() {
+    for (power, phase, moves) in [(Power::Start, Phase::Running, false), (Power::Stop, Phase::Stopped, true)]
+    {
+        let mut cluster = cluster(power, phase);
+        let mut entry = (*cluster.vms[&VM]).clone();
+        entry.vm.value.meta.migration_method = crate::vm::MigrationMethod::Live;
+        cluster.vms.insert(VM, entry.into());
+        assert_eq!(asked(&cluster, &Relocation::Move { to: None }).is_ok(), moves, "{power:?}");
+    }
+}
+
+#[test]
 fn each_refusal_names_what_is_in_the_way() {
     let stopped = cluster(Power::Stop, Phase::Stopped);
     let running = cluster(Power::Start, Phase::Running);
