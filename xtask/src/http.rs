@@ -1,7 +1,7 @@
 //! Requests to the API over plain HTTP, as small as measurements and checks need them.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{TcpStream, ToSocketAddrs as _};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -40,7 +40,10 @@ impl Connection {
     /// # Errors
     /// When nobody listens.
     pub fn open(address: &str, token: &str) -> Result<Self> {
-        let stream = TcpStream::connect(address).with_context(|| format!("nobody listens on {address}"))?;
+        // A machine that is off does not even refuse.
+        let at = address.to_socket_addrs()?.next().with_context(|| format!("{address} is no address"))?;
+        let stream = TcpStream::connect_timeout(&at, Duration::from_secs(5))
+            .with_context(|| format!("nobody listens on {address}"))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(30)))?;
         Ok(Self { stream: BufReader::new(stream), address: address.into(), token: token.into() })

@@ -9,6 +9,7 @@ pub mod http;
 pub mod lab;
 pub mod mutations;
 pub mod packages;
+pub mod rack;
 pub mod say;
 pub mod simulate;
 pub mod test;

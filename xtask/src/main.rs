@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result};
 
 use xtask::lab::daemons::Profile;
 use xtask::lab::{forward, node};
+use xtask::rack::{Rack, command, controller};
 use xtask::{bench, packages, say, simulate, test, up};
 
 const HELP: &str = "\
@@ -23,7 +24,7 @@ cargo xtask COMMAND
                         run the recorded scenarios
   sim mutations         take each guard away in turn; the swarm must notice each
   test [SUITE]          run every test, or one suite: lints, pure, sim, contracts, lab
-  lab                   the same as test lab
+  lab up|down|...       several machines with networks between them, to be broken and mended; lab alone tells how
   bench store|api       measure; the last line is JSON
   packages              install the Debian packages that all this needs";
 
@@ -51,12 +52,18 @@ fn run(words: &[String]) -> Result<ExitCode> {
         ["sim", "mutations", rest @ ..] => return simulate::mutations(rest),
         ["sim", rest @ ..] => return Ok(code(simulate::run(rest)?)),
         ["test", rest @ ..] => return test::run(rest, &own),
-        ["lab"] => return test::run(&["lab"], &own),
+        ["lab", rest @ ..] => return command::run(rest, &own),
         ["bench", rest @ ..] => bench::run(rest, &own)?,
         ["packages"] => say::line(packages::install()?),
         // How a node is made: these run in processes of their own.
         ["node-boot", name, folder] => node::boot_here(name, Path::new(folder))?,
         ["node-first", name, folder] => node::first_here(name, Path::new(folder))?,
+        ["lab-chassis", folder, number, rest @ ..] => {
+            controller::chassis(Path::new(folder), number.parse()?, rest, &own)?;
+        }
+        ["lab-programs", folder, number] => {
+            Rack::find(Path::new(folder), &own)?.start_programs(number.parse()?)?;
+        }
         ["forward", pid, listen, inside] => forward::carry(pid.parse()?, listen, inside)?,
         // How a measurement is taken: these run inside its node.
         ["load", address, token, path, connections, seconds] => {

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use crate::command::{output, program, run};
 
 /// Every package, and what it is needed for. The list of the whole project: nothing else names a package.
-pub const PACKAGES: [(&str, &str); 18] = [
+pub const PACKAGES: [(&str, &str); 22] = [
     ("git", "the tests look at the tracked files"),
     ("ca-certificates", "crates and packages come over HTTPS"),
     ("gcc", "some crates contain C"),
@@ -25,6 +25,10 @@ pub const PACKAGES: [(&str, &str); 18] = [
     ("busybox-static", "all that the small guest consists of"),
     ("tini", "the first process of a node made of namespaces"),
     ("iproute2", "sets up the network of a node made of namespaces"),
+    ("nftables", "cuts the way between two nodes of the lab"),
+    ("iputils-ping", "counts what is lost while something moves"),
+    ("openipmi", "plays the machines' power controllers"),
+    ("ipmitool", "asks the machines' power controllers"),
     ("libzookeeper-java", "the store of several nodes"),
     ("libslf4j-java", "without it ZooKeeper says nothing"),
     ("openjdk-17-jre-headless", "runs ZooKeeper"),
@@ -38,7 +42,7 @@ const POLICY_TEXT: &str =
     "#!/bin/sh\n# Made by cargo xtask while it installs packages: no service is started.\nexit 101\n";
 
 /// Programs and the package that each is in, for messages.
-const PROGRAMS: [(&str, &str); 12] = [
+const PROGRAMS: [(&str, &str); 16] = [
     ("git", "git"),
     ("tini", "tini"),
     ("virsh", "libvirt-clients"),
@@ -48,6 +52,10 @@ const PROGRAMS: [(&str, &str); 12] = [
     ("busybox", "busybox-static"),
     ("java", "openjdk-17-jre-headless"),
     ("ip", "iproute2"),
+    ("nft", "nftables"),
+    ("ping", "iputils-ping"),
+    ("ipmi_sim", "openipmi"),
+    ("ipmitool", "ipmitool"),
     ("nsenter", "util-linux"),
     ("setsid", "util-linux"),
     ("apt-get", "apt"),

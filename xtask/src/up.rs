@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::command::{output, wait_for};
 use crate::lab::daemons::{self, API_INSIDE, Profile, Settings};
 use crate::lab::guest::Guest;
-use crate::lab::node::{Node, in_namespace};
+use crate::lab::libvirt::Others;
+use crate::lab::node::Node;
 use crate::lab::process::Process;
 use crate::lab::{forward, libvirt, zookeeper};
 use crate::say::{self, Stages};
@@ -188,24 +189,7 @@ pub fn down(folder: &Path) -> Result<String> {
     }
     let mut ended = 0;
     if let Some(node) = Node::find(&folder.join("node")) {
-        let spaces: Vec<(&str, PathBuf)> = ["pid", "mnt", "net", "ipc", "uts"]
-            .into_iter()
-            .filter_map(|kind| {
-                Some((kind, fs::read_link(format!("/proc/{}/ns/{kind}", node.first.pid)).ok()?))
-            })
-            .collect();
-        ended = node.processes()?.len();
-        node.cut_power()?;
-        for (kind, space) in spaces {
-            // What was about to end when the power was cut may take a moment.
-            wait_for("the node's namespaces to be empty", Duration::from_secs(10), || {
-                let left = in_namespace(kind, &space)?;
-                match left.is_empty() {
-                    true => Ok(()),
-                    false => bail!("still in the node's {kind} namespace: {}", named(&left)),
-                }
-            })?;
-        }
+        ended = node.vanish()?;
     }
     let mounts = fs::read_to_string("/proc/self/mounts")?;
     let ours = format!(" {}", folder.display());
@@ -214,15 +198,6 @@ pub fn down(folder: &Path) -> Result<String> {
     }
     fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
     Ok(format!("{ended} processes ended"))
-}
-
-/// The processes with their command lines.
-fn named(processes: &[Process]) -> String {
-    let name = |process: &Process| {
-        let words = fs::read(format!("/proc/{}/cmdline", process.pid)).unwrap_or_default();
-        format!("{} ({})", process.pid, String::from_utf8_lossy(&words).replace('\0', " ").trim())
-    };
-    processes.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
 /// Runs a command inside the node that is up.
@@ -272,17 +247,19 @@ fn switch_on(folder: &Path, memory: &Remembered, xtask: &Path) -> Result<Node> {
     if let Some(node) = Node::find(&place) {
         return Ok(node);
     }
-    libvirt::configure(&place)?;
+    libvirt::configure(&place, Others::Out)?;
     if memory.store == Store::ZooKeeper {
         zookeeper::configure(&place)?;
     }
     let settings = Settings {
         store: match memory.store {
             Store::Sqlite => "store = \"sqlite:///var/lib/pvc/store.db\"".into(),
-            Store::ZooKeeper => zookeeper::settings(),
+            Store::ZooKeeper => zookeeper::settings(&[format!("127.0.0.1:{}", zookeeper::PORT)]),
         },
         cluster: "try".into(),
+        listen: API_INSIDE.into(),
         token: memory.token.clone(),
+        network: String::new(),
     };
     daemons::configure(&place, &settings)?;
     Node::boot("pvc1", &place, xtask)

@@ -12,7 +12,7 @@ use crate::command::{program, run, tail, wait_for};
 use crate::lab::node::Node;
 use crate::tree;
 
-/// Where the API listens inside a node.
+/// Where the API of a node that is alone listens inside it.
 pub const API_INSIDE: &str = "127.0.0.1:7370";
 
 /// The daemons, in the order of their start.
@@ -59,8 +59,12 @@ pub struct Settings {
     pub store: String,
     /// The cluster's name.
     pub cluster: String,
+    /// Where the API listens: address and port.
+    pub listen: String,
     /// The token of the API.
     pub token: String,
+    /// The lines about the node's networks; none where it has none.
+    pub network: String,
 }
 
 /// Writes `pvc.toml`, and the `pvc.conf` that clients of earlier versions read for their local connection.
@@ -68,14 +72,14 @@ pub struct Settings {
 /// # Errors
 /// When the folder cannot be written.
 pub fn configure(folder: &Path, settings: &Settings) -> Result<()> {
-    let Settings { store, cluster, token } = settings;
+    let Settings { store, cluster, listen, token, network } = settings;
     let etc = folder.join("etc/pvc");
     fs::create_dir_all(&etc)?;
     let toml = format!(
-        "# Made by cargo xtask.\n{store}\ncluster = \"{cluster}\"\n\n[api]\nlisten = \"{API_INSIDE}\"\n\n\
-         [[api.token]]\ndescription = \"local\"\ntoken = \"{token}\"\n"
+        "# Made by cargo xtask.\n{store}\ncluster = \"{cluster}\"\n\n[api]\nlisten = \"{listen}\"\n\n\
+         [[api.token]]\ndescription = \"local\"\ntoken = \"{token}\"\n\n{network}"
     );
-    let (address, port) = API_INSIDE.split_once(':').context("an address has a port")?;
+    let (address, port) = listen.split_once(':').context("an address has a port")?;
     let yaml = format!(
         "# Made by cargo xtask, for clients of earlier versions.\napi:\n  listen:\n    address: {address}\n    port: {port}\n  \
          authentication:\n    enabled: yes\n    tokens:\n      - description: local\n        token: {token}\n    \

@@ -1,6 +1,7 @@
 //! libvirt inside a node: its configuration, and its two daemons.
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -8,8 +9,34 @@ use anyhow::{Context, Result};
 use crate::command::{output, wait_for};
 use crate::lab::node::Node;
 
-const LIBVIRTD_CONF: &str = "listen_tls = 0
-listen_tcp = 0
+/// Whether other machines may reach libvirt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Others {
+    /// They may not.
+    Out,
+    /// They may, over mutual TLS, to send guests here. The certificates have to be there before libvirt starts.
+    In,
+}
+
+impl Others {
+    /// What `libvirtd.conf` says about it. The short keepalive ends the migration to a machine that is gone in time.
+    fn libvirtd(self) -> &'static str {
+        match self {
+            Self::Out => "listen_tls = 0\n",
+            Self::In => "listen_tls = 1\nauth_tls = \"none\"\nkeepalive_interval = 1\nkeepalive_count = 5\n",
+        }
+    }
+
+    /// What `qemu.conf` says about it.
+    fn qemu(self) -> &'static str {
+        match self {
+            Self::Out => "",
+            Self::In => "migrate_tls_force = 1\nkeepalive_interval = 1\nkeepalive_count = 5\n",
+        }
+    }
+}
+
+const LIBVIRTD_CONF: &str = "listen_tcp = 0
 auth_unix_rw = \"none\"
 auth_unix_ro = \"none\"
 log_outputs = \"3:file:/var/log/libvirt/libvirtd.log\"
@@ -35,7 +62,7 @@ max_backups = 2
 ///
 /// # Errors
 /// When the folder cannot be written.
-pub fn configure(folder: &std::path::Path) -> Result<()> {
+pub fn configure(folder: &Path, others: Others) -> Result<()> {
     let etc = folder.join("etc/libvirt");
     for part in ["qemu", "hooks"] {
         fs::create_dir_all(etc.join(part))?;
@@ -45,18 +72,22 @@ pub fn configure(folder: &std::path::Path) -> Result<()> {
         ("passwd", "libvirt-qemu:x:64055:64055::/var/lib/libvirt:/usr/sbin/nologin\n"),
         ("group", "libvirt-qemu:x:64055:\n"),
     ] {
-        let mut text = fs::read_to_string(std::path::Path::new("/etc").join(file))?;
+        let mut text = fs::read_to_string(Path::new("/etc").join(file))?;
         if !text.contains("libvirt-qemu:") {
             text.push_str(line);
         }
         fs::write(folder.join("etc").join(file), text)?;
     }
     let id = fs::read_to_string("/proc/sys/kernel/random/uuid")?;
-    let host = format!("{LIBVIRTD_CONF}host_uuid = \"{}\"\n", id.trim());
+    let host = format!("{}{LIBVIRTD_CONF}host_uuid = \"{}\"\n", others.libvirtd(), id.trim());
     if !etc.join("libvirtd.conf").exists() {
         fs::write(etc.join("libvirtd.conf"), host)?;
     }
-    fs::write(etc.join("qemu.conf"), QEMU_CONF)?;
+    fs::write(etc.join("qemu.conf"), format!("{QEMU_CONF}{}", others.qemu()))?;
+    if others == Others::In {
+        // The node's own: in the machine's nothing could be laid out.
+        fs::create_dir_all(folder.join("etc/pki"))?;
+    }
     fs::write(etc.join("virtlogd.conf"), VIRTLOGD_CONF)?;
     for part in ["var-lib/libvirt", "var-log/libvirt/qemu", "var-cache/libvirt"] {
         fs::create_dir_all(folder.join(part))?;
@@ -76,7 +107,9 @@ pub fn start(node: &Node) -> Result<String> {
         fs::metadata(node.path("/run/libvirt/virtlogd-sock")).context("it does not listen").map(drop)
     })?;
     if !node.runs("libvirtd") {
-        node.start("libvirtd", &["libvirtd"])?;
+        let settings = fs::read_to_string(node.path("/etc/libvirt/libvirtd.conf")).unwrap_or_default();
+        let listens = settings.contains("listen_tls = 1");
+        node.start("libvirtd", if listens { &["libvirtd", "--listen"] } else { &["libvirtd"] })?;
     }
     let version = wait_for("libvirt to answer", Duration::from_secs(60), || {
         output(node.inside("virsh").args(["-q", "-c", "qemu:///system", "version", "--daemon"]))

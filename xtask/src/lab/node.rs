@@ -3,13 +3,14 @@
 //! Ending the first process ends everything in the node, as a power cut does; its folder outlives that, as a disk does.
 
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use nix::sched::{CloneFlags, unshare};
+use nix::sched::{CloneFlags, setns, unshare};
 use serde::{Deserialize, Serialize};
 
 use crate::command::{output, program, run, wait_for};
@@ -38,17 +39,18 @@ struct Remembered {
 }
 
 impl Node {
-    /// Switches a node on. Its folder may hold what an earlier life left, and its own entries of `/etc` (below `etc`).
+    /// Switches a node on. Its folder may hold what an earlier life left, and its own entries of `/etc` (below `etc`);
+    /// without a `hosts` among them it knows nobody but itself.
     ///
     /// # Errors
     /// When namespaces are refused or a mount fails; the end of the node's own log is part of the error.
     pub fn boot(name: &str, folder: &Path, xtask: &Path) -> Result<Self> {
         fs::create_dir_all(folder.join("etc"))?;
         fs::write(folder.join("etc/hostname"), format!("{name}\n"))?;
-        fs::write(
-            folder.join("etc/hosts"),
-            format!("127.0.0.1 localhost\n127.0.1.1 {name}\n::1 localhost\n"),
-        )?;
+        let hosts = folder.join("etc/hosts");
+        if !hosts.exists() {
+            fs::write(hosts, format!("127.0.0.1 localhost\n127.0.1.1 {name}\n::1 localhost\n"))?;
+        }
         let _none = fs::remove_file(folder.join(READY));
         let pid = output(program(xtask).args(["node-boot", name]).arg(folder))?;
         let first = Process::of(pid.trim().parse().context("the node told no process id")?)?;
@@ -141,6 +143,71 @@ impl Node {
         PathBuf::from(format!("/proc/{}/root{inside}", self.first.pid))
     }
 
+    /// A program that will run in the node's network, and in everything else where we are.
+    pub fn on_network(&self, name: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = program("nsenter");
+        command.args(["-t", &self.first.pid.to_string(), "-n", "--"]).arg(name);
+        command
+    }
+
+    /// Does something in the node's network, on a thread of its own: whatever it connects, listens to or starts is there.
+    ///
+    /// # Errors
+    /// When the node is gone; whatever the work fails with.
+    pub fn with_network<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        let network =
+            fs::File::open(format!("/proc/{}/ns/net", self.first.pid)).context("the node is gone")?;
+        let enter = || {
+            setns(network, CloneFlags::CLONE_NEWNET).context("cannot enter the node's network")?;
+            work()
+        };
+        std::thread::scope(|scope| scope.spawn(enter).join().expect("the work does not panic"))
+    }
+
+    /// Has `ip` do everything in the list, in the node's network.
+    ///
+    /// # Errors
+    /// At the first line that is refused.
+    pub fn ip(&self, lines: &[String]) -> Result<()> {
+        let mut command = self.on_network("ip");
+        command.args(["-batch", "-"]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().with_context(|| crate::packages::remedy("ip"))?;
+        let mut orders = child.stdin.take().context("its input was asked for")?;
+        orders.write_all((lines.join("\n") + "\n").as_bytes())?;
+        drop(orders);
+        let ended = child.wait_with_output()?;
+        if !ended.status.success() {
+            bail!("ip refused: {}\n{}", String::from_utf8_lossy(&ended.stderr).trim(), lines.join("\n"));
+        }
+        Ok(())
+    }
+
+    /// Cuts the power, waits until nothing is left in any of the node's namespaces, and tells how many processes ended.
+    ///
+    /// # Errors
+    /// When something of it is still there after ten seconds.
+    pub fn vanish(&self) -> Result<usize> {
+        let spaces: Vec<(&str, PathBuf)> = ["pid", "mnt", "net", "ipc", "uts"]
+            .into_iter()
+            .filter_map(|kind| {
+                Some((kind, fs::read_link(format!("/proc/{}/ns/{kind}", self.first.pid)).ok()?))
+            })
+            .collect();
+        let ended = self.processes()?.len();
+        self.cut_power()?;
+        for (kind, space) in spaces {
+            // What was about to end when the power was cut may take a moment.
+            wait_for("the node's namespaces to be empty", Duration::from_secs(10), || {
+                let left = in_namespace(kind, &space)?;
+                match left.is_empty() {
+                    true => Ok(()),
+                    false => bail!("still in the node's {kind} namespace: {}", named(&left)),
+                }
+            })?;
+        }
+        Ok(ended)
+    }
+
     /// Cuts the power: everything in the node ends at once.
     ///
     /// # Errors
@@ -176,6 +243,15 @@ pub fn in_namespace(kind: &str, space: &Path) -> Result<Vec<Process>> {
         }
     }
     Ok(found)
+}
+
+/// The processes with their command lines.
+fn named(processes: &[Process]) -> String {
+    let name = |process: &Process| {
+        let words = fs::read(format!("/proc/{}/cmdline", process.pid)).unwrap_or_default();
+        format!("{} ({})", process.pid, String::from_utf8_lossy(&words).replace('\0', " ").trim())
+    };
+    processes.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
 /// `node-boot`: makes the namespaces, starts the first process in them, and tells its id as this machine numbers it.

@@ -56,6 +56,9 @@ pub fn enter(folder: &Path, acceleration: Acceleration) -> Result<()> {
     for name in ["lock", "libvirt", "pvc", "netns"] {
         fs::create_dir_all(Path::new("/run").join(name))?;
     }
+    // A power cut makes a new boot; the machine's own goes on.
+    fs::copy("/proc/sys/kernel/random/uuid", "/run/boot_id")?;
+    bind(Path::new("/run/boot_id"), Path::new("/proc/sys/kernel/random/boot_id"))?;
     devices(acceleration)?;
     for (path, name) in LINKED {
         let seen = PathBuf::from(format!("{MACHINE}{path}"));

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::command::{output, wait_for};
 use crate::lab::guest::Guest;
-use crate::lab::libvirt;
+use crate::lab::libvirt::{self, Others};
 use crate::lab::node::Node;
 use crate::tree;
 
@@ -22,7 +22,7 @@ pub(super) fn guest_counts(xtask: &Path) -> Result<()> {
         left_over.cut_power()?;
     }
     let _none = fs::remove_dir_all(&folder);
-    libvirt::configure(&folder)?;
+    libvirt::configure(&folder, Others::Out)?;
     let folder = fs::canonicalize(&folder)?;
     let node = Node::boot("bare", &folder, xtask)?;
     let heard = hear(&node);

@@ -1,0 +1,151 @@
+//! `lab …`: the commands that make, break and mend a lab by hand.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::lab::daemons::{self, Profile};
+use crate::lab::zookeeper;
+use crate::rack::faults::PROGRAMS;
+use crate::rack::network::{self, Network};
+use crate::rack::{Plan, Rack, folder, make, name};
+use crate::say;
+
+/// What `lab` alone prints.
+pub const HELP: &str = "\
+cargo xtask lab COMMAND
+
+  up [--nodes N] [--zookeeper 1|3] [--dev]
+                        N machines (3 unless said otherwise), each a PVC node with a libvirt of its own, three
+                        networks between them, and a power controller for each
+  status                what is on, what runs, and what is cut
+  exec N CMD...         run a command on machine N, with pvc on its path; \"exec switch CMD...\" on the switch
+  kill N                cut its power: links down first, then everything ends; links stay down until it is started
+  start N               switch it on, and start of its programs what does not run
+  reset N               kill and start
+  stop N PROCESS        end one process at once: virtlogd, libvirtd, zookeeper, pvcnoded, pvcworkerd or pvcapid
+  stall N PROCESS       stop its time, until heal
+  cut N [NETWORK]       pull its cable of one network (upstream, cluster, storage), or all
+  drop A B [NETWORK]    machines A and B do not hear each other
+  heal                  all cables, pairs and stalled processes are well again; what was ended stays ended
+  down                  take it down; nothing stays";
+
+/// Does what the words say.
+///
+/// # Errors
+/// What is wrong with them, or what failed.
+pub fn run(words: &[&str], xtask: &Path) -> Result<ExitCode> {
+    let rack = || Rack::find(&folder(), xtask);
+    match words {
+        ["up", rest @ ..] => up(rest, xtask)?,
+        ["status"] => say::line(status(&rack()?)?),
+        ["exec", "switch", words @ ..] if !words.is_empty() => {
+            let mut command = rack()?.switch()?.node.on_network(words[0]);
+            return Ok(ended(command.args(&words[1..]).status()?));
+        }
+        ["exec", machine, words @ ..] if !words.is_empty() => {
+            let rack = rack()?;
+            let node = rack.node(number(machine)?)?;
+            return Ok(ended(daemons::command(&node, rack.profile(), words).status()?));
+        }
+        ["kill", machine] => {
+            let was_on = rack()?.kill(number(machine)?)?;
+            say::line(if was_on { "its power is cut" } else { "it was off" });
+        }
+        ["start", machine] => rack()?.start(number(machine)?)?,
+        ["reset", machine] => rack()?.reset(number(machine)?)?,
+        ["stop", machine, process] => rack()?.stop(number(machine)?, process)?,
+        ["stall", machine, process] => rack()?.stall(number(machine)?, process)?,
+        ["cut", machine] => rack()?.cut(number(machine)?, None)?,
+        ["cut", machine, network] => rack()?.cut(number(machine)?, Some(of_name(network)?))?,
+        ["drop", a, b] => rack()?.drop_pair(number(a)?, number(b)?, None)?,
+        ["drop", a, b, network] => rack()?.drop_pair(number(a)?, number(b)?, Some(of_name(network)?))?,
+        ["heal"] => rack()?.heal()?,
+        ["down"] => say::line(format!("{} processes ended", make::down(&folder())?)),
+        _ => {
+            say::complaint(HELP);
+            return Ok(ExitCode::from(2));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn up(words: &[&str], xtask: &Path) -> Result<()> {
+    let mut plan = Plan::of(3, folder(), Profile::Release);
+    let mut servers = None;
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        let mut value = || words.next().with_context(|| format!("{word} needs a number"));
+        match *word {
+            "--nodes" => plan = Plan::of(value()?.parse()?, folder(), plan.profile),
+            "--zookeeper" => servers = Some(value()?.parse()?),
+            "--dev" => plan.profile = Profile::Dev,
+            other => bail!("{other} is not known here\n{HELP}"),
+        }
+    }
+    plan.servers = servers.unwrap_or(plan.servers);
+    let begin = std::time::Instant::now();
+    let rack = make::up(&plan, xtask)?;
+    say::line(format!("      in all {}\n\n{}", say::seconds(begin.elapsed()), status(&rack)?));
+    say::line(format!(
+        "API    http://{}:{}/api/v1 on the switch; token {}\n
+Try next:
+  cargo xtask lab exec 1 pvc node list
+  cargo xtask lab exec switch ping -c 3 {}
+  cargo xtask lab kill 3; cargo xtask lab exec 1 pvc cluster status
+  cargo xtask lab down",
+        Network::Upstream.address(1),
+        crate::rack::API_PORT,
+        rack.token(),
+        Network::Upstream.address(1)
+    ));
+    Ok(())
+}
+
+/// A table of the machines, and what is cut.
+fn status(rack: &Rack) -> Result<String> {
+    let heads = ["node", "upstream", "controller", "power", "runs", "does not run", "ZooKeeper"];
+    let mut rows = vec![heads.map(str::to_owned).to_vec()];
+    for number in rack.numbers() {
+        let mut row = vec![
+            name(number),
+            Network::Upstream.address(number).to_string(),
+            network::controller(number).to_string(),
+        ];
+        if let Some(node) = rack.machine(number) {
+            let serves = rack.server_numbers().contains(&number);
+            let due = PROGRAMS.iter().filter(|program| serves || **program != "zookeeper");
+            let (runs, rests): (Vec<&str>, Vec<&str>) = due.partition(|program| node.runs(program));
+            let role = if serves { zookeeper::role(&node).ok().flatten() } else { None };
+            row.extend(["on".into(), runs.join(" "), rests.join(" "), role.unwrap_or_default()]);
+        } else {
+            row.push("off".into());
+        }
+        rows.push(row);
+    }
+    let cuts = rack.switch()?.cuts()?;
+    let cables =
+        cuts.cables.iter().map(|(number, network)| format!("cut: {} {}\n", name(*number), network.name()));
+    let pairs = cuts
+        .pairs
+        .iter()
+        .map(|(a, b, network)| format!("dropped: {} {} {}\n", name(*a), name(*b), network.name()));
+    Ok(say::table(&rows) + &cables.chain(pairs).collect::<String>())
+}
+
+/// A machine by its number or its name.
+fn number(word: &str) -> Result<u8> {
+    let digits = word.trim_start_matches("pvc");
+    digits.parse().with_context(|| format!("\"{word}\" is no number of a machine"))
+}
+
+fn of_name(word: &str) -> Result<Network> {
+    Network::named(word)
+        .with_context(|| format!("\"{word}\" is none of {}", Network::ALL.map(Network::name).join(", ")))
+}
+
+/// The code that another program ended with; one that a signal ended has failed.
+fn ended(status: std::process::ExitStatus) -> ExitCode {
+    ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
+}

@@ -1,0 +1,98 @@
+//! Disturbances of a lab that is up: processes killed and stalled, cables pulled, pairs cut; and all of it healed.
+
+use std::fs;
+
+use anyhow::{Result, bail};
+use nix::sys::signal::Signal;
+
+use crate::rack::network::Network;
+use crate::rack::{Rack, name};
+
+/// The programs that a machine runs, by the names under which they are stopped and stalled.
+pub const PROGRAMS: [&str; 6] = ["virtlogd", "libvirtd", "zookeeper", "pvcnoded", "pvcworkerd", "pvcapid"];
+
+impl Rack {
+    /// Ends one process of a machine at once. It stays away until the machine's programs are started again.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn stop(&self, number: u8, process: &str) -> Result<()> {
+        self.node(number)?.process(known(process)?)?.end()
+    }
+
+    /// Stops the time of one process of a machine, until it is healed.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn stall(&self, number: u8, process: &str) -> Result<()> {
+        self.node(number)?.process(known(process)?)?.signal(Signal::SIGSTOP)
+    }
+
+    /// Pulls a machine's cables: that of one network, or all.
+    ///
+    /// # Errors
+    /// When there is no such machine.
+    pub fn cut(&self, number: u8, network: Option<Network>) -> Result<()> {
+        self.exists(number)?;
+        self.switch()?.change(|cuts| {
+            cuts.cables.extend(chosen(network).into_iter().map(|network| (number, network)));
+        })
+    }
+
+    /// Lets two machines no longer hear each other, in neither direction; all others hear both.
+    ///
+    /// # Errors
+    /// When they are the same, or one is not there.
+    pub fn drop_pair(&self, a: u8, b: u8, network: Option<Network>) -> Result<()> {
+        self.exists(a)?;
+        self.exists(b)?;
+        if a == b {
+            bail!("a machine always hears itself");
+        }
+        let (a, b) = (a.min(b), a.max(b));
+        self.switch()?.change(|cuts| {
+            cuts.pairs.extend(chosen(network).into_iter().map(|network| (a, b, network)));
+        })
+    }
+
+    /// Plugs every cable in, lets everybody hear everybody, and wakes whatever was stalled. What was ended stays ended.
+    ///
+    /// # Errors
+    /// When the switch is off.
+    pub fn heal(&self) -> Result<()> {
+        self.switch()?.change(|cuts| *cuts = crate::rack::switch::Cuts::default())?;
+        for node in self.numbers().filter_map(|number| self.machine(number)) {
+            for process in PROGRAMS.iter().filter_map(|program| node.process(program).ok()) {
+                process.signal(Signal::SIGCONT)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a machine's device on a network has a carrier, by its own account.
+    ///
+    /// # Errors
+    /// When the machine is off.
+    pub fn has_carrier(&self, number: u8, network: Network) -> Result<bool> {
+        let path = self.node(number)?.path(&format!("/sys/class/net/{}/carrier", network.device()));
+        Ok(fs::read_to_string(path)?.trim() == "1")
+    }
+
+    fn exists(&self, number: u8) -> Result<()> {
+        match self.numbers().contains(&number) {
+            true => Ok(()),
+            false => bail!("there is no {}", name(number)),
+        }
+    }
+}
+
+fn known(process: &str) -> Result<&str> {
+    match PROGRAMS.contains(&process) {
+        true => Ok(process),
+        false => bail!("{process} is none of {}", PROGRAMS.join(", ")),
+    }
+}
+
+fn chosen(network: Option<Network>) -> Vec<Network> {
+    network.map_or_else(|| Network::ALL.to_vec(), |network| vec![network])
+}
