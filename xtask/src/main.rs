@@ -23,7 +23,7 @@ cargo xtask COMMAND
   sim scenarios [--bless]
                         run the recorded scenarios
   sim mutations         take each guard away in turn; the swarm must notice each
-  test [SUITE]          run every test, or one suite: lints, pure, sim, contracts, lab
+  test [SUITE]          run every test, or one suite: lints, pure, sim, contracts, lab, cluster
   lab up|down|...       several machines with networks between them, to be broken and mended; lab alone tells how
   bench store|api       measure; the last line is JSON
   packages              install the Debian packages that all this needs";

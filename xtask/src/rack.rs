@@ -21,6 +21,7 @@ use crate::up::Preparation;
 pub mod command;
 pub mod controller;
 pub mod faults;
+pub mod guests;
 pub mod make;
 pub mod network;
 pub mod power;

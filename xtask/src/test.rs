@@ -9,9 +9,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
+use crate::lab::daemons::Profile;
 use crate::{packages, say};
 
 pub mod build;
+pub mod cluster;
 pub mod floors;
 pub mod lab;
 pub mod libtest;
@@ -34,11 +36,14 @@ pub enum Suite {
     Contracts,
     /// A whole PVC with real guests in namespaces, disturbed.
     Lab,
+    /// Three nodes in the lab, with their switch and power controllers.
+    Cluster,
 }
 
 impl Suite {
     /// All of them, in their order.
-    pub const ALL: [Self; 5] = [Self::Lints, Self::Pure, Self::Sim, Self::Contracts, Self::Lab];
+    pub const ALL: [Self; 6] =
+        [Self::Lints, Self::Pure, Self::Sim, Self::Contracts, Self::Lab, Self::Cluster];
 
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
@@ -48,6 +53,7 @@ impl Suite {
             Self::Sim => "sim",
             Self::Contracts => "contracts",
             Self::Lab => "lab",
+            Self::Cluster => "cluster",
         }
     }
 
@@ -59,6 +65,7 @@ impl Suite {
             Self::Sim => 240,
             Self::Contracts => 480,
             Self::Lab => 900,
+            Self::Cluster => 300,
         })
     }
 
@@ -89,7 +96,7 @@ pub fn run(words: &[&str], xtask: &Path) -> Result<ExitCode> {
         bail!("usage: cargo xtask test [{}]", Suite::ALL.map(Suite::name).join("|"));
     }
     let mut tally = Tally::default();
-    if let Some(executables) = prepare(&mut tally) {
+    if let Some(executables) = prepare(&wanted, &mut tally) {
         for suite in &wanted {
             tally.suite(suite.name(), suite.budget(), |tally| one(*suite, &executables, tally, xtask));
         }
@@ -102,12 +109,16 @@ pub fn run(words: &[&str], xtask: &Path) -> Result<ExitCode> {
 }
 
 /// Installs and builds; `None` when that failed and nothing can be run.
-fn prepare(tally: &mut Tally) -> Option<Vec<Executable>> {
+fn prepare(wanted: &[Suite], tally: &mut Tally) -> Option<Vec<Executable>> {
     let mut built = None;
     tally.stage("packages", PACKAGES_BUDGET, || packages::install().map(say::line));
     if tally.failed() == 0 {
         tally.stage("build", BUILD_BUDGET, || {
-            built = Some(build::everything()?);
+            built = Some(match wanted {
+                // These need the programs and no tests.
+                [Suite::Lab | Suite::Cluster] => Profile::Dev.build().map(|()| Vec::new())?,
+                _ => build::everything()?,
+            });
             Ok(())
         });
     }
@@ -119,6 +130,7 @@ fn one(suite: Suite, executables: &[Executable], tally: &mut Tally, xtask: &Path
     match suite {
         Suite::Lints => build::lints(tally, end),
         Suite::Lab => lab::run(tally, xtask),
+        Suite::Cluster => cluster::run(tally, xtask),
         Suite::Pure | Suite::Sim | Suite::Contracts => {
             for executable in executables.iter().filter(|executable| Suite::of(executable) == suite) {
                 libtest::run(executable, end, tally);

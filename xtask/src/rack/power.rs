@@ -16,9 +16,10 @@ use crate::rack::{Rack, name};
 const PROGRAMS_LIMIT: Duration = Duration::from_secs(120);
 
 impl Rack {
-    /// One change of a machine's power at a time, whoever asks for it.
-    fn hold(&self, number: u8) -> Result<File> {
-        let lock = File::create(self.folder.join(format!("{}.lock", name(number))))?;
+    /// One change of a machine's power at a time, and one start of its programs, whoever asks for it. A power cut waits
+    /// for no program.
+    fn hold(&self, number: u8, what: &str) -> Result<File> {
+        let lock = File::create(self.folder.join(format!("{}.{what}.lock", name(number))))?;
         lock.lock()?;
         Ok(lock)
     }
@@ -31,7 +32,7 @@ impl Rack {
         if !self.numbers().contains(&number) {
             bail!("there is no node {number}");
         }
-        let _held = self.hold(number)?;
+        let _held = self.hold(number, "power")?;
         if let Some(node) = self.machine(number) {
             return Ok(node);
         }
@@ -56,6 +57,7 @@ impl Rack {
     /// # Errors
     /// When it does not within two minutes; what the daemons said last is part of the error.
     pub fn start_programs(&self, number: u8) -> Result<()> {
+        let _held = self.hold(number, "programs")?;
         self.start_foundation(number)?;
         self.start_daemons(number)
     }
@@ -104,7 +106,7 @@ impl Rack {
     /// # Errors
     /// When something of it is still there after ten seconds.
     pub fn kill(&self, number: u8) -> Result<bool> {
-        let _held = self.hold(number)?;
+        let _held = self.hold(number, "power")?;
         let Some(node) = self.machine(number) else { return Ok(false) };
         let switch = self.switch()?;
         switch.silence(number)?;

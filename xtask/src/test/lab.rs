@@ -65,17 +65,7 @@ fn one_life(tally: &mut Tally, xtask: &Path, store: Store, work: impl FnOnce(&La
 
 fn down_leaves_nothing(folder: &Path) -> Result<()> {
     up::down(folder)?;
-    ensure!(!folder.exists(), "the folder is still there");
-    let path = folder.to_str().context("the path is no text")?.to_owned();
-    for entry in fs::read_dir("/proc")? {
-        let place = entry?.path();
-        let words = fs::read(place.join("cmdline")).unwrap_or_default();
-        let mounts = fs::read_to_string(place.join("mounts")).unwrap_or_default();
-        if String::from_utf8_lossy(&words).contains(&path) || mounts.contains(&path) {
-            bail!("{} still has to do with it", place.display());
-        }
-    }
-    Ok(())
+    crate::test::cluster::nothing_left(folder)
 }
 
 fn free_address() -> Result<String> {

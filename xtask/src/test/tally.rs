@@ -12,8 +12,8 @@ use crate::say;
 pub struct Tally {
     parts: Vec<Part>,
     failures: Vec<String>,
-    /// How many tests each crate ran, by its name.
-    by_crate: BTreeMap<String, usize>,
+    /// How many tests each crate ran, by its name, and how many of our own each suite, by "suite" and its name.
+    by_owner: BTreeMap<String, usize>,
 }
 
 #[derive(Debug)]
@@ -70,7 +70,10 @@ impl Tally {
         match work() {
             Ok(()) => {
                 say::line(format!("  ok      {claim} ({})", say::seconds(begin.elapsed())));
-                self.last().passed += 1;
+                let part = self.last();
+                part.passed += 1;
+                let owner = format!("suite {}", part.name);
+                *self.by_owner.entry(owner).or_default() += 1;
             }
             Err(error) => self.failed_one(claim, &format!("{error:#}")),
         }
@@ -79,7 +82,7 @@ impl Tally {
     /// Adds what a test program of a crate counted.
     pub fn add(&mut self, owner: &str, passed: usize) {
         self.last().passed += passed;
-        *self.by_crate.entry(owner.into()).or_default() += passed;
+        *self.by_owner.entry(owner.into()).or_default() += passed;
     }
 
     /// Adds one failure.
@@ -101,9 +104,9 @@ impl Tally {
         self.failures.len()
     }
 
-    /// How many tests a crate ran.
+    /// How many tests a crate ran, or a suite of our own.
     pub fn tests_of(&self, owner: &str) -> usize {
-        self.by_crate.get(owner).copied().unwrap_or_default()
+        self.by_owner.get(owner).copied().unwrap_or_default()
     }
 
     /// The table of the parts, the failures, and the line that counts.

@@ -1,0 +1,73 @@
+//! The cluster suite: three nodes in the lab with real ZooKeeper, libvirt and guests; things break, and it is looked at.
+//!
+//! Each disturbance proves that it bit, and is healed before the next, so that one failure brings no other.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+use crate::lab::daemons::Profile;
+use crate::rack::guests::PATIENCE;
+use crate::rack::{Plan, Rack, make};
+use crate::test::tally::Tally;
+use crate::tree;
+use crate::up::Preparation;
+
+mod faults;
+mod nodes;
+mod power;
+mod vms;
+
+/// Runs the suite.
+pub fn run(tally: &mut Tally, xtask: &Path) {
+    let folder = tree::target().join("lab-cluster");
+    let mut rack = None;
+    tally.check("a cluster of three nodes and three ZooKeeper servers comes up within 60 s", || {
+        make::down(&folder)?;
+        let begin = std::time::Instant::now();
+        let plan = Plan { preparation: Preparation::Done, ..Plan::of(3, folder.clone(), Profile::Dev) };
+        rack = Some(make::up(&plan, xtask)?);
+        // The aim is 20 s; a machine that does other things too is given more.
+        ensure!(begin.elapsed().as_secs() < 60, "it took {:?}", begin.elapsed());
+        Ok(())
+    });
+    if let Some(rack) = rack {
+        nodes::checks(&rack, tally);
+        vms::checks(&rack, tally);
+        power::checks(&rack, tally);
+        faults::checks(&rack, tally);
+    } else {
+        tally.failed_one("the other checks on three nodes", "they could not be run");
+    }
+    tally.check("down leaves no process, namespace, device or mount of three nodes", || {
+        make::down(&folder)?;
+        nothing_left(&folder)
+    });
+}
+
+/// Whether no process has to do with a folder any more, by its command line or its mounts.
+pub(super) fn nothing_left(folder: &Path) -> Result<()> {
+    ensure!(!folder.exists(), "the folder is still there");
+    let path = folder.to_str().context("the path is no text")?.to_owned();
+    for entry in fs::read_dir("/proc")? {
+        let place: PathBuf = entry?.path();
+        let words = fs::read(place.join("cmdline")).unwrap_or_default();
+        let mounts = fs::read_to_string(place.join("mounts")).unwrap_or_default();
+        if String::from_utf8_lossy(&words).contains(&path) || mounts.contains(&path) {
+            bail!("{} still has to do with it", place.display());
+        }
+    }
+    Ok(())
+}
+
+/// Disturbs, heals whatever the outcome, and waits until all nodes run again.
+fn healed(rack: &Rack, disturb: impl FnOnce() -> Result<()>) -> Result<()> {
+    let outcome = disturb();
+    rack.heal()?;
+    for number in rack.numbers() {
+        rack.start(number)?;
+    }
+    let well = crate::command::wait_for("all nodes to run again", PATIENCE, || make::all_run(rack));
+    outcome.and(well)
+}

@@ -1,0 +1,82 @@
+//! Power cuts: by the lab, and by a machine's power controller.
+
+use anyhow::{Result, ensure};
+
+use crate::command::wait_for;
+use crate::rack::guests::PATIENCE;
+use crate::rack::network::Network;
+use crate::rack::{Rack, controller};
+use crate::test::cluster::healed;
+use crate::test::cluster::vms::{DB, WEB};
+use crate::test::tally::Tally;
+
+pub(super) fn checks(rack: &Rack, tally: &mut Tally) {
+    tally.check(
+        "a node whose power is cut becomes dead; its VM waits, the system says so, and the others go on",
+        || healed(rack, || power_cut(rack)),
+    );
+    tally.check("when the node is back its VM runs there again, and nowhere else", || {
+        rack.vm_becomes(WEB, ("start", 2), 1)?;
+        rack.counts_on(WEB, 2)?;
+        ensure!(rack.whereabouts(WEB) == [2], "it is on {:?}", rack.whereabouts(WEB));
+        Ok(())
+    });
+    tally.check("ipmitool switches a machine off and on", || healed(rack, || by_controller(rack)));
+}
+
+fn power_cut(rack: &Rack) -> Result<()> {
+    let guest = rack.guest(WEB, 2)?;
+    ensure!(rack.kill(2)?, "it was off before");
+    ensure!(!guest.is_alive(), "the guest survived the power cut");
+    ensure!(!controller::power(rack, 2)?, "the controller says that it is on");
+    ensure!(!answers_ping(rack, 2), "it still answers");
+    becomes(rack, 2, "dead", 1)?;
+    becomes(rack, 2, "dead", 3)?;
+    let status = rack.pvc(3, &["cluster", "status"])?;
+    ensure!(status.contains("pvc2") && status.contains("dead"), "the status does not say so:\n{status}");
+    let why = rack.pvc(1, &["vm", "why", WEB])?;
+    ensure!(why.contains("the VM waits for it"), "it does not say that the VM waits:\n{why}");
+    rack.counts_on(DB, 3)?;
+    ensure!(rack.whereabouts(WEB).is_empty(), "somebody took the VM over without proof");
+    // The others do their work: a wish is carried out.
+    rack.pvc(1, &["vm", "restart", "-y", DB])?;
+    let before = rack.guest(DB, 3)?;
+    wait_for("the guest to be restarted", PATIENCE, || {
+        ensure!(rack.guest(DB, 3)? != before, "it is still the same");
+        Ok(())
+    })?;
+    rack.vm_becomes(DB, ("start", 3), 1)
+}
+
+fn by_controller(rack: &Rack) -> Result<()> {
+    controller::ask(rack, 2, &["chassis", "power", "off"])?;
+    wait_for("the machine to be off", PATIENCE, || {
+        ensure!(rack.machine(2).is_none(), "it is on");
+        ensure!(!controller::power(rack, 2)?, "its controller says that it is on");
+        Ok(())
+    })?;
+    controller::ask(rack, 2, &["chassis", "power", "on"])?;
+    ensure!(rack.machine(2).is_some(), "it is off");
+    let wrong = controller::ask(rack, 2, &["-P", "wrong", "chassis", "power", "status"]);
+    ensure!(wrong.is_err(), "it answers without its password");
+    Ok(())
+}
+
+/// Waits until a node is in a state, as another node's API tells it.
+pub(super) fn becomes(rack: &Rack, number: u8, state: &str, by: u8) -> Result<()> {
+    wait_for(&format!("pvc{number} to be told {state} by pvc{by}"), PATIENCE, || {
+        let now = rack.state_of(number, by)?;
+        ensure!(now == state, "it is {now}");
+        Ok(())
+    })
+}
+
+/// Whether a machine's kernel answers on the cluster network.
+pub(super) fn answers_ping(rack: &Rack, number: u8) -> bool {
+    let address = Network::Cluster.address(number).to_string();
+    let asked = rack.switch().and_then(|switch| {
+        let mut ping = switch.node.on_network("ping");
+        crate::command::output(ping.args(["-c", "3", "-i", "0.1", "-W", "1", &address]))
+    });
+    asked.is_ok()
+}
