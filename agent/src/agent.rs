@@ -15,6 +15,7 @@ use logic::plan::{Plan, Resource};
 use logic::time::BootTime;
 use store::mirror::Mirror;
 
+use crate::gauge::Gauge;
 use crate::memory::{Ended, Memory};
 use crate::perform::Job;
 use crate::sight::Sight;
@@ -53,6 +54,8 @@ pub struct Parts {
     pub mirror: Arc<Mirror>,
     /// The machine's guests.
     pub sight: Arc<Sight>,
+    /// How busy the machine is.
+    pub gauge: Arc<Gauge>,
     /// The machine itself.
     pub machine: Arc<dyn Machine>,
     /// Its timers.
@@ -113,7 +116,8 @@ impl Agent {
             node: self.parts.machine.node(),
             timers: self.parts.timers,
             guests: look.guests,
-            load: look.load,
+            guests_at: look.begun,
+            gauged: self.parts.gauge.latest(),
             failures: self.memory.failures.clone(),
             presses: self.memory.presses.clone(),
             taken: self.memory.taken.clone(),

@@ -3,7 +3,8 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`agent`] | one pass: snapshot, look, decide, submit |
-//! | [`sight`] | looks at the machine |
+//! | [`sight`] | looks at the guests |
+//! | [`gauge`] | reads how busy the machine is |
 //! | [`memory`] | what is remembered between passes |
 //! | [`perform`] | one step, performed |
 //! | [`world`] | what steps act on |
@@ -21,6 +22,7 @@
 pub mod agent;
 pub mod arguments;
 pub mod door;
+pub mod gauge;
 pub mod identity;
 pub mod log;
 pub mod memory;

@@ -1,4 +1,4 @@
-//! The latest look at this machine: its guests and its load.
+//! The latest look at this machine's guests.
 //!
 //! Looks are taken apart from the loop, so that a hypervisor that hangs holds nothing up. Each look and each end of a
 //! step takes a ticket from one counter: a look counts for a step only if it was begun after the step ended.
@@ -8,8 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use host::clock::Clock;
 use host::hypervisor::{self, Hypervisor};
-use host::machine::Machine;
-use logic::observed::{Activity, Guest, Guests, Load};
+use logic::observed::{Activity, Guest, Guests};
 use logic::time::BootTime;
 
 /// One look.
@@ -21,15 +20,12 @@ pub struct Look {
     pub begun: BootTime,
     /// The guests.
     pub guests: Guests,
-    /// Load and memory.
-    pub load: Load,
 }
 
 /// Takes looks and keeps the latest.
 #[derive(Debug)]
 pub struct Sight {
     hypervisor: Arc<dyn Hypervisor>,
-    machine: Arc<dyn Machine>,
     clock: Arc<dyn Clock>,
     tickets: AtomicU64,
     latest: Mutex<Look>,
@@ -37,11 +33,11 @@ pub struct Sight {
 
 impl Sight {
     /// Nothing has been seen yet.
-    pub fn new(hypervisor: Arc<dyn Hypervisor>, machine: Arc<dyn Machine>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(hypervisor: Arc<dyn Hypervisor>, clock: Arc<dyn Clock>) -> Self {
         let guests = Guests::Unknown { why: "the hypervisor has not been asked yet".into() };
         let begun = clock.now().boot;
-        let latest = Mutex::new(Look { ticket: 0, begun, guests, load: Load::default() });
-        Self { hypervisor, machine, clock, tickets: AtomicU64::new(1), latest }
+        let latest = Mutex::new(Look { ticket: 0, begun, guests });
+        Self { hypervisor, clock, tickets: AtomicU64::new(1), latest }
     }
 
     /// The next ticket.
@@ -57,7 +53,7 @@ impl Sight {
             Ok(guests) => Guests::Seen(guests.into_iter().map(seen).collect()),
             Err(error) => Guests::Unknown { why: error.to_string() },
         };
-        let look = Look { ticket, begun, guests, load: self.machine.load() };
+        let look = Look { ticket, begun, guests };
         let mut latest = self.latest.lock().expect("no look panics while it holds this");
         if latest.ticket < ticket {
             *latest = look;

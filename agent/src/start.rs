@@ -22,6 +22,7 @@ use host::hypervisor::Hypervisor;
 use host::identity::pki;
 use host::libvirt::{Deadlines, Libvirt};
 use host::machine::{Linux, Machine, accelerator};
+use host::network::{Kernel, Network};
 use host::notify::Notify;
 use host::signals::{self, Asked};
 use link::server::{Limits, Server};
@@ -35,6 +36,7 @@ use store::schema;
 
 use crate::agent::{Agent, Inbox, Parts};
 use crate::door::{Door, Place};
+use crate::gauge::Gauge;
 use crate::output::Output;
 use crate::serve::Node;
 use crate::sight::Sight;
@@ -44,6 +46,12 @@ use crate::world::{GuestSettings, World};
 
 /// How long a daemon that was asked to stop may take for its last words.
 const STOP_DEADLINE: Duration = Duration::from_secs(20);
+
+/// How often it is read how busy the machine is.
+const GAUGE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long the kernel may take to tell its counters.
+const GAUGE_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Which daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,8 +155,9 @@ impl Daemon {
             Arc::new(Libvirt::open(&config.hypervisor.uri, Deadlines::default()));
         let looks = Arc::new(Bell::default());
         hypervisor.watch(Arc::clone(&looks) as _);
-        let sight = Arc::new(Sight::new(Arc::clone(&hypervisor), Arc::clone(&machine), Arc::clone(&clock)));
+        let sight = Arc::new(Sight::new(Arc::clone(&hypervisor), Arc::clone(&clock)));
         observe(&sight, &looks, &passes);
+        let gauge = gauge(role, config, &machine, &clock);
         let inbox = Arc::new(Inbox::default());
         let pool = Threads::start(&inbox, &sight, &looks, &passes);
         let guests = guests(config);
@@ -161,6 +170,7 @@ impl Daemon {
             world: Arc::new(world),
             mirror,
             sight,
+            gauge,
             machine,
             timers: config.timers,
             decide: role.decide(),
@@ -217,6 +227,25 @@ fn observe(sight: &Arc<Sight>, looks: &Arc<Bell>, passes: &Arc<Bell>) {
         .name("observer".into())
         .spawn(observe)
         .expect("a daemon that starts has threads left");
+}
+
+/// Reads how busy the machine is, on a thread of its own. Only the node's own daemon tells it to anybody.
+fn gauge(role: Role, config: &Config, machine: &Arc<dyn Machine>, clock: &Arc<dyn Clock>) -> Arc<Gauge> {
+    let network: Arc<dyn Network> = Arc::new(Kernel::new(GAUGE_DEADLINE));
+    let window = config.timers.keepalive_interval;
+    let gauge = Arc::new(Gauge::new(Arc::clone(machine), Some(network), Arc::clone(clock), window));
+    if role == Role::Noded {
+        let sampled = Arc::clone(&gauge);
+        let sample = move || loop {
+            sampled.sample();
+            thread::sleep(GAUGE_INTERVAL);
+        };
+        thread::Builder::new()
+            .name("gauge".into())
+            .spawn(sample)
+            .expect("a daemon that starts has threads left");
+    }
+    gauge
 }
 
 fn guests(config: &Config) -> GuestSettings {

@@ -46,6 +46,13 @@ pub struct Node {
     pub memory: NodeMemory,
     /// Its network interfaces, by name.
     pub interfaces: BTreeMap<String, Interface>,
+    /// The name of its processors.
+    pub cpu_model: String,
+    /// How much of its processors' time was work over one keepalive, in percent.
+    pub cpu_utilization: f64,
+    /// What of all this is old: `guests` where its hypervisor did not answer, `machine` where load and traffic could not
+    /// be read, `keepalive` where its daemon does not tell anything any more.
+    pub stale: Vec<String>,
 }
 
 /// What one check found last.

@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::fs;
 use std::io;
 
+use logic::node::traffic::CpuTime;
 use logic::node::{BootId, Node};
 use logic::observed::Load;
 use uuid::Uuid;
@@ -15,6 +16,9 @@ pub trait Machine: Send + Sync + Debug {
 
     /// How loaded it is now.
     fn load(&self) -> Load;
+
+    /// How long its processors have worked since it started.
+    fn cpu_time(&self) -> CpuTime;
 }
 
 /// Why the machine could not be read.
@@ -51,6 +55,7 @@ impl Linux {
             boot: boot_id()?,
             version: version.to_owned(),
             cpu_count: cpu_count(),
+            cpu_model: cpu_model(&read("/proc/cpuinfo").unwrap_or_default()),
             memory_total_mib: memory_mib(&read("/proc/meminfo")?, "MemTotal").unwrap_or_default(),
             kernel: text(name.release()),
             // What `uname -o` prints on every system with GNU's C library, without asking anyone.
@@ -74,6 +79,11 @@ impl Machine for Linux {
         let loadavg = read("/proc/loadavg").unwrap_or_default();
         let load = loadavg.split(' ').next().and_then(|first| first.parse().ok()).unwrap_or_default();
         Load { load, memory_used_mib: total.saturating_sub(free), memory_free_mib: free }
+    }
+
+    /// Zeros where the kernel does not say.
+    fn cpu_time(&self) -> CpuTime {
+        cpu_time(&read("/proc/stat").unwrap_or_default())
     }
 }
 
@@ -108,6 +118,25 @@ fn boot_id() -> Result<BootId, Error> {
 fn cpu_count() -> u32 {
     let count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     u32::try_from(count).expect("no machine has thousands of millions of CPUs")
+}
+
+/// What the kernel calls the processors: the first one's name, which is that of all.
+fn cpu_model(cpuinfo: &str) -> String {
+    let mut fields = cpuinfo.lines().filter_map(|line| line.split_once(':'));
+    let name = fields.find(|(key, _)| key.trim() == "model name");
+    name.map_or_else(String::new, |(_, name)| name.trim().to_owned())
+}
+
+/// The first line of `/proc/stat`: ticks of all processors by what they did. The fourth and the fifth are idleness; the
+/// ninth and the tenth, those of guests, are contained in the first two.
+fn cpu_time(stat: &str) -> CpuTime {
+    let Some(line) = stat.lines().find_map(|line| line.strip_prefix("cpu ")) else {
+        return CpuTime::default();
+    };
+    let ticks: Vec<u64> = line.split_whitespace().take(8).filter_map(|tick| tick.parse().ok()).collect();
+    let total = ticks.iter().sum();
+    let idle: u64 = ticks.iter().skip(3).take(2).sum();
+    CpuTime { busy: total - idle, total }
 }
 
 /// A line of `/proc/meminfo`, which counts KiB, in MiB.

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use logic::id::VmId;
+use logic::node::traffic::CpuTime;
 use logic::node::{BootId, Node};
 use logic::observed::Load;
 use logic::time::{BootTime, Span};
@@ -150,6 +151,7 @@ impl Machine {
             kernel: "6.1.0".into(),
             os: "GNU/Linux".into(),
             arch: "x86_64".into(),
+            ..Node::default()
         };
         let state = State {
             guests: BTreeMap::new(),
@@ -351,6 +353,10 @@ impl crate::machine::Machine for Machine {
 
     fn load(&self) -> Load {
         self.lock().load
+    }
+
+    fn cpu_time(&self) -> CpuTime {
+        CpuTime::default()
     }
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::{NodeName, TaskId, VmId, VmName};
 use crate::node::drain::NodeWish;
 use crate::node::{Node, NodeStatus, Presence};
-use crate::record::{NodeLedger, Versioned};
+use crate::record::{Incarnations, NodeLedger, Versioned};
 use crate::task::{Task, TaskFact};
 use crate::time::WallTime;
 use crate::vm::{Vm, VmFact};
@@ -97,6 +97,8 @@ pub struct Cluster {
     pub api_secret: Option<Versioned<ApiSecret>>,
     /// The primary role.
     pub primary: Option<Versioned<Primary>>,
+    /// Which incarnations are spent; absent while no VM was removed that had one.
+    pub incarnations: Option<Versioned<Incarnations>>,
     /// All nodes.
     pub nodes: OrdMap<NodeName, Arc<NodeEntry>>,
     /// All VMs that have a wish record.
@@ -111,6 +113,11 @@ impl Cluster {
     /// Whether maintenance mode is on.
     pub fn in_maintenance(&self) -> bool {
         self.maintenance.as_ref().is_some_and(|m| m.value.on)
+    }
+
+    /// Where the count of a VM's incarnations begins.
+    pub fn incarnation_floor(&self) -> u64 {
+        self.incarnations.as_ref().map_or(0, |incarnations| incarnations.value.floor)
     }
 
     /// A VM by its name or its UUID; a name wins where both would match.

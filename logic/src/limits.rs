@@ -47,6 +47,10 @@ pub const SHUTDOWN_TIMEOUT_DEFAULT: Span = Span::seconds(180);
 /// The keepalive's period unless configured.
 pub const KEEPALIVE_INTERVAL_DEFAULT: Span = Span::seconds(5);
 
+/// Facts that were read longer ago than this are sent with the keepalive all the same, and marked: a look at the
+/// hypervisor may take its deadline, and looks are taken every five seconds.
+pub const STALE_AFTER: Span = Span::seconds(12);
+
 /// How soon a step that failed is performed again at first; each further failure in a row doubles it.
 pub const STEP_BACKOFF_FIRST: Span = Span(100);
 

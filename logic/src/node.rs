@@ -7,6 +7,9 @@
 //! | `shutdown` | the daemon is stopping on purpose |
 //! | `stop` | the daemon has stopped on purpose |
 //! | `dead` | the daemon should run, but its session with the store is gone (derived, never written) |
+//! | `fenced` | the node was cut off, with proof, and somebody recorded so; what ran there may run elsewhere |
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -14,18 +17,20 @@ use uuid::Uuid;
 use crate::cluster::NodeEntry;
 use crate::id::{NodeName, VmId};
 use crate::time::{BootTime, WallTime};
+use traffic::Interface;
 
 pub mod decide;
 pub mod drain;
 pub mod place;
+pub mod traffic;
 
 /// A machine's boot: a new one each time it starts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct BootId(pub Uuid);
 
 /// A node's registration, written when its daemon starts and whenever it differs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Node {
     /// The boot it registered in.
     pub boot: BootId,
@@ -33,6 +38,9 @@ pub struct Node {
     pub version: String,
     /// Logical CPUs.
     pub cpu_count: u32,
+    /// The processors' name, as the kernel tells it; empty where it does not.
+    #[serde(default)]
+    pub cpu_model: String,
     /// Memory in MiB.
     pub memory_total_mib: u64,
     /// `uname -r`.
@@ -44,10 +52,11 @@ pub struct Node {
 }
 
 /// The daemon's own word about itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DaemonState {
     /// Registered, nothing observed yet.
+    #[default]
     Init,
     /// Observes and acts.
     Run,
@@ -57,6 +66,8 @@ pub enum DaemonState {
     Stop,
     /// Its session is gone though it should run. Derived.
     Dead,
+    /// It was cut off from what it could write to, and somebody recorded so.
+    Fenced,
 }
 
 impl DaemonState {
@@ -68,6 +79,27 @@ impl DaemonState {
             Self::Shutdown => "shutdown",
             Self::Stop => "stop",
             Self::Dead => "dead",
+            Self::Fenced => "fenced",
+        }
+    }
+}
+
+/// Facts that are sent although they are old: what they came from has not answered for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stale {
+    /// Which guests run: the hypervisor has not answered.
+    Guests,
+    /// Load, memory and traffic: the machine was not read.
+    Machine,
+}
+
+impl Stale {
+    /// The facts as the API names them.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Guests => "guests",
+            Self::Machine => "machine",
         }
     }
 }
@@ -82,7 +114,7 @@ pub struct Foreign {
 }
 
 /// A node's facts, renewed with each keepalive.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct NodeStatus {
     /// The daemon's state.
     pub daemon: DaemonState,
@@ -96,6 +128,9 @@ pub struct NodeStatus {
     pub boot: BootId,
     /// Load average over one minute.
     pub load: f64,
+    /// How much of the processors' time was work, in percent, over the last keepalive.
+    #[serde(default)]
+    pub cpu_percent: f64,
     /// Memory in use, in MiB.
     pub memory_used_mib: u64,
     /// Memory the kernel could still give, in MiB.
@@ -106,6 +141,12 @@ pub struct NodeStatus {
     pub foreign: Vec<Foreign>,
     /// Why the hypervisor does not answer; `None` when it does.
     pub hypervisor_fault: Option<String>,
+    /// How busy the network interfaces were over the last keepalive, by name.
+    #[serde(default)]
+    pub interfaces: BTreeMap<String, Interface>,
+    /// Which of these facts are old.
+    #[serde(default)]
+    pub stale: Vec<Stale>,
 }
 
 /// A daemon's mark, gone with its session.
@@ -140,8 +181,8 @@ pub struct Commitment {
 }
 
 /// Sums what every node's VMs take, in one walk over the cluster.
-pub fn commitments(cluster: &crate::cluster::Cluster) -> std::collections::BTreeMap<NodeName, Commitment> {
-    let mut sums = std::collections::BTreeMap::<NodeName, Commitment>::new();
+pub fn commitments(cluster: &crate::cluster::Cluster) -> BTreeMap<NodeName, Commitment> {
+    let mut sums = BTreeMap::<NodeName, Commitment>::new();
     for entry in cluster.vms.values() {
         let vm = &entry.vm.value;
         let sum = sums.entry(vm.node.clone()).or_default();

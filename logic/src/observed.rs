@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::config::Timers;
 use crate::id::{NodeName, VmId};
+use crate::node::traffic::Interface;
 use crate::node::{Foreign, Node, Presence};
 use crate::plan::Resource;
 use crate::time::BootTime;
@@ -84,6 +85,19 @@ pub struct Load {
     pub memory_free_mib: u64,
 }
 
+/// How busy this machine is, and when that was read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Gauged {
+    /// When; `None` before the first time.
+    pub at: Option<BootTime>,
+    /// Load and memory.
+    pub load: Load,
+    /// How much of the processors' time was work of late, in percent.
+    pub cpu_percent: f64,
+    /// How busy the network interfaces were of late, by name.
+    pub interfaces: BTreeMap<String, Interface>,
+}
+
 /// Everything a daemon sees of its machine and of itself.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Observed {
@@ -95,8 +109,10 @@ pub struct Observed {
     pub timers: Timers,
     /// Its guests.
     pub guests: Guests,
-    /// Its load.
-    pub load: Load,
+    /// When the hypervisor was asked for them.
+    pub guests_at: BootTime,
+    /// How busy it is.
+    pub gauged: Gauged,
     /// Steps that failed.
     pub failures: BTreeMap<Resource, StepFailure>,
     /// When the guest's power button was last pressed, by VM and incarnation.

@@ -41,6 +41,8 @@ pub enum RecordId {
     VmFact(VmId),
     /// A VM's libvirt document, kept apart because it is bulky. Written by the API.
     VmXml(VmId),
+    /// Which incarnations are never taken again, whatever VM is defined. Written with the removal of a VM.
+    Incarnations,
     /// Which VM has a name: what makes names unique. Written with the VM.
     VmName(VmName),
     /// A task as asked. Written by the API.
@@ -67,6 +69,7 @@ pub enum Record {
     VmFact(VmFact),
     VmXml(VmXml),
     VmName(VmNameOwner),
+    Incarnations(Incarnations),
     Task(Task),
     TaskFact(TaskFact),
 }
@@ -76,6 +79,14 @@ pub enum Record {
 pub struct NodeLedger {
     /// Bumped with each placement.
     pub placements: u64,
+}
+
+/// What is left of the VMs that were removed: a VM may be defined anew with the UUID of an earlier one, of which a start
+/// may still be on its way. One number for all of them does not grow with their count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Incarnations {
+    /// Greater than every incarnation that a removed VM has had. A new VM's count begins here.
+    pub floor: u64,
 }
 
 /// A VM's libvirt document.
@@ -218,6 +229,7 @@ record_from!(
     VmFact(VmFact),
     VmXml(VmXml),
     VmName(VmNameOwner),
+    Incarnations(Incarnations),
     Task(Task),
     TaskFact(TaskFact),
 );

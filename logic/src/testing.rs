@@ -4,7 +4,7 @@ use crate::cluster::{Cluster, ClusterSettings, NodeEntry, VmEntry};
 use crate::config::Timers;
 use crate::id::{NodeName, VmId};
 use crate::node::{BootId, Node};
-use crate::observed::{Activity, Guest, Guests, Life, Load, Observed};
+use crate::observed::{Activity, Gauged, Guest, Guests, Life, Observed};
 use crate::record::{Record, Records, Version, Versioned};
 use crate::time::{BootTime, Now, WallTime};
 use crate::vm::{Meta, Phase, Power, TagMark, Vm, VmFact, Wish};
@@ -37,6 +37,7 @@ pub(crate) fn cluster() -> Cluster {
         kernel: "6".into(),
         os: "GNU/Linux".into(),
         arch: "x86_64".into(),
+        ..Node::default()
     };
     let mut cluster =
         Cluster { settings: Some(at(ClusterSettings { initialised: NOW.wall })), ..Cluster::default() };
@@ -88,7 +89,8 @@ pub(crate) fn observed(guests: &[(VmId, Option<u64>)]) -> Observed {
         node: cluster().node(&hv1()).expect("the test cluster has this node").clone(),
         timers: Timers::default(),
         guests: Guests::Seen(guests.iter().map(|(vm, mark)| (*vm, guest(*mark))).collect()),
-        load: Load::default(),
+        guests_at: NOW.boot,
+        gauged: Gauged { at: Some(NOW.boot), ..Gauged::default() },
         failures: Default::default(),
         presses: Default::default(),
         taken: Default::default(),

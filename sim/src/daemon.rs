@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use agent::agent::{Agent, Inbox, Parts, Passed, Pool};
+use agent::gauge::Gauge;
 use agent::memory::Ended;
 use agent::perform::Job;
 use agent::sight::Sight;
@@ -102,6 +103,7 @@ pub struct Daemon {
     agent: Agent,
     mirror: Arc<Mirror>,
     sight: Arc<Sight>,
+    gauge: Arc<Gauge>,
     inbox: Arc<Inbox>,
     queue: Arc<Queue>,
     bells: Arc<Bells>,
@@ -120,11 +122,9 @@ impl Daemon {
         let mirror = Arc::new(Mirror::new(Arc::new(store.clone()), Scope::WithoutDocuments));
         let on_change = Arc::clone(&bells);
         mirror.on_change(move || on_change.pass.store(true, Ordering::SeqCst));
-        let sight = Arc::new(Sight::new(
-            Arc::clone(&hypervisor),
-            Arc::clone(&ground.machine) as _,
-            Arc::clone(&clock),
-        ));
+        let sight = Arc::new(Sight::new(Arc::clone(&hypervisor), Arc::clone(&clock)));
+        let window = ground.timers.keepalive_interval;
+        let gauge = Arc::new(Gauge::new(Arc::clone(&ground.machine) as _, None, Arc::clone(&clock), window));
         let (inbox, queue) = (Arc::new(Inbox::default()), Arc::new(Queue::default()));
         let guests = GuestSettings { kind: "qemu", console_directory: "/var/log/pvc/consoles".into() };
         let world = agent::world::World {
@@ -138,6 +138,7 @@ impl Daemon {
             world: Arc::new(world),
             mirror: Arc::clone(&mirror),
             sight: Arc::clone(&sight),
+            gauge: Arc::clone(&gauge),
             machine: Arc::clone(&ground.machine) as _,
             timers: ground.timers,
             decide: match place.kind {
@@ -151,7 +152,20 @@ impl Daemon {
             bells.of(chore).store(true, Ordering::SeqCst);
         }
         let (due, stalled_until) = (BTreeMap::new(), None);
-        Self { life, stalled_until, due, agent, mirror, sight, inbox, queue, bells, store, watch: None }
+        Self {
+            life,
+            stalled_until,
+            due,
+            agent,
+            mirror,
+            sight,
+            gauge,
+            inbox,
+            queue,
+            bells,
+            store,
+            watch: None,
+        }
     }
 
     /// From now on it is stopping.
@@ -186,6 +200,7 @@ impl Daemon {
     /// Looks at the machine.
     pub fn look(&self) {
         self.sight.look();
+        self.gauge.sample();
         self.ring(Chore::Pass);
     }
 

@@ -30,6 +30,8 @@ pub struct Operator {
     mirror: Mirror,
     clock: Arc<ManualClock>,
     numbers: u32,
+    /// The UUID that a VM of a name was defined with last.
+    uuids: BTreeMap<VmName, VmId>,
     /// What was shown last of the nodes' services.
     services: BTreeMap<NodeName, &'static str>,
     /// What was shown last, by VM.
@@ -57,6 +59,7 @@ impl Operator {
             mirror,
             clock: Arc::clone(clock),
             numbers: 0,
+            uuids: BTreeMap::new(),
             services: BTreeMap::new(),
             shown: BTreeMap::new(),
         }
@@ -127,9 +130,7 @@ impl Operator {
         Ok(match ask {
             Ask::Init => (None, initialise(cluster, &"5a".repeat(32), Overwrite::No, now)?),
             Ask::Define { vm, memory_mib, vcpus } => {
-                let id = VmId(Uuid::from_u128(
-                    0x5000_0000_0000_4000_8000_0000_0000_0000 + u128::from(self.number()),
-                ));
+                let id = self.uuid(cluster, vm);
                 let request = Define { xml: document(id, vm, *memory_mib, *vcpus), ..Define::default() };
                 (Some(id), define(cluster, &request, now)?.records)
             }
@@ -176,6 +177,14 @@ impl Operator {
         let xml = format!("<disk type='file'><source file='/tmp/{device}'/><target dev='{device}'/></disk>");
         let (_, records) = change_device(cluster, TaskId(self.number()), (vm, change), &xml, now)?;
         Ok((Some(vm), records))
+    }
+
+    /// The UUID of a VM to be defined: that of an earlier one of its name, if it is free again.
+    fn uuid(&mut self, cluster: &Cluster, name: &VmName) -> VmId {
+        let number = self.number();
+        let fresh = VmId(Uuid::from_u128(0x5000_0000_0000_4000_8000_0000_0000_0000 + u128::from(number)));
+        let earlier = self.uuids.get(name).copied().filter(|id| !cluster.vms.contains_key(id));
+        *self.uuids.entry(name.clone()).insert_entry(earlier.unwrap_or(fresh)).get()
     }
 
     fn number(&mut self) -> u32 {

@@ -67,6 +67,7 @@ pub fn path(record: &RecordId) -> Key {
         RecordId::VmFact(id) => format!("{ROOT}/vms/{id}/fact"),
         RecordId::VmXml(id) => format!("{ROOT}/documents/{id}"),
         RecordId::VmName(name) => format!("{ROOT}/vm-names/{name}"),
+        RecordId::Incarnations => format!("{ROOT}/incarnations"),
         RecordId::Task(id) => format!("{ROOT}/tasks/{id}"),
         RecordId::TaskFact(id) => format!("{ROOT}/tasks/{id}/fact"),
     })
@@ -90,6 +91,7 @@ pub fn record_at(key: &Key) -> Option<RecordId> {
         ["vms", id, "fact"] => RecordId::VmFact(id.parse().ok()?),
         ["documents", id] => RecordId::VmXml(id.parse().ok()?),
         ["vm-names", name] => RecordId::VmName(name.parse().ok()?),
+        ["incarnations"] => RecordId::Incarnations,
         ["tasks", id] => RecordId::Task(id.parse().ok()?),
         ["tasks", id, "fact"] => RecordId::TaskFact(id.parse().ok()?),
         _ => return None,

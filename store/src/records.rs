@@ -65,6 +65,7 @@ pub fn decode(id: &RecordId, bytes: &[u8]) -> Result<Record, Error> {
         RecordId::VmFact(_) => read::<logic::vm::VmFact>(document),
         RecordId::VmXml(_) => read::<logic::record::VmXml>(document),
         RecordId::VmName(_) => read::<logic::record::VmNameOwner>(document),
+        RecordId::Incarnations => read::<logic::record::Incarnations>(document),
         RecordId::Task(_) => read::<logic::task::Task>(document),
         RecordId::TaskFact(_) => read::<logic::task::TaskFact>(document),
     };

@@ -6,7 +6,8 @@ use api::{HealthDetail, Node, NodeMemory, NodeVcpu};
 use logic::cluster::{Cluster, NodeEntry};
 use logic::id::NodeName;
 use logic::node::drain::{DomainState, domain_states};
-use logic::node::{Commitment, commitments, shown_daemon_state};
+use logic::node::traffic::Interface;
+use logic::node::{Commitment, DaemonState, NodeStatus, commitments, shown_daemon_state};
 use serde_json::Value;
 
 use super::health::{Trouble, health};
@@ -42,7 +43,9 @@ pub fn node(
 ) -> Node {
     let committed = sums.committed.get(name).copied().unwrap_or_default();
     let registered = entry.node.as_ref().map(|node| &node.value);
-    let status = entry.status.as_ref().map(|status| &status.value);
+    // What a node that was cut off told last is not so any more.
+    let cut_off = shown_daemon_state(entry) == DaemonState::Fenced;
+    let status = entry.status.as_ref().map(|status| &status.value).filter(|_| !cut_off);
     let name_of = |vm| cluster.vms.get(vm).map(|entry| entry.vm.value.name.to_string());
     let running: Vec<String> =
         status.map_or_else(Vec::new, |s| s.running.iter().filter_map(name_of).collect());
@@ -55,6 +58,7 @@ pub fn node(
         domain_state: sums.domain_state(name).into(),
         pvc_version: text(|node| &node.version),
         cpu_count,
+        cpu_model: text(|node| &node.cpu_model),
         kernel: text(|node| &node.kernel),
         os: text(|node| &node.os),
         arch: text(|node| &node.arch),
@@ -62,6 +66,7 @@ pub fn node(
         health_plugins: status.map(|_| HYPERVISOR_CHECK.into()).into_iter().collect(),
         health_details: status.map(check).into_iter().collect(),
         load: status.map_or(0.0, |status| status.load),
+        cpu_utilization: status.map_or(0.0, |status| status.cpu_percent),
         domains_count: running.len() as u64,
         running_domains: running,
         vcpu: NodeVcpu { total: cpu_count, allocated: committed.vcpus_allocated.into() },
@@ -72,8 +77,36 @@ pub fn node(
             used: status.map_or(0, |status| status.memory_used_mib),
             free: status.map_or(0, |status| status.memory_free_mib),
         },
-        interfaces: BTreeMap::new(),
+        interfaces: status.map(interfaces).unwrap_or_default(),
+        stale: stale(entry, status),
     }
+}
+
+/// A link of unknown speed has none, and both ways of one that has count alike.
+fn interfaces(status: &NodeStatus) -> BTreeMap<String, api::Interface> {
+    let interface = |(name, seen): (&String, &Interface)| {
+        let interface = api::Interface {
+            rx_bps: seen.rx_bps,
+            rx_pps: seen.rx_pps,
+            tx_bps: seen.tx_bps,
+            tx_pps: seen.tx_pps,
+            total_bps: seen.rx_bps + seen.tx_bps,
+            total_pps: seen.rx_pps + seen.tx_pps,
+            link_speed: u64::from(seen.speed_mbit.unwrap_or_default()) * 1_000_000,
+            state: if seen.up { "up" } else { "down" }.into(),
+        };
+        (name.clone(), interface)
+    };
+    status.interfaces.iter().map(interface).collect()
+}
+
+/// Which facts are old; all of them, where nobody renews them.
+fn stale(entry: &NodeEntry, status: Option<&NodeStatus>) -> Vec<String> {
+    let renewed =
+        matches!(shown_daemon_state(entry), DaemonState::Init | DaemonState::Run | DaemonState::Shutdown);
+    let keepalive = (status.is_some() && !renewed).then(|| "keepalive".to_owned());
+    let told = status.into_iter().flat_map(|status| &status.stale).map(|stale| stale.as_str().to_owned());
+    keepalive.into_iter().chain(told).collect()
 }
 
 /// Whether a node is the primary coordinator. Alone it is, with or without a record that says so.
@@ -91,7 +124,7 @@ pub fn primary(cluster: &Cluster) -> Option<NodeName> {
     first.filter(|_| registered.next().is_none())
 }
 
-fn check(status: &logic::node::NodeStatus) -> HealthDetail {
+fn check(status: &NodeStatus) -> HealthDetail {
     let fault = status.hypervisor_fault.as_ref();
     HealthDetail {
         name: HYPERVISOR_CHECK.into(),

@@ -95,8 +95,11 @@ fn counts(states: impl Iterator<Item = String>) -> StateCounts {
     counts
 }
 
+/// What the nodes have that are there: what a lost one had told last is nobody's any more.
 fn resources(nodes: &[Node]) -> Resources {
-    let sum = |read: fn(&Node) -> u64| nodes.iter().map(read).sum::<u64>();
+    let there = |node: &&Node| !matches!(node.daemon_state.as_str(), "dead" | "fenced");
+    let nodes: Vec<&Node> = nodes.iter().filter(there).collect();
+    let sum = |read: fn(&Node) -> u64| nodes.iter().map(|node| read(node)).sum::<u64>();
     let (total, used) = (sum(|node| node.memory.total), sum(|node| node.memory.used));
     let (cpus, load) = (sum(|node| node.cpu_count), nodes.iter().map(|node| node.load).sum::<f64>());
     Resources {

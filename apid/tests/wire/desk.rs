@@ -203,6 +203,7 @@ pub(crate) fn registration_of(node: &str, daemon: DaemonState, memory_mib: u64) 
         kernel: "6.1.0".into(),
         os: "GNU/Linux".into(),
         arch: "x86_64".into(),
+        ..Node::default()
     };
     let status = NodeStatus {
         daemon,
@@ -214,8 +215,7 @@ pub(crate) fn registration_of(node: &str, daemon: DaemonState, memory_mib: u64) 
         memory_used_mib: 2048,
         memory_free_mib: 6144,
         running: vec![UUID.parse().expect("a UUID")],
-        foreign: Vec::new(),
-        hypervisor_fault: None,
+        ..NodeStatus::default()
     };
     let presence = Presence { boot: BOOT, restart_planned: None };
     Records::default()

@@ -90,8 +90,15 @@ pub(crate) fn details(node: &Node, depth: Depth, paint: Paint) -> String {
     let memory = &node.memory;
     out.line("Memory", format!("{} MB, {} used, {} free", memory.total, memory.used, memory.free));
     out.line("VMs have", format!("{} MB running, {} MB in all", memory.allocated, memory.provisioned));
+    if !node.stale.is_empty() {
+        out.toned("Old", format!("{}: told some time ago", node.stale.join(", ")), Tone::Attention);
+    }
     if depth == Depth::Long {
         out.gap();
+        out.line_if_any("Processors", &node.cpu_model);
+        if node.cpu_utilization > 0.0 {
+            out.line("At work", format!("{:.1} % of the processors' time", node.cpu_utilization));
+        }
         out.line("System", format!("{} {} ({})", node.os, node.kernel, node.arch));
         out.table("Network interfaces", interfaces(node));
         out.table("Health checks", checks(node));

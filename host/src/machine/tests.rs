@@ -52,3 +52,19 @@ fn the_device_is_not_tried_where_the_cpu_has_no_virtualisation() {
 fn the_short_name_of_this_host_has_no_dot() {
     assert!(!hostname().is_empty() && !hostname().contains('.'));
 }
+
+#[test]
+fn the_time_of_the_processors_is_busy_where_it_is_not_idle_and_guests_count_once() {
+    let stat = "cpu  10 1 5 70 10 1 2 1 9 9\ncpu0 1 1 1 1 1 1 1 1 1 1\n";
+    assert_eq!(cpu_time(stat), CpuTime { busy: 20, total: 100 });
+    assert_eq!(cpu_time(""), CpuTime::default());
+    let now = Linux::read("0").unwrap().cpu_time();
+    assert!(now.total > now.busy && now.busy > 0, "{now:?}");
+}
+
+#[test]
+fn the_processors_have_the_name_that_the_kernel_tells() {
+    let cpuinfo = "processor\t: 0\nmodel\t\t: 207\nmodel name\t: Some CPU @ 2 GHz\nflags : fpu\n";
+    assert_eq!(cpu_model(cpuinfo), "Some CPU @ 2 GHz");
+    assert_eq!(cpu_model("Processor : ARM\n"), "");
+}

@@ -42,10 +42,11 @@ pub fn initialise(
         records = records.delete(RecordId::Primary, primary.expect());
     }
     for (id, entry) in &cluster.vms {
-        for write in crate::vm::accept::removal(cluster, *id, entry).writes {
+        for write in crate::vm::accept::deletion(cluster, *id, entry).writes {
             records.writes.push(write);
         }
     }
+    records = crate::vm::accept::spend(cluster, cluster.vms.values().map(AsRef::as_ref), records);
     for (id, entry) in &cluster.tasks {
         records = records.delete(RecordId::Task(*id), entry.task.expect());
         if let Some(fact) = &entry.fact {

@@ -2,13 +2,14 @@
 //!
 //! The heartbeat begins last, once the node is registered, and ends last: the final status says `stop`.
 
-use super::{DaemonState, NodeStatus, Presence};
+use super::{DaemonState, NodeStatus, Presence, Stale};
 use crate::cluster::{Cluster, NodeEntry, Primary};
 use crate::id::VmId;
+use crate::limits::STALE_AFTER;
 use crate::observed::{Guests, Life, Observed};
 use crate::plan::{Action, Plan, Reason, Resource, Step};
 use crate::record::{Expect, Record, RecordId, Records, expect_of};
-use crate::time::Now;
+use crate::time::{BootTime, Now};
 
 /// Decides about this node. Only the role waits until the cluster is initialised.
 pub fn decide(cluster: &Cluster, observed: &Observed, now: Now) -> Plan {
@@ -80,15 +81,18 @@ fn keepalive(entry: &NodeEntry, observed: &Observed, now: Now) -> Plan {
         at: now.wall,
         at_boot: now.boot,
         boot: observed.node.boot,
-        load: observed.load.load,
-        memory_used_mib: observed.load.memory_used_mib,
-        memory_free_mib: observed.load.memory_free_mib,
+        load: observed.gauged.load.load,
+        cpu_percent: observed.gauged.cpu_percent,
+        memory_used_mib: observed.gauged.load.memory_used_mib,
+        memory_free_mib: observed.gauged.load.memory_free_mib,
         running: running(observed),
         foreign: observed.foreign(),
         hypervisor_fault: match &observed.guests {
             Guests::Seen(_) => None,
             Guests::Unknown { why } => Some(why.clone()),
         },
+        interfaces: observed.gauged.interfaces.clone(),
+        stale: stale(observed, now),
     };
     let reason = if observed.life == Life::Stopping { Reason::NodeStops } else { Reason::KeepaliveDue };
     let id = RecordId::NodeStatus(observed.name.clone());
@@ -105,6 +109,13 @@ fn state(entry: &NodeEntry, observed: &Observed) -> DaemonState {
         (Life::Going, _) if observed.keepalives == 0 => DaemonState::Init,
         (Life::Going, _) => DaemonState::Run,
     }
+}
+
+/// The facts that are old. The keepalive waits for none of them.
+fn stale(observed: &Observed, now: Now) -> Vec<Stale> {
+    let old = |at: Option<BootTime>| at.is_none_or(|at| now.boot - at > STALE_AFTER);
+    let guests = old(Some(observed.guests_at)).then_some(Stale::Guests);
+    guests.into_iter().chain(old(observed.gauged.at).then_some(Stale::Machine)).collect()
 }
 
 fn running(observed: &Observed) -> Vec<VmId> {

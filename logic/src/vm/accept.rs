@@ -15,8 +15,8 @@ use crate::time::WallTime;
 mod power;
 mod relocate;
 
-pub(crate) use power::removal;
 pub use power::{Force, PowerRequest, undefine, wish_power};
+pub(crate) use power::{deletion, removal, spend};
 pub use relocate::{Relocated, Relocation, relocate};
 
 /// A VM to be defined.

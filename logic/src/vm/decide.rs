@@ -53,7 +53,7 @@ pub fn decide(cluster: &Cluster, observed: &Observed, id: VmId, now: Now) -> Pla
     if entry.vm.value.node != observed.name || matches!(observed.guests, Guests::Unknown { .. }) {
         return plan;
     }
-    let Some(fact) = word(entry, observed) else { return plan };
+    let Some(fact) = word(cluster, entry, observed) else { return plan };
     let case = Case { cluster, observed, now, id, entry, fact };
     plan.steps.extend(case.step(&mut |moment| plan.look_again = sooner(plan.look_again, moment)));
     plan
@@ -61,9 +61,12 @@ pub fn decide(cluster: &Cluster, observed: &Observed, id: VmId, now: Now) -> Pla
 
 /// The last word about the VM, as this node may go on from it; `None` when the node it belonged to has not said that its
 /// guest is down, so that it may still run there.
-fn word(entry: &VmEntry, observed: &Observed) -> Option<VmFact> {
+fn word(cluster: &Cluster, entry: &VmEntry, observed: &Observed) -> Option<VmFact> {
     let unspoken = VmFact::new(observed.name.clone(), observed.node.boot);
-    let Some(fact) = entry.fact.as_ref().map(|fact| &fact.value) else { return Some(unspoken) };
+    let Some(fact) = entry.fact.as_ref().map(|fact| &fact.value) else {
+        // An earlier VM may have had this UUID: whatever carries a mark of its is stale.
+        return Some(VmFact { incarnation: cluster.incarnation_floor(), ..unspoken });
+    };
     match (fact.node == observed.name, fact.runs()) {
         (true, _) => Some(fact.clone()),
         (false, true) => None,

@@ -50,6 +50,7 @@ fn every_record_has_a_key_of_its_own_and_is_found_by_it() {
         RecordId::VmFact(vm),
         RecordId::VmXml(vm),
         RecordId::VmName("web1".parse().unwrap()),
+        RecordId::Incarnations,
         RecordId::Task(task),
         RecordId::TaskFact(task),
     ];

@@ -101,3 +101,23 @@ fn strangers_and_a_silent_hypervisor_are_told_with_the_keepalive() {
     let plan = decide(&cluster(), &seen, NOW);
     assert!(format!("{plan:?}").contains("hypervisor_fault: Some(\"hung\")"));
 }
+
+#[test]
+fn facts_that_are_late_are_sent_with_the_keepalive_and_marked() {
+    let stale = |seen: &Observed, now: Now| {
+        let plan = decide(&cluster(), seen, now);
+        let Action::Record(records) = &plan.steps.last().expect("a keepalive").action else {
+            panic!("{plan:?}")
+        };
+        let Some(Record::NodeStatus(status)) = records.writes[0].value.clone() else { panic!("{plan:?}") };
+        status.stale
+    };
+    let seen = announced();
+    assert_eq!(stale(&seen, NOW), []);
+    let later = Now { boot: NOW.boot + STALE_AFTER + crate::time::Span(1), ..NOW };
+    assert_eq!(stale(&seen, later), [Stale::Guests, Stale::Machine]);
+    let read = Observed { guests_at: later.boot, ..seen.clone() };
+    assert_eq!(stale(&read, later), [Stale::Machine]);
+    let never = Observed { gauged: crate::observed::Gauged::default(), ..seen };
+    assert_eq!(stale(&never, NOW), [Stale::Machine]);
+}

@@ -25,11 +25,7 @@ pub(crate) fn add(cluster: &mut Cluster, node: &str, load: f64) {
         at_boot: NOW.boot,
         boot: BOOT,
         load,
-        memory_used_mib: 0,
-        memory_free_mib: 0,
-        running: Vec::new(),
-        foreign: Vec::new(),
-        hypervisor_fault: None,
+        ..NodeStatus::default()
     };
     let presence = Some(at(Presence { boot: BOOT, restart_planned: None }));
     let entry = NodeEntry { node: Some(known), status: Some(at(status)), presence, ledger: None, wish: None };

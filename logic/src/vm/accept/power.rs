@@ -3,7 +3,7 @@
 use super::known;
 use crate::cluster::{Cluster, VmEntry};
 use crate::id::VmId;
-use crate::record::{RecordId, Records, expect_of};
+use crate::record::{Incarnations, RecordId, Records, expect_of};
 use crate::refusal::Refusal;
 use crate::time::WallTime;
 use crate::vm::{Power, State, Vm, Wish, shown_state};
@@ -116,8 +116,28 @@ pub fn undefine(cluster: &Cluster, id: VmId, now: WallTime) -> Result<Records, R
     Ok(wished(entry, id, Power::Remove, now))
 }
 
-/// The deletion of everything that is recorded of a VM, guarded by all of it.
+/// The end of a VM: everything that is recorded of it is deleted, and its incarnations are spent for good.
 pub(crate) fn removal(cluster: &Cluster, id: VmId, entry: &VmEntry) -> Records {
+    spend(cluster, std::iter::once(entry), deletion(cluster, id, entry))
+}
+
+/// Adds that no incarnation of these VMs is ever taken again. What is recorded only grows, so that it needs no guard
+/// where it is great enough already.
+pub(crate) fn spend<'a>(
+    cluster: &Cluster,
+    removed: impl Iterator<Item = &'a VmEntry>,
+    records: Records,
+) -> Records {
+    let had = removed.filter_map(|entry| Some(entry.fact.as_ref()?.value.incarnation)).max().unwrap_or(0);
+    if had == 0 || had < cluster.incarnation_floor() {
+        return records;
+    }
+    let spent = Incarnations { floor: had + 1 };
+    records.write(RecordId::Incarnations, expect_of(cluster.incarnations.as_ref()), spent.into())
+}
+
+/// The deletion of everything that is recorded of a VM, guarded by all of it.
+pub(crate) fn deletion(cluster: &Cluster, id: VmId, entry: &VmEntry) -> Records {
     let vm = &entry.vm.value;
     let mut records = Records::default().delete(RecordId::Vm(id), entry.vm.expect());
     records = match &entry.fact {

@@ -352,3 +352,42 @@ fn perform(action: &Action, cluster: &mut Cluster, seen: &mut Observed, now: Now
         other => unreachable!("not decided about a VM: {other:?}"),
     }
 }
+
+#[test]
+fn a_vm_defined_anew_with_the_uuid_of_a_removed_one_never_takes_its_incarnations_again() {
+    let removed = cluster_with_vm(Power::Remove, Some(fact(Phase::Stopped)));
+    let plan = decide(&removed, &observed(&[]), VM, NOW);
+    let Action::Record(records) = &plan.steps[0].action else { panic!("{plan:?}") };
+    let spent = records.writes.iter().find_map(|write| match &write.value {
+        Some(Record::Incarnations(spent)) => Some(*spent),
+        _ => None,
+    });
+    let mut anew = cluster_with_vm(Power::Start, None);
+    anew.incarnations = Some(at(spent.expect("the removed VM had an incarnation")));
+    // A start of the removed VM that was still on its way has come through: it is not taken for the new one's.
+    let late = decided(&anew, &observed(&[(VM, Some(1))]), NOW);
+    assert_eq!(late.unwrap(), ("stop-guest".into(), "stale-guest"));
+    let plan = decide(&anew, &observed(&[]), VM, NOW);
+    let Action::Record(records) = &plan.steps[0].action else { panic!("{plan:?}") };
+    let Some(Record::VmFact(word)) = &records.writes[0].value else { panic!("{plan:?}") };
+    assert!(word.incarnation > 1, "{word:?}");
+}
+
+#[test]
+fn the_end_of_a_vm_whose_incarnations_are_spent_already_writes_no_more_of_them() {
+    let spends = |floor: Option<u64>, incarnation: u64| {
+        let word = VmFact { incarnation, ..fact(Phase::Stopped) };
+        let mut cluster = cluster_with_vm(Power::Remove, Some(word));
+        cluster.incarnations = floor.map(|floor| at(crate::record::Incarnations { floor }));
+        let plan = decide(&cluster, &observed(&[]), VM, NOW);
+        let Action::Record(records) = &plan.steps[0].action else { panic!("{plan:?}") };
+        records.writes.iter().find_map(|write| match &write.value {
+            Some(Record::Incarnations(spent)) => Some(spent.floor),
+            _ => None,
+        })
+    };
+    assert_eq!(spends(None, 0), None, "it never had one");
+    assert_eq!(spends(None, 3), Some(4));
+    assert_eq!(spends(Some(4), 3), None);
+    assert_eq!(spends(Some(4), 4), Some(5));
+}
