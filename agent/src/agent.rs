@@ -18,7 +18,7 @@ use store::mirror::Mirror;
 use crate::gauge::Gauge;
 use crate::memory::{Ended, Memory};
 use crate::perform::Job;
-use crate::sight::Sight;
+use crate::sight::{NetworkLook, Sight};
 use crate::world::World;
 
 /// Where steps are performed: on threads in production, in virtual time in the simulator. Each step that ends is put
@@ -110,7 +110,12 @@ impl Agent {
         let Some(snapshot) = self.parts.mirror.snapshot() else {
             return Passed { next: None, submitted: 0, stopped: self.life == Life::Stopping };
         };
-        self.memory.settle(look.ticket, |committed| self.parts.mirror.shows(committed));
+        let NetworkLook { ticket: networks_ticket, networks } = self.parts.sight.latest_of_networks();
+        let ticket_of = |resource: &Resource| match resource.is_of_networks() {
+            true => networks_ticket,
+            false => look.ticket,
+        };
+        self.memory.settle(ticket_of, |committed| self.parts.mirror.shows(committed));
         let observed = Observed {
             name: self.parts.world.name.clone(),
             node: self.parts.machine.node(),
@@ -118,6 +123,7 @@ impl Agent {
             guests: look.guests,
             guests_at: look.begun,
             gauged: self.parts.gauge.latest(),
+            networks,
             failures: self.memory.failures.clone(),
             presses: self.memory.presses.clone(),
             taken: self.memory.taken.clone(),

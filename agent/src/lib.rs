@@ -7,6 +7,7 @@
 //! | [`gauge`] | reads how busy the machine is |
 //! | [`memory`] | what is remembered between passes |
 //! | [`perform`] | one step, performed |
+//! | [`networks`] | the machine's networks, before there is a store |
 //! | [`world`] | what steps act on |
 //! | [`threads`] | the pool of production |
 //! | [`wake`] | what wakes the loop |
@@ -26,6 +27,7 @@ pub mod gauge;
 pub mod identity;
 pub mod log;
 pub mod memory;
+pub mod networks;
 pub mod output;
 pub mod perform;
 pub mod serve;

@@ -75,9 +75,11 @@ impl Memory {
     }
 
     /// Frees the resources whose facts are in: seen by a look begun later, and shown by the mirror.
-    pub fn settle(&mut self, look_ticket: u64, shows: impl Fn(&Committed) -> bool) {
-        self.settling.retain(|_, settling| {
-            let seen = look_ticket > settling.ticket && settling.committed.as_ref().is_none_or(&shows);
+    /// `look_ticket` is that of the latest look at what the resource is part of.
+    pub fn settle(&mut self, look_ticket: impl Fn(&Resource) -> u64, shows: impl Fn(&Committed) -> bool) {
+        self.settling.retain(|resource, settling| {
+            let seen =
+                look_ticket(resource) > settling.ticket && settling.committed.as_ref().is_none_or(&shows);
             !seen
         });
     }

@@ -4,7 +4,10 @@
 
 use std::sync::Arc;
 
+use host::clock::Clock;
 use host::hypervisor::Start;
+use host::network::{Address, Network};
+use logic::network::{Change, lifetime};
 use logic::plan::{Action, Step};
 use logic::record::{RecordId, VmXml};
 use logic::vm::domain::{self, render_start};
@@ -55,7 +58,7 @@ impl Job {
     /// # Errors
     /// [`Fault`] in the words of whoever refused.
     pub fn act(&self) -> Result<Done, Fault> {
-        let World { store, hypervisor, guests, .. } = &*self.world;
+        let World { store, hypervisor, network, clock, guests, .. } = &*self.world;
         match &self.step.action {
             Action::Record(records) => {
                 let committed = commit_records(&**store, records)?;
@@ -95,6 +98,28 @@ impl Job {
                 hypervisor.detach(*vm, xml)?;
                 Ok(Done::default())
             }
+            Action::Network(change) => {
+                change_network(&**network, &**clock, change)?;
+                Ok(Done::default())
+            }
         }
     }
+}
+
+/// Changes something of the machine's networks.
+///
+/// # Errors
+/// [`Fault::Network`] in the words of the kernel; [`Fault::LeaseOver`] when an address would have to end at once.
+pub fn change_network(network: &dyn Network, clock: &dyn Clock, change: &Change) -> Result<(), Fault> {
+    match change {
+        Change::EnsureLink { link, mtu } => network.ensure_link(link, *mtu)?,
+        Change::EnsureBridge(bridge) => network.ensure_bridge(bridge)?,
+        Change::EnsureAddress { link, ip, prefix_length, until } => {
+            let lifetime = lifetime(*until, clock.now().boot).ok_or(Fault::LeaseOver)?;
+            let (link, prefix_length) = (link.clone(), *prefix_length);
+            network.ensure_address(&Address { link, ip: *ip, prefix_length, lifetime })?;
+        }
+        Change::EnsureDefaultRoute { link, gateway } => network.ensure_default_route(link, *gateway)?,
+    }
+    Ok(())
 }

@@ -1,6 +1,7 @@
 //! The latest look at this machine's guests.
 //!
-//! Looks are taken apart from the loop, so that a hypervisor that hangs holds nothing up. Each look and each end of a
+//! Looks are taken apart from the loop, and those at the guests apart from those at the networks, so that a hypervisor or
+//! a kernel that hangs holds nothing else up. Each look and each end of a
 //! step takes a ticket from one counter: a look counts for a step only if it was begun after the step ended.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,6 +9,8 @@ use std::sync::{Arc, Mutex};
 
 use host::clock::Clock;
 use host::hypervisor::{self, Hypervisor};
+use host::network::Network;
+use logic::network::{Networks, Sighting, SystemNetwork, system};
 use logic::observed::{Activity, Guest, Guests};
 use logic::time::BootTime;
 
@@ -22,6 +25,15 @@ pub struct Look {
     pub guests: Guests,
 }
 
+/// One look at the machine's networks.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NetworkLook {
+    /// Its place among looks and ends of steps.
+    pub ticket: u64,
+    /// The networks.
+    pub networks: Networks,
+}
+
 /// Takes looks and keeps the latest.
 #[derive(Debug)]
 pub struct Sight {
@@ -29,15 +41,25 @@ pub struct Sight {
     clock: Arc<dyn Clock>,
     tickets: AtomicU64,
     latest: Mutex<Look>,
+    network: Arc<dyn Network>,
+    latest_of_networks: Mutex<NetworkLook>,
 }
 
 impl Sight {
-    /// Nothing has been seen yet.
-    pub fn new(hypervisor: Arc<dyn Hypervisor>, clock: Arc<dyn Clock>) -> Self {
+    /// Nothing has been seen yet. Of the networks, only the `wanted` ones are of interest.
+    pub fn new(
+        hypervisor: Arc<dyn Hypervisor>,
+        clock: Arc<dyn Clock>,
+        (network, wanted): (Arc<dyn Network>, Arc<[SystemNetwork]>),
+    ) -> Self {
         let guests = Guests::Unknown { why: "the hypervisor has not been asked yet".into() };
         let begun = clock.now().boot;
         let latest = Mutex::new(Look { ticket: 0, begun, guests });
-        Self { hypervisor, clock, tickets: AtomicU64::new(1), latest }
+        let sighting = Sighting::Unknown { why: "the kernel has not been asked yet".into() };
+        let networks = Networks { wanted, sighting };
+        let latest_of_networks = Mutex::new(NetworkLook { ticket: 0, networks });
+        let tickets = AtomicU64::new(1);
+        Self { hypervisor, clock, tickets, latest, network, latest_of_networks }
     }
 
     /// The next ticket.
@@ -58,6 +80,36 @@ impl Sight {
         if latest.ticket < ticket {
             *latest = look;
         }
+    }
+
+    /// Looks at the networks now, and keeps what is seen. Nobody is asked where none are wanted.
+    pub fn look_at_networks(&self) {
+        let before = self.latest_of_networks();
+        let wanted = before.networks.wanted.clone();
+        if wanted.is_empty() {
+            return;
+        }
+        let ticket = self.ticket();
+        let sighting = match self.network.observe() {
+            Ok(seen) => Sighting::Seen(Arc::new(seen)),
+            Err(error) => Sighting::Unknown { why: error.to_string() },
+        };
+        let look = NetworkLook { ticket, networks: Networks { wanted, sighting } };
+        let known = system::decide(&before.networks).troubles;
+        for trouble in system::decide(&look.networks).troubles {
+            if !known.contains(&trouble) {
+                tracing::warn!("{trouble}");
+            }
+        }
+        let mut latest = self.latest_of_networks.lock().expect("no look panics while it holds this");
+        if latest.ticket < ticket {
+            *latest = look;
+        }
+    }
+
+    /// The latest look at the networks.
+    pub fn latest_of_networks(&self) -> NetworkLook {
+        self.latest_of_networks.lock().expect("no look panics while it holds this").clone()
     }
 
     /// The latest look.

@@ -3,6 +3,7 @@
 //! | start | stop |
 //! |---|---|
 //! | signals, configuration, log | the node's final word is written: the heartbeat ends last |
+//! | the machine's networks | |
 //! | the store, the mirror | what the node serves is closed |
 //! | the hypervisor, the observer, the threads for steps | the session with the store ends with the process |
 //! | what the node serves | |
@@ -37,10 +38,11 @@ use store::schema;
 use crate::agent::{Agent, Inbox, Parts};
 use crate::door::{Door, Place};
 use crate::gauge::Gauge;
+use crate::networks;
 use crate::output::Output;
 use crate::serve::Node;
 use crate::sight::Sight;
-use crate::threads::Threads;
+use crate::threads::{Bells, Threads};
 use crate::wake::Bell;
 use crate::world::{GuestSettings, World};
 
@@ -52,6 +54,8 @@ const GAUGE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long the kernel may take to tell its counters.
 const GAUGE_DEADLINE: Duration = Duration::from_secs(2);
+/// How long the kernel may take for one call about networks; more than a second means that something hangs.
+const NETWORK_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Which daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,29 +147,45 @@ impl Daemon {
             .as_deref()
             .map(|file| store::Secret::read(Path::new(file)))
             .transpose()?;
+        let network: Arc<dyn Network> = Arc::new(Kernel::new(NETWORK_DEADLINE));
+        if role == Role::Noded {
+            networks::make(&*network, &config.networks);
+        }
         let store = store::open(&config.store, secret)?;
         schema::ensure(&*store, schema::CHANGES)?;
         let mirror = Arc::new(Mirror::new(Arc::clone(&store), Scope::WithoutDocuments));
         let changed = Arc::clone(&passes);
         mirror.on_change(move || changed.ring());
         mirror.spawn();
-        let machine: Arc<dyn Machine> = Arc::new(Linux::read(env!("CARGO_PKG_VERSION"))?);
+        let machine: Arc<dyn Machine> = Arc::new(Linux::read(env!("CARGO_PKG_VERSION"), config.role())?);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let hypervisor: Arc<dyn Hypervisor> =
             Arc::new(Libvirt::open(&config.hypervisor.uri, Deadlines::default()));
-        let looks = Arc::new(Bell::default());
-        hypervisor.watch(Arc::clone(&looks) as _);
-        let sight = Arc::new(Sight::new(Arc::clone(&hypervisor), Arc::clone(&clock)));
-        observe(&sight, &looks, &passes);
         let gauge = gauge(role, config, &machine, &clock);
+        let bells = Bells { passes: Arc::clone(&passes), ..Bells::default() };
+        hypervisor.watch(Arc::clone(&bells.looks) as _);
+        let wanted = (Arc::clone(&network), Arc::clone(&config.networks));
+        let sight = Arc::new(Sight::new(Arc::clone(&hypervisor), Arc::clone(&clock), wanted));
+        observe(("observer", Sight::look), &sight, &bells.looks, &passes);
+        if role == Role::Noded && !config.networks.is_empty() {
+            network.watch(Arc::clone(&bells.networks) as _);
+            observe(("network-observer", Sight::look_at_networks), &sight, &bells.networks, &passes);
+        }
         let inbox = Arc::new(Inbox::default());
-        let pool = Threads::start(&inbox, &sight, &looks, &passes);
+        let pool = Threads::start(&inbox, &sight, &bells);
         let guests = guests(config);
         let served = match role {
             Role::Noded => Some(serve(config, &guests, &hypervisor)?),
             Role::Workerd => None,
         };
-        let world = World { name: config.node.clone(), store, hypervisor, clock: Arc::clone(&clock), guests };
+        let world = World {
+            name: config.node.clone(),
+            store,
+            hypervisor,
+            network,
+            clock: Arc::clone(&clock),
+            guests,
+        };
         let parts = Parts {
             world: Arc::new(world),
             mirror,
@@ -215,18 +235,15 @@ impl Daemon {
     }
 }
 
-/// Looks at the machine on a thread of its own, whenever something woke it and from time to time.
-fn observe(sight: &Arc<Sight>, looks: &Arc<Bell>, passes: &Arc<Bell>) {
+/// Looks at a part of the machine on a thread of its own, whenever something woke it and from time to time.
+fn observe((name, look): (&str, fn(&Sight)), sight: &Arc<Sight>, looks: &Arc<Bell>, passes: &Arc<Bell>) {
     let (sight, looks, passes) = (Arc::clone(sight), Arc::clone(looks), Arc::clone(passes));
     let observe = move || loop {
-        sight.look();
+        look(&sight);
         passes.ring();
         looks.wait(Duration::from_millis(PASS_INTERVAL_MAX.0));
     };
-    thread::Builder::new()
-        .name("observer".into())
-        .spawn(observe)
-        .expect("a daemon that starts has threads left");
+    thread::Builder::new().name(name.into()).spawn(observe).expect("a daemon that starts has threads left");
 }
 
 /// Reads how busy the machine is, on a thread of its own. Only the node's own daemon tells it to anybody.

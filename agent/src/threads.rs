@@ -27,19 +27,24 @@ pub struct Threads {
 struct Report {
     inbox: Arc<Inbox>,
     sight: Arc<Sight>,
-    looks: Arc<Bell>,
-    passes: Arc<Bell>,
+    bells: Bells,
+}
+
+/// What wakes the parts of a daemon.
+#[derive(Clone, Debug, Default)]
+pub struct Bells {
+    /// Rung for a look at the guests.
+    pub looks: Arc<Bell>,
+    /// Rung for a look at the networks.
+    pub networks: Arc<Bell>,
+    /// Rung for a pass.
+    pub passes: Arc<Bell>,
 }
 
 impl Threads {
-    /// Starts the threads. After each step, `looks` is rung for a new look and `passes` for a new pass.
-    pub fn start(inbox: &Arc<Inbox>, sight: &Arc<Sight>, looks: &Arc<Bell>, passes: &Arc<Bell>) -> Self {
-        let report = Report {
-            inbox: Arc::clone(inbox),
-            sight: Arc::clone(sight),
-            looks: Arc::clone(looks),
-            passes: Arc::clone(passes),
-        };
+    /// Starts the threads. After each step, the bells are rung for a new look and a new pass.
+    pub fn start(inbox: &Arc<Inbox>, sight: &Arc<Sight>, bells: &Bells) -> Self {
+        let report = Report { inbox: Arc::clone(inbox), sight: Arc::clone(sight), bells: bells.clone() };
         Self { steps: lane("step", STEPPERS, &report), heartbeat: lane("heartbeat", 1, &report) }
     }
 }
@@ -80,7 +85,10 @@ impl Report {
         let at = job.world.clock.now().boot;
         let (step, took, ticket) = (Arc::clone(&job.step), at - began, self.sight.ticket());
         self.inbox.put(Ended { step, outcome, at, took, ticket });
-        self.looks.ring();
-        self.passes.ring();
+        match job.step.resource.is_of_networks() {
+            true => self.bells.networks.ring(),
+            false => self.bells.looks.ring(),
+        }
+        self.bells.passes.ring();
     }
 }

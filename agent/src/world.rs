@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use host::clock::Clock;
 use host::hypervisor::{self, Hypervisor};
+use host::network::{self, Network};
 use logic::id::NodeName;
 use logic::record::{Expect, Guard};
 use logic::time::BootTime;
@@ -35,6 +36,8 @@ pub struct World {
     pub store: Arc<dyn Store>,
     /// The guests.
     pub hypervisor: Arc<dyn Hypervisor>,
+    /// The machine's networks.
+    pub network: Arc<dyn Network>,
     /// The clocks.
     pub clock: Arc<dyn Clock>,
     /// How guests are run.
@@ -62,6 +65,9 @@ pub enum Fault {
     /// The hypervisor.
     #[error(transparent)]
     Hypervisor(#[from] hypervisor::Error),
+    /// The machine's networks.
+    #[error(transparent)]
+    Network(#[from] network::Error),
     /// The VM's document.
     #[error("the VM's document cannot be used: {0}")]
     Document(#[from] DomainError),

@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 
 use logic::node::traffic::CpuTime;
-use logic::node::{BootId, Node};
+use logic::node::{BootId, Node, Role};
 use logic::observed::Load;
 use uuid::Uuid;
 
@@ -44,15 +44,16 @@ pub struct Linux {
 }
 
 impl Linux {
-    /// Reads what this machine is. `version` is PVC's own.
+    /// Reads what this machine is. `version` is PVC's own, `role` its part in the cluster.
     ///
     /// # Errors
     /// [`Error`] names the file of the kernel's that is missing.
-    pub fn read(version: &str) -> Result<Self, Error> {
+    pub fn read(version: &str, role: Role) -> Result<Self, Error> {
         let name = nix::sys::utsname::uname().map_err(Error::Nameless)?;
         let text = |part: &std::ffi::OsStr| part.to_string_lossy().into_owned();
         let node = Node {
             boot: boot_id()?,
+            role,
             version: version.to_owned(),
             cpu_count: cpu_count(),
             cpu_model: cpu_model(&read("/proc/cpuinfo").unwrap_or_default()),

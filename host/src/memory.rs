@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use logic::id::VmId;
 use logic::node::traffic::CpuTime;
-use logic::node::{BootId, Node};
+use logic::node::{BootId, Node, Role};
 use logic::observed::Load;
 use logic::time::{BootTime, Span};
 use uuid::Uuid;
@@ -145,6 +145,7 @@ impl Machine {
     pub fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
         let node = Node {
             boot: BootId(Uuid::from_u128(1)),
+            role: Role::Coordinator,
             version: "0".into(),
             cpu_count: 4,
             memory_total_mib: 8192,

@@ -9,38 +9,17 @@ use std::sync::Arc;
 
 pub use crate::hypervisor::Waker;
 
-mod address;
 mod frame;
 mod kernel;
 mod link;
 pub mod memory;
 
-pub use address::{Address, DefaultRoute, Lifetime};
 pub use kernel::Kernel;
-pub use link::{Bridge, Counters, InvalidName, Link, LinkKind, LinkName, LinkState, MacAddress};
-
-/// What the machine's networks are now.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Seen {
-    /// Every link, by index: the loopback, the physical ones, and those made by software.
-    pub links: Vec<Link>,
-    /// Every address of every link, by link and address; those that the kernel gave itself included.
-    pub addresses: Vec<Address>,
-    /// The default routes of the main table, IPv4 before IPv6, the preferred ones first.
-    pub default_routes: Vec<DefaultRoute>,
-}
-
-impl Seen {
-    /// The link of this name.
-    pub fn link(&self, name: &LinkName) -> Option<&Link> {
-        self.links.iter().find(|link| link.name == *name)
-    }
-
-    /// This address on this link, with its prefix and what is left of its lifetime.
-    pub fn address(&self, link: &LinkName, ip: IpAddr) -> Option<&Address> {
-        self.addresses.iter().find(|address| address.link == *link && address.ip == ip)
-    }
-}
+pub use link::Counters;
+pub use logic::network::{
+    Address, Bridge, DefaultRoute, InvalidName, Lifetime, Link, LinkKind, LinkName, LinkState, MacAddress,
+    Seen,
+};
 
 /// Why it was not done.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

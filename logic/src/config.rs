@@ -4,13 +4,17 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use serde::Deserialize;
 
 use crate::id::NodeName;
 use crate::limits::{KEEPALIVE_INTERVAL_DEFAULT, SHUTDOWN_TIMEOUT_DEFAULT};
+use crate::network::{LinkName, SystemNetwork};
+use crate::node::Role;
 use crate::time::Span;
 
+mod network;
 mod raw;
 
 pub use raw::ConfigError;
@@ -121,6 +125,14 @@ pub struct Config {
     pub cluster: String,
     /// This node.
     pub node: NodeName,
+    /// Its number, for addresses that follow from it; `None` where its name has none and none is given.
+    pub node_id: Option<u32>,
+    /// The nodes that may be primary. This one alone where none are named.
+    pub coordinators: Vec<NodeName>,
+    /// The machine's own networks; none where they are somebody else's.
+    pub networks: Arc<[SystemNetwork]>,
+    /// The device below the bridges of guests' networks.
+    pub bridge_device: Option<LinkName>,
     /// The timers.
     pub timers: Timers,
     /// The hypervisor.
@@ -144,6 +156,11 @@ impl Config {
     /// [`ConfigError`] names the key, what is wrong with it, and the nearest known key or the valid values.
     pub fn parse(text: &str, hostname: &str) -> Result<Self, ConfigError> {
         raw::read(text)?.meant(hostname)
+    }
+
+    /// This node's part in the cluster.
+    pub fn role(&self) -> Role {
+        if self.coordinators.contains(&self.node) { Role::Coordinator } else { Role::Hypervisor }
     }
 }
 

@@ -5,7 +5,7 @@ use crate::limits::{STEP_BACKOFF_FIRST, STEP_BACKOFF_MAX};
 use crate::observed::{Observed, StepFailure};
 use crate::plan::Plan;
 use crate::time::{BootTime, Now, Span};
-use crate::{node, task, vm};
+use crate::{network, node, task, vm};
 
 /// One daemon's decisions.
 pub type Decide = fn(&Cluster, &Observed, Now) -> Plan;
@@ -18,6 +18,7 @@ pub fn noded(cluster: &Cluster, observed: &Observed, now: Now) -> Plan {
             plan.append(vm::decide::decide(cluster, observed, *id, now));
         }
     }
+    plan.steps.extend(network::system::decide(&observed.networks).steps);
     plan.append(node::drain::decide(cluster, observed, now));
     held_back(plan, observed, now)
 }

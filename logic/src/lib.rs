@@ -17,6 +17,7 @@
 //! | [`cluster`] | the records as one value |
 //! | [`vm`] | virtual machines: record, states, requests, decisions, libvirt document |
 //! | [`decide`] | what each daemon decides in one pass |
+//! | [`network`] | the machine's own networks: wanted, seen, and the steps between |
 //! | [`node`] | nodes: record, status, registration, keepalive |
 //! | [`task`] | long work as resumable stages |
 //! | [`refusal`] | why a request is refused, and what to do |
@@ -27,6 +28,7 @@ pub mod config;
 pub mod decide;
 pub mod id;
 pub mod limits;
+pub mod network;
 pub mod node;
 pub mod observed;
 pub mod plan;

@@ -29,11 +29,25 @@ pub mod traffic;
 #[serde(transparent)]
 pub struct BootId(pub Uuid);
 
+/// A node's part in the cluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// It may be primary. What was registered before there were roles is one.
+    #[default]
+    Coordinator,
+    /// It runs VMs and is never primary.
+    Hypervisor,
+}
+
 /// A node's registration, written when its daemon starts and whenever it differs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Node {
     /// The boot it registered in.
     pub boot: BootId,
+    /// Its part in the cluster.
+    #[serde(default)]
+    pub role: Role,
     /// PVC's version there.
     pub version: String,
     /// Logical CPUs.
@@ -147,6 +161,9 @@ pub struct NodeStatus {
     /// Which of these facts are old.
     #[serde(default)]
     pub stale: Vec<Stale>,
+    /// What is wrong with the machine's networks.
+    #[serde(default)]
+    pub network_faults: Vec<String>,
 }
 
 /// A daemon's mark, gone with its session.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::config::Timers;
 use crate::id::{NodeName, VmId};
+use crate::network::Networks;
 use crate::node::traffic::Interface;
 use crate::node::{Foreign, Node, Presence};
 use crate::plan::Resource;
@@ -113,6 +114,8 @@ pub struct Observed {
     pub guests_at: BootTime,
     /// How busy it is.
     pub gauged: Gauged,
+    /// Its own networks.
+    pub networks: Networks,
     /// Steps that failed.
     pub failures: BTreeMap<Resource, StepFailure>,
     /// When the guest's power button was last pressed, by VM and incarnation.

@@ -5,10 +5,12 @@
 //! retries itself; the next pass is the retry.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use serde::Serialize;
 
 use crate::id::{NodeName, TaskId, VmId, VmName};
+use crate::network::{Change, LinkName};
 use crate::record::{Guard, Records};
 use crate::time::BootTime;
 
@@ -33,6 +35,19 @@ pub enum Resource {
     Vm(VmId),
     /// One task.
     Task(TaskId),
+    /// One link of the machine.
+    Link(LinkName),
+    /// One address of a link.
+    Address(LinkName, IpAddr),
+    /// The default route over a link.
+    Route(LinkName),
+}
+
+impl Resource {
+    /// Whether it is a part of the machine's networks.
+    pub fn is_of_networks(&self) -> bool {
+        matches!(self, Self::Link(_) | Self::Address(..) | Self::Route(_))
+    }
 }
 
 /// One effect.
@@ -96,6 +111,8 @@ pub enum Action {
         /// The device's element.
         xml: String,
     },
+    /// Change something of the machine's networks.
+    Network(Change),
 }
 
 impl Action {
@@ -109,6 +126,7 @@ impl Action {
             Action::StopGuest { .. } => "stop-guest",
             Action::AttachDevice { .. } => "attach-device",
             Action::DetachDevice { .. } => "detach-device",
+            Action::Network(change) => change.name(),
         }
     }
 }
@@ -157,6 +175,10 @@ pub enum Reason {
     TaskDone,
     TaskFailed,
     TaskOld,
+    LinkDiffers,
+    BridgeDiffers,
+    AddressMissing,
+    RouteMissing,
 }
 
 impl fmt::Display for Reason {
@@ -218,6 +240,10 @@ impl fmt::Display for Reason {
             Self::TaskDone => write!(f, "all stages of the task are done"),
             Self::TaskFailed => write!(f, "a stage of the task failed"),
             Self::TaskOld => write!(f, "the task ended long ago"),
+            Self::LinkDiffers => write!(f, "the device is not as it is configured"),
+            Self::BridgeDiffers => write!(f, "the bridge is not as it is configured"),
+            Self::AddressMissing => write!(f, "this node's address is not on the bridge"),
+            Self::RouteMissing => write!(f, "the default route is not as it is configured"),
         }
     }
 }
@@ -265,6 +291,10 @@ impl Reason {
             Self::TaskDone => "task-done",
             Self::TaskFailed => "task-failed",
             Self::TaskOld => "task-old",
+            Self::LinkDiffers => "link-differs",
+            Self::BridgeDiffers => "bridge-differs",
+            Self::AddressMissing => "address-missing",
+            Self::RouteMissing => "route-missing",
         }
     }
 }
@@ -276,6 +306,9 @@ impl fmt::Display for Resource {
             Self::Node => write!(f, "node"),
             Self::Vm(id) => write!(f, "vm:{id}"),
             Self::Task(id) => write!(f, "task:{id}"),
+            Self::Link(link) => write!(f, "link:{link}"),
+            Self::Address(link, ip) => write!(f, "address:{ip}@{link}"),
+            Self::Route(link) => write!(f, "route@{link}"),
         }
     }
 }

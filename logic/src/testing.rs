@@ -3,7 +3,8 @@
 use crate::cluster::{Cluster, ClusterSettings, NodeEntry, VmEntry};
 use crate::config::Timers;
 use crate::id::{NodeName, VmId};
-use crate::node::{BootId, Node};
+use crate::network::Networks;
+use crate::node::{BootId, Node, Role};
 use crate::observed::{Activity, Gauged, Guest, Guests, Life, Observed};
 use crate::record::{Record, Records, Version, Versioned};
 use crate::time::{BootTime, Now, WallTime};
@@ -31,6 +32,7 @@ pub(crate) fn xml(name: &str) -> String {
 pub(crate) fn cluster() -> Cluster {
     let node = Node {
         boot: BOOT,
+        role: Role::Coordinator,
         version: "0".into(),
         cpu_count: 4,
         memory_total_mib: 8192,
@@ -91,6 +93,7 @@ pub(crate) fn observed(guests: &[(VmId, Option<u64>)]) -> Observed {
         guests: Guests::Seen(guests.iter().map(|(vm, mark)| (*vm, guest(*mark))).collect()),
         guests_at: NOW.boot,
         gauged: Gauged { at: Some(NOW.boot), ..Gauged::default() },
+        networks: Networks::none(),
         failures: Default::default(),
         presses: Default::default(),
         taken: Default::default(),

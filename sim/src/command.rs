@@ -113,8 +113,34 @@ pub enum Command {
     Grow(NodeName, u64),
     /// The store does not answer, or answers again.
     Store(Reach),
+    /// Something befalls a machine's networks.
+    Network(NodeName, Mishap),
     /// The next commit's outcome is not told.
     LoseCommit(CommitFault),
+}
+
+/// What befalls a machine's networks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mishap {
+    /// Somebody takes the card down.
+    Down,
+    /// Somebody takes the node's own address away.
+    Stripped,
+    /// The machine loses its power. No order of its own: it comes with `cut-power`.
+    PowerCut,
+    /// The next changes are refused.
+    Refused,
+}
+
+impl fmt::Display for Mishap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Down => "down",
+            Self::Stripped => "stripped",
+            Self::PowerCut => "power-cut",
+            Self::Refused => "refused",
+        })
+    }
 }
 
 /// Whether the store answers.
@@ -264,6 +290,7 @@ impl fmt::Display for Command {
             Self::LoseWakes(node, count) => write!(f, "lose-wakes {node} {count}"),
             Self::CutPower(node) => write!(f, "cut-power {node}"),
             Self::Grow(node, memory_mib) => write!(f, "grow {node} {memory_mib}"),
+            Self::Network(node, mishap) => write!(f, "net {node} {mishap}"),
             Self::Store(Reach::Back) => write!(f, "store back"),
             Self::Store(Reach::Gone) => write!(f, "store gone"),
             Self::LoseCommit(CommitFault::UnknownLanded) => write!(f, "lose-commit landed"),
@@ -318,6 +345,9 @@ fn parse(words: &[&str]) -> Result<Command> {
         ["lose-wakes", node, count] => Command::LoseWakes(node.parse()?, count.parse()?),
         ["cut-power", node] => Command::CutPower(node.parse()?),
         ["grow", node, memory_mib] => Command::Grow(node.parse()?, memory_mib.parse()?),
+        ["net", node, "down"] => Command::Network(node.parse()?, Mishap::Down),
+        ["net", node, "stripped"] => Command::Network(node.parse()?, Mishap::Stripped),
+        ["net", node, "refused"] => Command::Network(node.parse()?, Mishap::Refused),
         ["store", "back"] => Command::Store(Reach::Back),
         ["store", "gone"] => Command::Store(Reach::Gone),
         ["lose-commit", "landed"] => Command::LoseCommit(CommitFault::UnknownLanded),

@@ -13,8 +13,11 @@ use agent::world::GuestSettings;
 use host::clock::{Clock, ManualClock};
 use host::hypervisor::{Hypervisor, Waker};
 use host::memory::Machine;
+use host::network::Network;
+use host::network::memory::Stack;
 use logic::config::Timers;
 use logic::decide;
+use logic::network::SystemNetwork;
 use logic::time::{BootTime, Span};
 use store::key::ROOT;
 use store::memory::{Memory, MemoryStore};
@@ -30,6 +33,8 @@ pub enum Chore {
     Pump,
     /// Look at the machine.
     Look,
+    /// Look at its networks.
+    LookAtNetworks,
     /// Pass.
     Pass,
 }
@@ -43,6 +48,10 @@ pub struct Ground {
     pub memory: Memory,
     /// Its machine.
     pub machine: Arc<Machine>,
+    /// Its networks.
+    pub stack: Arc<Stack>,
+    /// As they are configured.
+    pub networks: Arc<[SystemNetwork]>,
     /// Its timers.
     pub timers: Timers,
 }
@@ -52,6 +61,7 @@ pub struct Ground {
 struct Bells {
     pump: AtomicBool,
     look: AtomicBool,
+    look_at_networks: AtomicBool,
     pass: AtomicBool,
 }
 
@@ -60,6 +70,7 @@ impl Bells {
         match chore {
             Chore::Pump => &self.pump,
             Chore::Look => &self.look,
+            Chore::LookAtNetworks => &self.look_at_networks,
             Chore::Pass => &self.pass,
         }
     }
@@ -78,6 +89,16 @@ impl Sink for Bells {
 impl Waker for Bells {
     fn wake(&self) {
         self.look.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Rung when something of the networks changed.
+#[derive(Debug)]
+struct NetworkBell(Arc<Bells>);
+
+impl Waker for NetworkBell {
+    fn wake(&self) {
+        self.0.look_at_networks.store(true, Ordering::SeqCst);
     }
 }
 
@@ -117,20 +138,27 @@ impl Daemon {
         let store = ground.memory.open();
         let clock: Arc<dyn Clock> = Arc::clone(&ground.clock) as _;
         let hypervisor: Arc<dyn Hypervisor> = Arc::new(ground.machine.open());
+        let network: Arc<dyn Network> = Arc::new(ground.stack.open());
         let bells = Arc::new(Bells::default());
+        if place.kind == Kind::Noded && !ground.networks.is_empty() {
+            network.watch(Arc::new(NetworkBell(Arc::clone(&bells))));
+            bells.look_at_networks.store(true, Ordering::SeqCst);
+        }
         hypervisor.watch(Arc::clone(&bells) as _);
         let mirror = Arc::new(Mirror::new(Arc::new(store.clone()), Scope::WithoutDocuments));
         let on_change = Arc::clone(&bells);
         mirror.on_change(move || on_change.pass.store(true, Ordering::SeqCst));
-        let sight = Arc::new(Sight::new(Arc::clone(&hypervisor), Arc::clone(&clock)));
         let window = ground.timers.keepalive_interval;
         let gauge = Arc::new(Gauge::new(Arc::clone(&ground.machine) as _, None, Arc::clone(&clock), window));
+        let wanted = (Arc::clone(&network), Arc::clone(&ground.networks));
+        let sight = Arc::new(Sight::new(Arc::clone(&hypervisor), Arc::clone(&clock), wanted));
         let (inbox, queue) = (Arc::new(Inbox::default()), Arc::new(Queue::default()));
         let guests = GuestSettings { kind: "qemu", console_directory: "/var/log/pvc/consoles".into() };
         let world = agent::world::World {
             name: place.node.clone(),
             store: Arc::new(store.clone()),
             hypervisor,
+            network,
             clock,
             guests,
         };
@@ -204,6 +232,12 @@ impl Daemon {
         self.ring(Chore::Pass);
     }
 
+    /// Looks at the machine's networks.
+    pub fn look_at_networks(&self) {
+        self.sight.look_at_networks();
+        self.ring(Chore::Pass);
+    }
+
     /// Passes, and gives what it submitted.
     pub fn pass(&mut self) -> (Passed, Vec<Job>) {
         let passed = self.agent.pass();
@@ -215,7 +249,10 @@ impl Daemon {
         let at = job.world.clock.now().boot;
         let (step, ticket) = (Arc::clone(&job.step), self.sight.ticket());
         self.inbox.put(Ended { step, outcome, at, took: Span::default(), ticket });
-        self.ring(Chore::Look);
+        self.ring(match job.step.resource.is_of_networks() {
+            true => Chore::LookAtNetworks,
+            false => Chore::Look,
+        });
         self.ring(Chore::Pass);
     }
 }

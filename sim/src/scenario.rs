@@ -29,6 +29,8 @@ struct ClusterFile {
     nodes: Vec<NodeName>,
     #[serde(default)]
     show_keepalives: bool,
+    #[serde(default)]
+    networks: bool,
     keepalive_interval_s: Option<u64>,
     vm_shutdown_timeout_s: Option<u64>,
 }
@@ -63,6 +65,9 @@ pub fn play(folder: &Path) -> Result<Played> {
     read(folder, "about.md")?;
     let keepalives = if cluster.show_keepalives { Keepalives::Shown } else { Keepalives::Hidden };
     let mut world = World::new(&cluster.nodes, timers(&cluster), keepalives, Chance::Fixed);
+    if cluster.networks {
+        world = world.with_networks();
+    }
     for (at, order) in &script.orders {
         world.run_until(*at);
         world.order(order);

@@ -27,8 +27,10 @@ use crate::daemon::{Chore, Daemon, Ground};
 use crate::invariants::Judge;
 use crate::operator::Operator;
 use crate::world::chance::Chance;
+use crate::world::nets::Nets;
 
 pub mod chance;
+mod nets;
 mod orders;
 mod rest;
 
@@ -81,6 +83,7 @@ pub struct World {
     clock: Arc<ManualClock>,
     memory: Memory,
     machines: BTreeMap<NodeName, Arc<Machine>>,
+    nets: Nets,
     written: BTreeMap<NodeName, usize>,
     daemons: BTreeMap<Place, Daemon>,
     events: BTreeMap<(BootTime, u64), Event>,
@@ -109,6 +112,7 @@ impl World {
         let machines =
             (1..).zip(nodes).map(|(number, name)| (name.clone(), machine(&clock, number))).collect();
         Self {
+            nets: Nets::none(nodes, &clock),
             clock,
             memory,
             machines,
@@ -151,10 +155,12 @@ impl World {
         while self.violation.is_none() {
             let event = self.events.first_key_value().map(|((at, _), _)| *at);
             let change = self.machines.values().filter_map(|machine| machine.next_change()).min();
+            let change = change.into_iter().chain(self.nets.next_change()).min();
             let Some(next) = event.into_iter().chain(change).min().filter(|next| *next <= end) else { break };
             self.advance(next);
             if change == Some(next) {
                 self.machines.values().for_each(|machine| machine.settle());
+                self.nets.settle();
             } else if let Some((_, event)) = self.events.pop_first() {
                 self.happen(event);
             }
@@ -215,6 +221,10 @@ impl World {
             }
             Chore::Look => {
                 daemon.look();
+                self.due(place, chore, now + PASS_INTERVAL_MAX);
+            }
+            Chore::LookAtNetworks => {
+                daemon.look_at_networks();
                 self.due(place, chore, now + PASS_INTERVAL_MAX);
             }
             Chore::Pass => self.pass(place, now),
@@ -365,6 +375,8 @@ impl World {
             clock: Arc::clone(&self.clock),
             memory: self.memory.clone(),
             machine: Arc::clone(machine),
+            stack: self.nets.stack(&place.node),
+            networks: self.nets.wanted(&place.node),
             timers: self.timers,
         };
         self.daemons.insert(place.clone(), Daemon::start(place, self.number, &ground));
@@ -374,7 +386,7 @@ impl World {
     fn aftermath(&mut self) {
         let places: Vec<Place> = self.daemons.keys().cloned().collect();
         for place in &places {
-            for chore in [Chore::Pump, Chore::Look, Chore::Pass] {
+            for chore in [Chore::Pump, Chore::Look, Chore::LookAtNetworks, Chore::Pass] {
                 if self.daemons.get(place).is_some_and(|daemon| daemon.heard(chore)) {
                     let at = self.now() + self.chance.to_wake();
                     self.due(place, chore, at);
@@ -382,6 +394,9 @@ impl World {
             }
         }
         self.write_ledgers();
+        for line in self.nets.news() {
+            self.line(&line);
+        }
         for (node, state) in self.operator.service_changes() {
             self.counts.add("services", state);
             self.line(&format!("api node {node} is {state}"));

@@ -23,6 +23,8 @@ pub struct Trouble {
 const NODE_DOWN_DELTA: i32 = 50;
 /// By how much a node lowers the health that cannot see its guests.
 const HYPERVISOR_DELTA: i32 = 50;
+/// By how much something that is wrong with a node's networks lowers the health.
+const NETWORK_DELTA: i32 = 10;
 /// By how much a VM lowers the health that should run and cannot.
 const VM_FAILED_DELTA: i32 = 10;
 /// By how much a record lowers the health that cannot be read.
@@ -71,6 +73,9 @@ fn of_node(name: &NodeName, entry: &NodeEntry) -> Vec<Trouble> {
             HYPERVISOR_DELTA,
             format!("{name} lbvt: the hypervisor does not answer: {fault}"),
         );
+    }
+    for (index, fault) in status.network_faults.iter().enumerate() {
+        add(format!("NODE_PLUGIN_NICS_{capital}_{index}"), NETWORK_DELTA, format!("{name} nics: {fault}"));
     }
     for foreign in &status.foreign {
         add(

@@ -15,7 +15,7 @@ use link::message::Request as Asked;
 use link::server::{Answer as Answers, Ended, Limits, Server, Sink};
 use logic::config::Token;
 use logic::id::VmId;
-use logic::node::{BootId, DaemonState, Node, NodeStatus, Presence};
+use logic::node::{BootId, DaemonState, Node, NodeStatus, Presence, Role};
 use logic::record::{Expect, Record, RecordId, Records};
 use logic::time::{BootTime, WallTime};
 use logic::vm::{Phase, VmFact};
@@ -197,6 +197,7 @@ pub(crate) fn registration_of(node: &str, daemon: DaemonState, memory_mib: u64) 
     let name = || node.parse().expect("a name");
     let node = Node {
         boot: BOOT,
+        role: Role::Coordinator,
         version: "1.0".into(),
         cpu_count: 4,
         memory_total_mib: memory_mib,

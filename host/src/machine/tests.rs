@@ -1,21 +1,27 @@
 //! Tests of what is read of this machine.
 
+use logic::node::Role;
+
 use super::*;
 
 #[test]
 fn this_machine_can_be_read() {
-    let linux = Linux::read("1.2.3").unwrap();
+    let linux = Linux::read("1.2.3", Role::Coordinator).unwrap();
     let node = linux.node();
     assert_eq!(node.version, "1.2.3");
     assert!(node.cpu_count >= 1);
     assert!(node.memory_total_mib > 64);
     assert!(!node.kernel.is_empty() && !node.arch.is_empty());
-    assert_eq!(node, Linux::read("1.2.3").unwrap().node(), "it is the same at every reading");
+    assert_eq!(
+        node,
+        Linux::read("1.2.3", Role::Coordinator).unwrap().node(),
+        "it is the same at every reading"
+    );
 }
 
 #[test]
 fn used_and_available_memory_are_all_memory() {
-    let linux = Linux::read("0").unwrap();
+    let linux = Linux::read("0", Role::Coordinator).unwrap();
     let load = linux.load();
     assert!(load.memory_free_mib > 0);
     assert_eq!(load.memory_used_mib + load.memory_free_mib, linux.node().memory_total_mib);
@@ -58,7 +64,7 @@ fn the_time_of_the_processors_is_busy_where_it_is_not_idle_and_guests_count_once
     let stat = "cpu  10 1 5 70 10 1 2 1 9 9\ncpu0 1 1 1 1 1 1 1 1 1 1\n";
     assert_eq!(cpu_time(stat), CpuTime { busy: 20, total: 100 });
     assert_eq!(cpu_time(""), CpuTime::default());
-    let now = Linux::read("0").unwrap().cpu_time();
+    let now = Linux::read("0", Role::Coordinator).unwrap().cpu_time();
     assert!(now.total > now.busy && now.busy > 0, "{now:?}");
 }
 

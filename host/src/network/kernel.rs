@@ -7,9 +7,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::address::{check_gateway, metric};
 use super::link::check_mtu;
 use super::{Address, Bridge, Counters, Error, LinkName, Network, Seen, Waker, words};
+use logic::network::{check_gateway, metric};
 
 mod ask;
 mod change;

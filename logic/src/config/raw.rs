@@ -1,8 +1,9 @@
 //! The configuration as written, and its way to the one as meant.
 
 use serde::Deserialize;
-use toml::{Table, Value};
+use toml::Table;
 
+use super::network::{self, Nodes, RawNetworks, trailing_number};
 use super::{ApiConfig, Config, GuestKind, HypervisorConfig, LinkConfig, LogConfig, StoreUrl, Timers, Token};
 use crate::id::NodeName;
 use crate::limits::{KEEPALIVE_INTERVAL_DEFAULT, SHUTDOWN_TIMEOUT_DEFAULT};
@@ -31,7 +32,7 @@ pub enum ConfigError {
     #[error("the value of \"{key}\" is refused: {why}")]
     BadValue {
         /// The key with its section.
-        key: &'static str,
+        key: String,
         /// What is wrong, and what would be right.
         why: String,
     },
@@ -44,6 +45,10 @@ pub(super) struct Raw {
     store_secret_file: Option<String>,
     cluster: Option<String>,
     node: Option<String>,
+    node_id: Option<u32>,
+    coordinators: Option<Vec<String>>,
+    bridge_device: Option<String>,
+    network: RawNetworks,
     timer: RawTimers,
     hypervisor: RawHypervisor,
     api: RawApi,
@@ -97,7 +102,7 @@ struct RawPath {
 }
 
 /// Every key there is, by its section; what is not here is unknown.
-const KNOWN: [(&str, &[&str]); 7] = [
+const KNOWN: [(&str, &[&str]); 11] = [
     (
         "",
         &[
@@ -105,6 +110,10 @@ const KNOWN: [(&str, &[&str]); 7] = [
             "store_secret_file",
             "cluster",
             "node",
+            "node_id",
+            "coordinators",
+            "bridge_device",
+            "network",
             "timer",
             "hypervisor",
             "api",
@@ -119,6 +128,10 @@ const KNOWN: [(&str, &[&str]); 7] = [
     ("link", &["listen"]),
     ("log", &["directory", "level"]),
     ("path", &["run", "identity"]),
+    ("network", &["upstream", "cluster", "storage"]),
+    ("network.upstream", network::KEYS),
+    ("network.cluster", network::KEYS),
+    ("network.storage", network::KEYS),
 ];
 
 const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
@@ -127,8 +140,8 @@ const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
 pub(super) fn read(text: &str) -> Result<Raw, ConfigError> {
     let table: Table = text.parse().map_err(|error| syntax(text, &error))?;
     for (section, keys) in KNOWN {
-        let part =
-            if section.is_empty() { Some(&table) } else { table.get(section).and_then(Value::as_table) };
+        let mut names = section.split('.').filter(|name| !name.is_empty());
+        let part = names.try_fold(&table, |part, name| part.get(name)?.as_table());
         for key in part.into_iter().flat_map(Table::keys) {
             if !keys.contains(&key.as_str()) {
                 return Err(unknown(section, key));
@@ -176,10 +189,21 @@ impl Raw {
             ));
         }
         let link = self.link.meant(&store)?;
+        let coordinators = coordinators(self.coordinators, &node, &store)?;
+        if self.node_id == Some(0) {
+            return Err(bad("node_id", &"nodes are numbered from 1"));
+        }
+        let number = self.node_id.or_else(|| trailing_number(&node));
+        let networks = self.network.meant(Nodes { own: &node, number, coordinators: &coordinators })?.into();
+        let bridge_device = self.bridge_device.map(|name| name.parse().map_err(|e| bad("bridge_device", &e)));
         Ok(Config {
             store,
             store_secret_file: self.store_secret_file,
             cluster: self.cluster.unwrap_or_else(|| "pvc".into()),
+            node_id: number,
+            bridge_device: bridge_device.transpose()?,
+            networks,
+            coordinators,
             node,
             timers: self.timer.meant()?,
             hypervisor: HypervisorConfig {
@@ -292,7 +316,34 @@ fn store_url(url: &str) -> Result<StoreUrl, ConfigError> {
     Err(bad("store", &format!("\"{url}\" begins neither with sqlite:// nor with zookeeper://")))
 }
 
-fn absolute(key: &'static str, given: Option<String>, default: &str) -> Result<String, ConfigError> {
+/// The coordinators: this node where nobody says otherwise, which makes every node one.
+fn coordinators(
+    given: Option<Vec<String>>,
+    own: &NodeName,
+    store: &StoreUrl,
+) -> Result<Vec<NodeName>, ConfigError> {
+    let refused = |why: &dyn std::fmt::Display| bad("coordinators", why);
+    let Some(given) = given else { return Ok(vec![own.clone()]) };
+    let mut names: Vec<NodeName> = Vec::new();
+    for name in given {
+        let name: NodeName = name.parse().map_err(|error| refused(&error))?;
+        if names.contains(&name) {
+            return Err(refused(&format!("{name} is named twice")));
+        }
+        names.push(name);
+    }
+    if names.is_empty() {
+        return Err(refused(&"at least one node must be named; three are usual"));
+    }
+    if matches!(store, StoreUrl::Sqlite { .. }) && names != std::slice::from_ref(own) {
+        return Err(refused(&format!(
+            "with sqlite this node, {own}, is the only one; several need zookeeper"
+        )));
+    }
+    Ok(names)
+}
+
+fn absolute(key: &str, given: Option<String>, default: &str) -> Result<String, ConfigError> {
     let path = given.unwrap_or_else(|| default.into());
     if path.starts_with('/') {
         Ok(path)
@@ -301,6 +352,6 @@ fn absolute(key: &'static str, given: Option<String>, default: &str) -> Result<S
     }
 }
 
-fn bad(key: &'static str, why: &dyn std::fmt::Display) -> ConfigError {
-    ConfigError::BadValue { key, why: why.to_string() }
+pub(super) fn bad(key: &str, why: &dyn std::fmt::Display) -> ConfigError {
+    ConfigError::BadValue { key: key.to_owned(), why: why.to_string() }
 }

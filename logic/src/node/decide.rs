@@ -93,6 +93,7 @@ fn keepalive(entry: &NodeEntry, observed: &Observed, now: Now) -> Plan {
         },
         interfaces: observed.gauged.interfaces.clone(),
         stale: stale(observed, now),
+        network_faults: network_faults(observed),
     };
     let reason = if observed.life == Life::Stopping { Reason::NodeStops } else { Reason::KeepaliveDue };
     let id = RecordId::NodeStatus(observed.name.clone());
@@ -116,6 +117,14 @@ fn stale(observed: &Observed, now: Now) -> Vec<Stale> {
     let old = |at: Option<BootTime>| at.is_none_or(|at| now.boot - at > STALE_AFTER);
     let guests = old(Some(observed.guests_at)).then_some(Stale::Guests);
     guests.into_iter().chain(old(observed.gauged.at).then_some(Stale::Machine)).collect()
+}
+
+/// What no step can mend, and the steps that failed.
+fn network_faults(observed: &Observed) -> Vec<String> {
+    let failed = observed.failures.iter().filter(|(resource, _)| resource.is_of_networks());
+    let mut faults = crate::network::system::decide(&observed.networks).troubles;
+    faults.extend(failed.map(|(_, failure)| failure.why.clone()));
+    faults
 }
 
 fn running(observed: &Observed) -> Vec<VmId> {

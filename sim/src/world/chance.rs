@@ -33,7 +33,7 @@ impl Chance {
     /// From the check to the act.
     pub fn to_act(&mut self, action: &Action) -> Span {
         match action {
-            Action::Record(_) | Action::Announce(_) => self.span(3, 30),
+            Action::Record(_) | Action::Announce(_) | Action::Network(_) => self.span(3, 30),
             _ => self.span(100, 800),
         }
     }

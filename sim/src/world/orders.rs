@@ -4,7 +4,7 @@ use logic::id::{VmId, VmName};
 use logic::vm::Power;
 
 use super::{Break, World};
-use crate::command::{Ask, Blow, Command, Reach};
+use crate::command::{Ask, Blow, Command, Mishap, Reach};
 use crate::daemon::Chore;
 use crate::invariants::Wished;
 use crate::operator::Answer;
@@ -30,6 +30,7 @@ impl World {
             Command::Store(Reach::Gone) => self.memory.set_reach(store::memory::Reach::Gone),
             Command::Store(Reach::Back) => self.memory.set_reach(store::memory::Reach::There),
             Command::LoseCommit(fault) => self.memory.fail_next_commit(*fault),
+            Command::Network(node, mishap) => self.nets.befall(node, *mishap),
             machine => self.order_machine(machine),
         }
         self.aftermath();
@@ -74,6 +75,7 @@ impl World {
                 let places: Vec<_> = self.places().into_iter().filter(|place| place.node == *node).collect();
                 places.iter().for_each(|place| self.befall(place, Blow::Kill));
                 machine(node).into_iter().for_each(|machine| machine.cut_power());
+                self.nets.befall(node, Mishap::PowerCut);
                 places.iter().for_each(|place| self.run(place));
             }
             Command::Grow(node, memory_mib) => {
@@ -89,6 +91,7 @@ impl World {
             | Command::Befalls(..)
             | Command::Break { .. }
             | Command::Store(_)
+            | Command::Network(..)
             | Command::LoseCommit(_) => {}
         }
     }

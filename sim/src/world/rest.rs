@@ -30,6 +30,7 @@ impl World {
                 machine.stop_by_hand(stranger.vm);
             }
         }
+        self.nets.heal();
         for daemon in self.daemons.values_mut() {
             daemon.stalled_until = None;
         }

@@ -2,11 +2,11 @@
 
 use std::net::IpAddr;
 
+use logic::network::{check_gateway, metric};
 use logic::time::BootTime;
 
 use super::device::Device;
 use super::{End, Happening, State};
-use crate::network::address::{check_gateway, metric};
 use crate::network::frame::{Forwarding, announcements};
 use crate::network::link::{check_carries, check_mtu};
 use crate::network::{Address, Bridge, DefaultRoute, Error, LinkKind, LinkName, MacAddress, words};

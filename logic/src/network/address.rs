@@ -2,10 +2,12 @@
 
 use std::net::IpAddr;
 
+use serde::Serialize;
+
 use super::LinkName;
 
 /// How long the kernel keeps an address by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum Lifetime {
     /// Until it is taken away.
     Forever,
@@ -19,7 +21,7 @@ pub enum Lifetime {
 }
 
 /// An address of a link.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Address {
     /// The link.
     pub link: LinkName,
@@ -33,7 +35,10 @@ pub struct Address {
 
 impl Address {
     /// Whether a link may be asked to have it. The error is for the operator.
-    pub(super) fn check(&self) -> Result<(), &'static str> {
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check(&self) -> Result<(), &'static str> {
         let (bits, is_broadcast) = match self.ip {
             IpAddr::V4(ip) => (32, ip.is_broadcast()),
             IpAddr::V6(_) => (128, false),
@@ -54,7 +59,7 @@ impl Address {
     }
 
     /// Whether `other` is of the network of this address.
-    pub(super) fn reaches(&self, other: IpAddr) -> bool {
+    pub fn reaches(&self, other: IpAddr) -> bool {
         let length = u32::from(self.prefix_length);
         match (self.ip, other) {
             (IpAddr::V4(own), IpAddr::V4(other)) => {
@@ -80,7 +85,7 @@ pub struct DefaultRoute {
 }
 
 /// The metric of the default routes that are made here: the most preferred one of each family.
-pub(super) fn metric(gateway: IpAddr) -> u32 {
+pub fn metric(gateway: IpAddr) -> u32 {
     match gateway {
         IpAddr::V4(_) => 0,
         // For IPv6 zero means another number, 1024, which is also that of routes from advertisements.
@@ -89,7 +94,10 @@ pub(super) fn metric(gateway: IpAddr) -> u32 {
 }
 
 /// Whether a default route may lead to it. The error is for the operator.
-pub(super) fn check_gateway(gateway: IpAddr) -> Result<(), &'static str> {
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_gateway(gateway: IpAddr) -> Result<(), &'static str> {
     if gateway.is_unspecified() || gateway.is_multicast() || gateway.is_loopback() {
         return Err("it is no address of one other machine");
     }

@@ -1,0 +1,133 @@
+//! What must be done so that the machine's networks are as they are configured: wanted and seen in, steps out.
+//!
+//! | wanted | done when | waits for |
+//! |---|---|---|
+//! | the device | it is up and has the MTU | the device |
+//! | the bridge | it is up, has the MTU, and the device is its port | the device as it shall be |
+//! | this node's address | the bridge has it, with its prefix, for ever | the bridge |
+//! | the default route | the preferred one of its family leads to the gateway over the bridge | the address |
+//!
+//! What no step can mend (a device that is not there, a name that something else has) is told as a trouble, and asked of
+//! nobody. Nothing is ever taken away: what was made stays when a daemon ends or a section of the configuration goes.
+
+use super::{
+    Address, Bridge, Change, DefaultRoute, Lifetime, Link, LinkKind, LinkName, LinkState, Networks, Seen,
+    Sighting, SystemNetwork, metric,
+};
+use crate::plan::{Action, Reason, Resource, Step};
+
+/// What must be done, and what is wrong that no step can mend.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outlook {
+    /// What must be done now. What rests on it follows when it is seen to be done.
+    pub steps: Vec<Step>,
+    /// What is wrong, each with what to do about it.
+    pub troubles: Vec<String>,
+}
+
+/// Compares what is wanted with what is seen.
+pub fn decide(networks: &Networks) -> Outlook {
+    let mut outlook = Outlook::default();
+    if networks.wanted.is_empty() {
+        return outlook;
+    }
+    let seen = match &networks.sighting {
+        Sighting::Seen(seen) => seen,
+        Sighting::Unknown { why } => {
+            outlook.troubles.push(format!("the machine's networks are not seen: {why}"));
+            return outlook;
+        }
+    };
+    for (index, network) in networks.wanted.iter().enumerate() {
+        let is_first = !networks.wanted[..index].iter().any(|other| other.device == network.device);
+        if is_first {
+            outlook.link(network, seen);
+        }
+        outlook.address(network, seen);
+    }
+    outlook
+}
+
+impl Outlook {
+    fn step(&mut self, resource: Resource, change: Change, reason: Reason) {
+        let action = Action::Network(change);
+        self.steps.push(Step { resource, action, guards: Vec::new(), not_after: None, reason });
+    }
+
+    fn trouble(&mut self, network: &SystemNetwork, what: &str) {
+        self.troubles.push(format!("the network {}: {what}", network.kind.as_str()));
+    }
+
+    /// The device and the bridge on it.
+    fn link(&mut self, network: &SystemNetwork, seen: &Seen) {
+        let SystemNetwork { device: name, bridge, mtu, .. } = network;
+        let Some(device) = seen.link(name) else {
+            return self.trouble(
+                network,
+                &format!("there is no {name}; plug it in, or correct its name in pvc.toml"),
+            );
+        };
+        if let Some(other) = device.master.as_ref().filter(|master| *master != bridge) {
+            let remedy = format!("take it out with: ip link set {name} nomaster");
+            return self.trouble(network, &format!("{name} is a port of {other}; {remedy}"));
+        }
+        let own = seen.link(bridge);
+        if own.is_some_and(|own| own.kind != LinkKind::Bridge) {
+            return self.trouble(network, &format!("{bridge} exists and is no bridge; rename it"));
+        }
+        if device.state == LinkState::NoCarrier {
+            self.trouble(network, &format!("{name} has no carrier; see to its cable and its switch"));
+        }
+        if let Some(address) = strayed(network, seen) {
+            let remedy = format!(
+                "take it away with: ip address del {}/{} dev {name}",
+                address.ip, address.prefix_length
+            );
+            self.trouble(network, &format!("{} is on {name}, past its bridge; {remedy}", address.ip));
+        }
+        if !is_up(device, *mtu) {
+            let change = Change::EnsureLink { link: name.clone(), mtu: *mtu };
+            self.step(Resource::Link(name.clone()), change, Reason::LinkDiffers);
+        } else if device.master.is_none() || !own.is_some_and(|own| is_up(own, *mtu)) {
+            let wanted = Bridge { name: bridge.clone(), mtu: *mtu, ports: vec![name.clone()] };
+            self.step(Resource::Link(bridge.clone()), Change::EnsureBridge(wanted), Reason::BridgeDiffers);
+        }
+    }
+
+    /// This node's address, and the default route.
+    fn address(&mut self, network: &SystemNetwork, seen: &Seen) {
+        let SystemNetwork { bridge, subnet, address: ip, .. } = network;
+        let Some(own) = seen.link(bridge).filter(|own| own.kind == LinkKind::Bridge) else { return };
+        let is_wanted = |address: &Address| {
+            address.prefix_length == subnet.length() && address.lifetime == Lifetime::Forever
+        };
+        if !seen.address(bridge, *ip).is_some_and(is_wanted) {
+            let change = hold(bridge, *ip, subnet.length());
+            return self.step(Resource::Address(bridge.clone(), *ip), change, Reason::AddressMissing);
+        }
+        let Some(gateway) = network.gateway else { return };
+        let route = DefaultRoute { link: bridge.clone(), gateway, metric: metric(gateway) };
+        if own.state != LinkState::Down && !seen.default_routes.contains(&route) {
+            let change = Change::EnsureDefaultRoute { link: bridge.clone(), gateway };
+            self.step(Resource::Route(bridge.clone()), change, Reason::RouteMissing);
+        }
+    }
+}
+
+fn hold(link: &LinkName, ip: std::net::IpAddr, prefix_length: u8) -> Change {
+    Change::EnsureAddress { link: link.clone(), ip, prefix_length, until: None }
+}
+
+fn is_up(link: &Link, mtu: u32) -> bool {
+    link.mtu == mtu && link.state != LinkState::Down
+}
+
+/// An address of the network that the device has itself: its route would compete with that of the bridge.
+fn strayed<'a>(network: &SystemNetwork, seen: &'a Seen) -> Option<&'a Address> {
+    seen.addresses
+        .iter()
+        .find(|address| address.link == network.device && network.subnet.contains(address.ip))
+}
+
+#[cfg(test)]
+mod tests;

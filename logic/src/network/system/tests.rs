@@ -1,0 +1,141 @@
+//! Wanted against seen: each thing is made once what it rests on is there, and what nobody can make is told.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::network::NetworkKind;
+
+fn name(text: &str) -> LinkName {
+    text.parse().unwrap()
+}
+
+fn upstream() -> SystemNetwork {
+    SystemNetwork {
+        kind: NetworkKind::Upstream,
+        device: name("ens4"),
+        bridge: name("brupstream"),
+        mtu: 9000,
+        subnet: "10.0.0.0/24".parse().unwrap(),
+        address: "10.0.0.1".parse().unwrap(),
+        floating: Some("10.0.0.10".parse().unwrap()),
+        gateway: Some("10.0.0.254".parse().unwrap()),
+    }
+}
+
+fn link(text: &str, kind: LinkKind) -> Link {
+    Link { name: name(text), index: 2, mac: None, mtu: 9000, state: LinkState::Up, kind, master: None }
+}
+
+fn address(link: &str, prefix_length: u8, lifetime: Lifetime) -> Address {
+    Address { link: name(link), ip: "10.0.0.1".parse().unwrap(), prefix_length, lifetime }
+}
+
+/// Everything as it shall be.
+fn whole() -> Seen {
+    let device = Link { master: Some(name("brupstream")), ..link("ens4", LinkKind::Physical) };
+    Seen {
+        links: vec![device, link("brupstream", LinkKind::Bridge)],
+        addresses: vec![address("brupstream", 24, Lifetime::Forever)],
+        default_routes: vec![DefaultRoute {
+            link: name("brupstream"),
+            gateway: "10.0.0.254".parse().unwrap(),
+            metric: 0,
+        }],
+    }
+}
+
+fn outlook(seen: Seen) -> Outlook {
+    decide(&Networks { wanted: Arc::new([upstream()]), sighting: Sighting::Seen(Arc::new(seen)) })
+}
+
+fn steps(seen: Seen) -> Vec<&'static str> {
+    let outlook = outlook(seen);
+    assert_eq!(outlook.troubles, Vec::<String>::new());
+    outlook.steps.iter().map(|step| step.action.name()).collect()
+}
+
+fn trouble(seen: Seen) -> String {
+    outlook(seen).troubles.join("; ")
+}
+
+#[test]
+fn what_is_as_it_shall_be_is_left_alone() {
+    assert_eq!(steps(whole()), Vec::<&str>::new());
+    assert_eq!(decide(&Networks::none()), Outlook::default());
+}
+
+#[test]
+fn each_thing_is_made_once_what_it_rests_on_is_there() {
+    let card = Link { state: LinkState::Down, mtu: 1500, ..link("ens4", LinkKind::Physical) };
+    let mut seen = Seen { links: vec![card], ..Seen::default() };
+    assert_eq!(steps(seen.clone()), ["ensure-link"]);
+    seen.links = vec![link("ens4", LinkKind::Physical)];
+    assert_eq!(steps(seen.clone()), ["ensure-bridge"]);
+    seen.links = whole().links;
+    assert_eq!(steps(seen.clone()), ["ensure-address"]);
+    seen.addresses = whole().addresses;
+    assert_eq!(steps(seen), ["ensure-default-route"]);
+}
+
+#[test]
+fn what_drifts_is_mended() {
+    let mtu = |at: usize| {
+        let mut seen = whole();
+        seen.links[at].mtu = 1500;
+        steps(seen)
+    };
+    assert_eq!((mtu(0), mtu(1)), (vec!["ensure-link"], vec!["ensure-bridge"]));
+    let mut out = whole();
+    out.links[0].master = None;
+    assert_eq!(steps(out), ["ensure-bridge"]);
+    for odd in [
+        address("brupstream", 32, Lifetime::Forever),
+        address("brupstream", 24, Lifetime::Seconds { valid: 5, preferred: 5 }),
+    ] {
+        assert_eq!(steps(Seen { addresses: vec![odd], ..whole() }), ["ensure-address"]);
+    }
+    let mut elsewhere = whole();
+    elsewhere.default_routes[0].gateway = "10.0.0.253".parse().unwrap();
+    assert_eq!(steps(elsewhere), ["ensure-default-route"]);
+}
+
+#[test]
+fn what_no_step_can_mend_is_told_and_asked_of_nobody() {
+    assert!(trouble(Seen::default()).contains("there is no ens4"));
+    assert_eq!(outlook(Seen::default()).steps, Vec::new());
+    let mut taken = whole();
+    taken.links[0].master = Some(name("br0"));
+    assert!(trouble(taken).contains("ip link set ens4 nomaster"));
+    let mut no_bridge = whole();
+    no_bridge.links[1].kind = LinkKind::Physical;
+    assert!(trouble(no_bridge).contains("no bridge; rename it"));
+    let mut unplugged = whole();
+    unplugged.links[0].state = LinkState::NoCarrier;
+    assert!(trouble(unplugged).contains("no carrier"));
+    let mut strayed = whole();
+    strayed.addresses.push(address("ens4", 24, Lifetime::Forever));
+    assert!(trouble(strayed).contains("ip address del 10.0.0.1/24 dev ens4"));
+    let unknown = Sighting::Unknown { why: "hung".into() };
+    let silent = decide(&Networks { wanted: Arc::new([upstream()]), sighting: unknown });
+    assert_eq!((silent.steps, silent.troubles.len()), (Vec::new(), 1));
+}
+
+#[test]
+fn networks_of_one_device_make_its_bridge_once() {
+    let storage = SystemNetwork {
+        kind: NetworkKind::Storage,
+        subnet: "10.1.0.0/24".parse().unwrap(),
+        address: "10.1.0.1".parse().unwrap(),
+        gateway: None,
+        ..upstream()
+    };
+    let card = Seen { links: vec![link("ens4", LinkKind::Physical)], ..Seen::default() };
+    let both = |seen| {
+        decide(&Networks {
+            wanted: Arc::new([upstream(), storage.clone()]),
+            sighting: Sighting::Seen(Arc::new(seen)),
+        })
+    };
+    assert_eq!(both(card).steps.len(), 1);
+    assert_eq!(both(Seen { addresses: Vec::new(), ..whole() }).steps.len(), 2);
+}

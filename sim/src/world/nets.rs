@@ -1,0 +1,106 @@
+//! The networks of the machines: one card in each, on one switch, with addresses by number and one that floats.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use host::clock::ManualClock;
+use host::network::MacAddress;
+use host::network::memory::{Happening, Stack};
+use logic::config::Config;
+use logic::id::NodeName;
+use logic::network::{LinkName, SystemNetwork};
+use logic::time::BootTime;
+
+use super::World;
+use crate::command::Mishap;
+
+/// The network that every machine is on.
+const CONFIG: &str = "[network.upstream]\ndevice = 'ens4'\nnetwork = '10.0.0.0/24'\nfloating = '10.0.0.100'\ngateway = '10.0.0.254'\n";
+
+/// The machines' networks.
+#[derive(Debug)]
+pub(super) struct Nets {
+    stacks: BTreeMap<NodeName, Arc<Stack>>,
+    wanted: BTreeMap<NodeName, Arc<[SystemNetwork]>>,
+    told: BTreeMap<NodeName, usize>,
+}
+
+impl Nets {
+    /// Machines whose networks are somebody else's.
+    pub(super) fn none(nodes: &[NodeName], clock: &Arc<ManualClock>) -> Self {
+        let stack = |name: &NodeName| (name.clone(), Stack::new(Arc::clone(clock) as _));
+        Self { stacks: nodes.iter().map(stack).collect(), wanted: BTreeMap::new(), told: BTreeMap::new() }
+    }
+
+    /// Puts a card into each machine and configures its network.
+    fn plug(&mut self) {
+        let card: LinkName = "ens4".parse().expect("this is a name");
+        for (number, (name, stack)) in (1..).zip(&self.stacks) {
+            stack.plug(&card, MacAddress([2, 0, 0, 0, 0, number]));
+            let text = format!("node_id = {number}\n{CONFIG}");
+            let networks = Config::parse(&text, name.as_str()).expect("this configuration is whole").networks;
+            self.wanted.insert(name.clone(), networks);
+        }
+    }
+
+    pub(super) fn stack(&self, node: &NodeName) -> Arc<Stack> {
+        Arc::clone(&self.stacks[node])
+    }
+
+    pub(super) fn wanted(&self, node: &NodeName) -> Arc<[SystemNetwork]> {
+        self.wanted.get(node).cloned().unwrap_or_else(|| Arc::new([]))
+    }
+
+    pub(super) fn next_change(&self) -> Option<BootTime> {
+        self.stacks.values().filter_map(|stack| stack.next_change()).min()
+    }
+
+    pub(super) fn settle(&self) {
+        self.stacks.values().for_each(|stack| stack.settle());
+    }
+
+    /// What happened to addresses since the last time.
+    pub(super) fn news(&mut self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for (node, stack) in &self.stacks {
+            let ledger = stack.ledger();
+            let told = self.told.insert(node.clone(), ledger.len()).unwrap_or_default();
+            for entry in &ledger[told..] {
+                let what = match entry.happening {
+                    Happening::Began => "came".to_owned(),
+                    Happening::Announced => "is announced".to_owned(),
+                    Happening::Ended(end) => format!("went: {end:?}"),
+                };
+                lines.push(format!("{node} the address {} on {} {what}", entry.ip, entry.link));
+            }
+        }
+        lines
+    }
+
+    /// Something befalls a machine's networks.
+    pub(super) fn befall(&self, node: &NodeName, mishap: Mishap) {
+        let (Some(stack), Some(networks)) = (self.stacks.get(node), self.wanted.get(node)) else { return };
+        for network in networks.iter() {
+            match mishap {
+                Mishap::Down => stack.take_down(&network.device),
+                Mishap::Stripped => stack.take_by_hand(&network.bridge, network.address),
+                Mishap::PowerCut => stack.cut_power(),
+                Mishap::Refused => stack.refuse(2, "no memory"),
+            }
+        }
+    }
+
+    /// Ends every fault.
+    pub(super) fn heal(&self) {
+        self.stacks.values().for_each(|stack| stack.heal());
+    }
+}
+
+impl World {
+    /// The same world, with networks that PVC is to make.
+    #[must_use]
+    pub fn with_networks(mut self) -> Self {
+        self.nets.plug();
+        self
+    }
+}
