@@ -65,3 +65,15 @@ pub const MOVES_AT_ONCE_MAX: usize = 2;
 
 /// How long the loop sleeps at most when nothing is due, so that a lost wake-up costs no more than this.
 pub const PASS_INTERVAL_MAX: Span = Span::seconds(5);
+
+/// Bytes of a link's name; the kernel's limit.
+pub const LINK_NAME_BYTES_MAX: usize = 15;
+
+/// An MTU below this one takes all IPv6 addresses off a link.
+pub const MTU_MIN: u32 = 1280;
+
+/// The largest packet there is.
+pub const MTU_MAX: u32 = 65_535;
+
+/// What a network card passes on unless configured.
+pub const MTU_DEFAULT: u32 = 1500;

@@ -19,7 +19,7 @@ pub mod system;
 
 pub use address::{Address, DefaultRoute, Lifetime, check_gateway, metric};
 pub use change::{Change, lifetime};
-pub use link::{Bridge, InvalidName, Link, LinkKind, LinkName, LinkState, MTU_MAX, MTU_MIN, MacAddress};
+pub use link::{Bridge, InvalidName, Link, LinkKind, LinkName, LinkState, MacAddress};
 pub use subnet::{BadSubnet, Subnet};
 
 /// Which of the machine's networks.

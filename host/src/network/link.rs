@@ -1,6 +1,7 @@
 //! What only this crate asks of links: their counters, and whether a call about them makes sense.
 
-use logic::network::{LinkKind, LinkName, LinkState, MTU_MAX, MTU_MIN};
+use logic::limits::{MTU_MAX, MTU_MIN};
+use logic::network::{LinkKind, LinkName, LinkState};
 
 use super::Error;
 

@@ -8,10 +8,8 @@ use serde::Deserialize;
 use super::ConfigError;
 use super::raw::bad;
 use crate::id::NodeName;
-use crate::network::{LinkName, MTU_MAX, MTU_MIN, NetworkKind, Subnet, SystemNetwork, check_gateway};
-
-/// What a network card passes on unless configured.
-const MTU_DEFAULT: u32 = 1500;
+use crate::limits::{MTU_DEFAULT, MTU_MAX, MTU_MIN};
+use crate::network::{LinkName, NetworkKind, Subnet, SystemNetwork, check_gateway};
 
 /// The keys of each section.
 pub(super) const KEYS: &[&str] = &["device", "mtu", "network", "address", "floating", "gateway"];

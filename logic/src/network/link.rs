@@ -5,14 +5,7 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
-/// Bytes of a link's name, at most; the kernel's limit.
-const NAME_BYTES_MAX: usize = 15;
-
-/// An MTU below this one takes all IPv6 addresses off a link.
-pub const MTU_MIN: u32 = 1280;
-
-/// The largest packet there is.
-pub const MTU_MAX: u32 = 65_535;
+use crate::limits::LINK_NAME_BYTES_MAX;
 
 /// The name of a link, such as `ens4` or `brcluster`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -37,7 +30,7 @@ impl FromStr for LinkName {
     /// What the kernel takes for a name.
     fn from_str(text: &str) -> Result<Self, InvalidName> {
         let is_odd = |c: char| c.is_whitespace() || matches!(c, '/' | ':' | '\0');
-        let is_name = (1..=NAME_BYTES_MAX).contains(&text.len())
+        let is_name = (1..=LINK_NAME_BYTES_MAX).contains(&text.len())
             && !matches!(text, "." | "..")
             && !text.contains(is_odd);
         if is_name { Ok(Self(text.to_owned())) } else { Err(InvalidName(text.to_owned())) }
