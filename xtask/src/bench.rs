@@ -11,11 +11,17 @@ use crate::command::program;
 use crate::{say, tree};
 
 pub mod api;
+pub mod footprint;
+pub mod handover;
 pub mod load;
+pub mod migrate;
+pub mod ping;
 pub mod report;
+pub mod runs;
+pub mod stage;
 
 /// The measurements there are.
-const NAMES: [&str; 2] = ["store", "api"];
+const NAMES: [&str; 5] = ["store", "api", "handover", "migrate", "footprint"];
 
 /// Runs one.
 ///
@@ -25,6 +31,9 @@ pub fn run(words: &[&str], xtask: &Path) -> Result<()> {
     let line = match words {
         ["store"] => store()?,
         ["api"] => api::run(xtask)?,
+        ["handover", rest @ ..] => told(&handover::run(rest, xtask)?),
+        ["migrate", rest @ ..] => told(&migrate::run(rest, xtask)?),
+        ["footprint", rest @ ..] => told(&footprint::run(rest, xtask)?),
         _ => bail!("usage: cargo xtask bench {}", NAMES.join("|")),
     };
     keep(words[0], &line)
@@ -51,6 +60,14 @@ fn store() -> Result<String> {
     let last = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
     let _valid: serde_json::Value = serde_json::from_str(last).context("its last line is no JSON")?;
     Ok(last.to_owned())
+}
+
+/// Prints the table and the line, and gives the line.
+fn told(report: &report::Report) -> String {
+    say::line(format!("\n{}", report.table()));
+    let line = report.line();
+    say::line(&line);
+    line
 }
 
 fn keep(name: &str, line: &str) -> Result<()> {

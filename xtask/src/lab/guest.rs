@@ -40,13 +40,19 @@ for module in $(cat /modules); do insmod "/lib/$module.ko"; done
 argument() { for word in $(cat /proc/cmdline); do case $word in "$1="*) echo "${word#*=}" ;; esac; done; }
 hostname "$(argument pvc.name)"
 acpid -f -d -c /etc/acpi >/acpid.log 2>&1 &
+address=$(argument pvc.address)
+if [ -n "$address" ]; then
+    ip link set eth0 up
+    ip address add "$address" dev eth0
+fi
 echo "$(hostname) is up after $(cut -d' ' -f1 /proc/uptime) s"
 nonce=$(argument pvc.nonce)
+tick=$(argument pvc.tick_us)
 count=0
 while :; do
     count=$((count + 1))
     echo "hello $nonce $count"
-    sleep 1
+    usleep "${tick:-1000000}"
 done
 "#;
 
@@ -91,6 +97,23 @@ impl Guest {
         let serial = format!("<serial type='pty'><log file='{console}' append='on'/>");
         let xml = self.domain_xml(name, uuid, nonce).replace("type='kvm'", "type='qemu'");
         xml.replace("<serial type='pty'>", &serial)
+    }
+
+    /// The same with a network card on a bridge, and an address there; it counts every so many microseconds.
+    pub fn networked_xml(
+        &self,
+        (name, uuid): (&str, &str),
+        bridge: &str,
+        address: &str,
+        tick_us: u32,
+    ) -> String {
+        let card = format!(
+            "<interface type='bridge'><source bridge='{bridge}'/><model type='virtio'/><rom enabled='no'/></interface>\n    \
+             <serial type='pty'>"
+        );
+        let more = format!("pvc.name={name} pvc.address={address} pvc.tick_us={tick_us}");
+        let xml = self.domain_xml(name, uuid, name).replace("<serial type='pty'>", &card);
+        xml.replace(&format!("pvc.name={name}"), &more)
     }
 
     /// A domain's document for this guest, as an operator would write it.

@@ -66,6 +66,19 @@ impl Process {
         })
     }
 
+    /// The processor time it has used, in the kernel's ticks of a hundredth of a second.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn processor_ticks(&self) -> Result<f64> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid))?;
+        let (_, rest) = stat.rsplit_once(") ").context("its state is not understood")?;
+        let words: Vec<&str> = rest.split(' ').collect();
+        let [user, system] =
+            [words.get(11), words.get(12)].map(|word| word.and_then(|word| word.parse().ok()));
+        Ok(user.unwrap_or(0.0) + system.unwrap_or(0.0))
+    }
+
     /// Its resident memory in KiB.
     ///
     /// # Errors

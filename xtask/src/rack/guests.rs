@@ -23,8 +23,16 @@ impl Rack {
     /// What the command line says.
     pub fn start_guest(&self, vm: &str, uuid: &str, number: u8, more: &[&str]) -> Result<()> {
         let guest = Guest::ensure(&tree::target().join("guest"))?;
+        self.start_document(vm, &guest.domain_xml(vm, uuid, vm), number, more)
+    }
+
+    /// The same with a document of one's own.
+    ///
+    /// # Errors
+    /// What the command line says.
+    pub fn start_document(&self, vm: &str, document: &str, number: u8, more: &[&str]) -> Result<()> {
         let file = self.folder.join(format!("{vm}.xml"));
-        fs::write(&file, guest.domain_xml(vm, uuid, vm))?;
+        fs::write(&file, document)?;
         let file = file.to_str().context("the path is no text")?;
         self.pvc(1, &[&["vm", "define", "-t", &name(number), file], more].concat())?;
         self.pvc(1, &["vm", "start", vm]).map(drop)

@@ -1,0 +1,135 @@
+//! `bench footprint`: what three nodes with guests take while nobody asks anything of them.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+
+use crate::bench::report::{Aim, Figure, Report};
+use crate::bench::runs::Runs;
+use crate::bench::stage::{self, Wishes};
+use crate::lab::daemons::DAEMONS;
+use crate::lab::zookeeper;
+use crate::rack::Rack;
+use crate::{say, tree};
+
+/// How long the guests are left alone before it begins: what they do when they boot is not idleness.
+const SETTLE: Duration = Duration::from_secs(30);
+
+/// Takes it and gives the report.
+///
+/// # Errors
+/// When the lab cannot be made or a guest does not count.
+pub fn run(words: &[&str], xtask: &Path) -> Result<Report> {
+    let wishes = Wishes::read(words, &["guests", "minutes"])?;
+    let (guests, minutes) = (wishes.number("guests", 20), wishes.number("minutes", 10));
+    let mut on = stage::on(wishes.profile)?;
+    on["guests"] = guests.into();
+    on["minutes"] = minutes.into();
+    let mut runs = Runs::resume(&tree::target().join("bench"), "footprint", &on)?;
+    if runs.count("idle") == 0 {
+        let span = Duration::from_secs(60 * u64::try_from(minutes)?);
+        let idle = stage::on_three("footprint", wishes.profile, xtask, |rack| {
+            populate(rack, guests)?;
+            std::thread::sleep(SETTLE);
+            measure(rack, span)
+        });
+        runs.add("idle", idle)?;
+    }
+    let report = report(on, &runs)?;
+    runs.finish()?;
+    Ok(report)
+}
+
+fn report(mut on: Value, runs: &Runs) -> Result<Report> {
+    on["load"] = stage::load()?.into();
+    let mut figures = Vec::new();
+    let mut add = |name: &str, aim: Aim| {
+        let value = runs.values("idle", name).first().copied().unwrap_or(f64::INFINITY);
+        figures.push(Figure { name: name.into(), value, aim, original: None });
+    };
+    for daemon in DAEMONS {
+        add(&format!("{daemon}_rss_mb_max"), Aim::AtMost(30.0));
+    }
+    add("node_rss_mb_max", Aim::AtMost(60.0));
+    for daemon in DAEMONS {
+        add(&format!("{daemon}_cpu_percent_max"), Aim::None);
+    }
+    add("node_cpu_percent_max", Aim::AtMost(1.0));
+    add("store_writes_per_s", Aim::None);
+    Ok(Report { bench: "footprint", on, runs: runs.count("idle"), figures })
+}
+
+/// Starts so many guests, in turn on each node, and waits until all of them count.
+fn populate(rack: &Rack, guests: usize) -> Result<()> {
+    let nodes: Vec<u8> = rack.numbers().collect();
+    let placed: Vec<(String, u8)> =
+        (0..guests).map(|index| (format!("idle{index}"), nodes[index % nodes.len()])).collect();
+    for (index, (vm, number)) in placed.iter().enumerate() {
+        let uuid = format!("3c7f8a52-0b7d-4f0e-8a86-5b1f4f6d{index:04x}");
+        rack.start_guest(vm, &uuid, *number, &[])?;
+        // One after the other: emulated guests that boot all at once starve each other.
+        rack.counts_on(vm, *number)?;
+        say::line(format!("      {vm} counts on pvc{number}"));
+    }
+    Ok(())
+}
+
+/// Looks at the daemons' memory and at what processor time and how many writes that span cost.
+///
+/// # Errors
+/// When a daemon does not run.
+pub fn measure(rack: &Rack, span: Duration) -> Result<Value> {
+    let (begin, ticks, writes) = (Instant::now(), ticks(rack)?, writes(rack)?);
+    std::thread::sleep(span);
+    let seconds = begin.elapsed().as_secs_f64();
+    let (ticks_after, writes_after) = (self::ticks(rack)?, self::writes(rack)?);
+    let mut told = json!({
+        "seconds": seconds,
+        "store_writes_per_s": (writes_after - writes) / seconds,
+    });
+    let (mut node_rss, mut node_cpu) = (0.0_f64, 0.0_f64);
+    for (row, number) in rack.numbers().enumerate() {
+        let node = rack.node(number)?;
+        let (mut rss_sum, mut cpu_sum) = (0.0, 0.0);
+        for (column, daemon) in DAEMONS.into_iter().enumerate() {
+            let kib = u32::try_from(node.process(daemon)?.resident_kib()?)?;
+            let rss = f64::from(kib) * 1.024 / 1000.0;
+            let used = ticks_after[row][column] - ticks[row][column];
+            // The kernel counts in hundredths of a second.
+            let cpu = used / seconds;
+            for (name, value) in [("rss_mb", rss), ("cpu_percent", cpu)] {
+                let key = format!("{daemon}_{name}_max");
+                let most = told[&key].as_f64().unwrap_or_default().max(value);
+                told[key] = most.into();
+            }
+            rss_sum += rss;
+            cpu_sum += cpu;
+        }
+        node_rss = node_rss.max(rss_sum);
+        node_cpu = node_cpu.max(cpu_sum);
+    }
+    told["node_rss_mb_max"] = node_rss.into();
+    told["node_cpu_percent_max"] = node_cpu.into();
+    Ok(told)
+}
+
+/// The processor time of each node's daemons so far, in hundredths of a second.
+fn ticks(rack: &Rack) -> Result<Vec<Vec<f64>>> {
+    let of = |number: u8| {
+        let node = rack.node(number)?;
+        DAEMONS.into_iter().map(|daemon| node.process(daemon)?.processor_ticks()).collect()
+    };
+    rack.numbers().map(of).collect()
+}
+
+/// How many writes the ensemble has agreed on, by its leader's own account.
+fn writes(rack: &Rack) -> Result<f64> {
+    let leads = |number: &u8| {
+        let role = rack.node(*number).and_then(|node| zookeeper::role(&node));
+        role.ok().flatten().is_some_and(|role| role == "leader" || role == "standalone")
+    };
+    let leader = rack.server_numbers().find(leads).context("no server leads")?;
+    zookeeper::figure(&rack.node(leader)?, "zk_proposal_count")
+}

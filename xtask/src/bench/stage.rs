@@ -1,0 +1,93 @@
+//! The lab that a measurement is taken on, made for it and taken down after it; and what its commands may be told.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::{Value, json};
+
+use crate::command::{output, program};
+use crate::lab::daemons::Profile;
+use crate::rack::{Plan, Rack, make};
+use crate::{packages, tree};
+
+/// What is told behind a measurement's name: pairs of a name and a number, and how the programs are built.
+#[derive(Clone, Debug)]
+pub struct Wishes<'a> {
+    words: &'a [&'a str],
+    /// How the programs are built.
+    pub profile: Profile,
+}
+
+impl<'a> Wishes<'a> {
+    /// Reads them. `known` are the names that may be told, without their dashes.
+    ///
+    /// # Errors
+    /// What is not known.
+    pub fn read(words: &'a [&'a str], known: &[&str]) -> Result<Self> {
+        let mut profile = Profile::Release;
+        let mut rest = words.iter();
+        while let Some(word) = rest.next() {
+            match word.strip_prefix("--") {
+                Some("dev") => profile = Profile::Dev,
+                Some(name) if known.contains(&name) => {
+                    let value = rest.next().with_context(|| format!("{word} needs a number"))?;
+                    value.parse::<usize>().with_context(|| format!("{word} needs a number, not {value}"))?;
+                }
+                _ => bail!("{word} is not known; there are --dev, --{}", known.join(", --")),
+            }
+        }
+        Ok(Self { words, profile })
+    }
+
+    /// The number of that name, or what is usual.
+    pub fn number(&self, name: &str, usual: usize) -> usize {
+        let named = |word: &&str| word.strip_prefix("--") == Some(name);
+        let at = self.words.iter().position(named);
+        at.and_then(|at| self.words.get(at + 1)?.parse().ok()).unwrap_or(usual)
+    }
+}
+
+/// Makes three nodes for a measurement, has it taken, and takes them down, whatever came out.
+///
+/// # Errors
+/// When they cannot be made or taken down, or the measurement fails.
+pub fn on_three<T>(
+    name: &str,
+    profile: Profile,
+    xtask: &Path,
+    measure: impl FnOnce(&Rack) -> Result<T>,
+) -> Result<T> {
+    let folder: PathBuf = tree::target().join(format!("lab-bench-{name}"));
+    make::down(&folder)?;
+    packages::install()?;
+    let measured = make::up(&Plan::of(3, folder.clone(), profile), xtask).and_then(|rack| measure(&rack));
+    let down = make::down(&folder);
+    let measured = measured?;
+    down?;
+    Ok(measured)
+}
+
+/// On what a measurement is taken: what stays the same when it is broken off and goes on.
+///
+/// # Errors
+/// When git does not answer.
+pub fn on(profile: Profile) -> Result<Value> {
+    let commit = output(program("git").current_dir(tree::root()).args(["rev-parse", "--short", "HEAD"]))?;
+    Ok(json!({
+        "nodes": 3,
+        "store": "three zookeepers",
+        "guests": "emulated",
+        "profile": if profile == Profile::Release { "release" } else { "dev" },
+        "commit": commit.trim(),
+        "cores": std::thread::available_parallelism()?.get(),
+    }))
+}
+
+/// The load of this machine over the last minute.
+///
+/// # Errors
+/// When `/proc` cannot be read.
+pub fn load() -> Result<f64> {
+    let text = std::fs::read_to_string("/proc/loadavg")?;
+    Ok(text.split(' ').next().context("the load has a first word")?.parse()?)
+}
