@@ -15,8 +15,8 @@ pub const FLOORS: [(&str, usize); 12] = [
     ("logic", 54),
     ("sim", 10),
     ("store", 100),
-    ("suite cluster", 17),
-    ("suite lab", 40),
+    ("suite cluster", 20),
+    ("suite lab", 55),
     ("xtask", 83),
 ];
 

@@ -1,7 +1,12 @@
 //! What the nodes of a cluster tell of each other.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, ensure};
 
+use crate::bench::footprint;
+use crate::command::wait_for;
+use crate::rack::guests::PATIENCE;
 use crate::rack::{Rack, controller, name, together};
 use crate::test::tally::Tally;
 
@@ -9,6 +14,8 @@ pub(super) fn checks(rack: &Rack, tally: &mut Tally) {
     tally.check("every node's API tells the same nodes, and one of them is the primary", || same_nodes(rack));
     tally.check("a node's log is read through another node's API", || log_of_another(rack));
     tally.check("each node shows the identity that the first one issued", || identities(rack));
+    tally.check("maintenance is switched on for all by one node, and off by another", || maintenance(rack));
+    tally.check("what idle nodes take is measured, and the store is told little", || footprint(rack));
     tally.check("every power controller says that its machine is on", || {
         together(rack.numbers(), |number| {
             ensure!(controller::power(rack, number)?, "it says off");
@@ -39,6 +46,38 @@ fn same_nodes(rack: &Rack) -> Result<()> {
 fn log_of_another(rack: &Rack) -> Result<()> {
     let log = rack.pvc(1, &["node", "log", "-l", "200", "pvc3"])?;
     ensure!(log.contains("pvcnoded starts") || log.lines().count() > 3, "the log of pvc3 is:\n{log}");
+    Ok(())
+}
+
+fn maintenance(rack: &Rack) -> Result<()> {
+    for (number, word, expected, health) in [(1, "on", "true", true), (3, "off", "false", false)] {
+        rack.pvc(number, &["cluster", "maintenance", word])?;
+        for teller in rack.numbers() {
+            wait_for("every node to tell it", PATIENCE, || {
+                let status = rack.told(teller, "/api/v1/status")?;
+                ensure!(
+                    status["maintenance"] == expected,
+                    "{} tells {}",
+                    name(teller),
+                    status["maintenance"]
+                );
+                let shown = status["cluster_health"]["health"] == -1;
+                ensure!(shown == health, "its health is {}", status["cluster_health"]);
+                Ok(())
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// The measurement itself, for a moment only: that its figures are figures, and that nobody writes without need.
+fn footprint(rack: &Rack) -> Result<()> {
+    let told = footprint::measure(rack, Duration::from_secs(6))?;
+    let figure = |name: &str| told[name].as_f64().with_context(|| format!("there is no {name}"));
+    ensure!(figure("pvcnoded_rss_mb_max")? > 1.0 && figure("node_cpu_percent_max")? > 0.0, "it tells {told}");
+    // Each node says once in a keepalive how it is; sessions and the like come on top.
+    let writes = figure("store_writes_per_s")?;
+    ensure!(writes > 0.1 && writes < 6.0, "{writes} writes a second");
     Ok(())
 }
 
