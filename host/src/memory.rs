@@ -295,6 +295,11 @@ impl Machine {
         self.lock().ledger.clone()
     }
 
+    /// What began and ended after the first `count` entries of the ledger.
+    pub fn ledger_after(&self, count: usize) -> Vec<Entry> {
+        self.lock().ledger.get(count..).unwrap_or_default().to_vec()
+    }
+
     /// How many calls reached the hypervisor.
     pub fn calls(&self) -> u64 {
         self.lock().calls

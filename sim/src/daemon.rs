@@ -1,6 +1,7 @@
 //! One process of PVC's in virtual time: the production loop, with the world in the place of its threads.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -10,9 +11,10 @@ use agent::memory::Ended;
 use agent::perform::Job;
 use agent::sight::Sight;
 use agent::world::GuestSettings;
-use host::clock::{Clock, ManualClock};
+use host::clock::Clock;
 use host::hypervisor::{Hypervisor, Waker};
 use host::memory::Machine;
+use host::memory::migration::ClusterNetwork;
 use host::network::Network;
 use host::network::memory::Stack;
 use logic::config::Timers;
@@ -20,7 +22,7 @@ use logic::decide;
 use logic::network::SystemNetwork;
 use logic::time::{BootTime, Span};
 use store::key::ROOT;
-use store::memory::{Memory, MemoryStore};
+use store::memory::MemoryStore;
 use store::mirror::{Mirror, Scope};
 use store::{Key, Sink, Store as _, Watch};
 
@@ -43,11 +45,15 @@ pub enum Chore {
 #[derive(Clone, Debug)]
 pub struct Ground {
     /// The clock of its machine.
-    pub clock: Arc<ManualClock>,
-    /// The store's server.
-    pub memory: Memory,
+    pub clock: Arc<dyn Clock>,
+    /// Its session with the store.
+    pub store: MemoryStore,
     /// Its machine.
     pub machine: Arc<Machine>,
+    /// The network that joins the machines: what a guest moves over, and who can be asked whether it is there.
+    pub network: Arc<ClusterNetwork>,
+    /// Its machine's address on it.
+    pub address: IpAddr,
     /// Its networks.
     pub stack: Arc<Stack>,
     /// As they are configured.
@@ -59,6 +65,7 @@ pub struct Ground {
 /// Rung when a chore may be due.
 #[derive(Debug, Default)]
 struct Bells {
+    any: AtomicBool,
     pump: AtomicBool,
     look: AtomicBool,
     look_at_networks: AtomicBool,
@@ -74,21 +81,26 @@ impl Bells {
             Chore::Pass => &self.pass,
         }
     }
+
+    fn ring(&self, chore: Chore) {
+        self.of(chore).store(true, Ordering::SeqCst);
+        self.any.store(true, Ordering::SeqCst);
+    }
 }
 
 impl Sink for Bells {
     fn changed(&self, _keys: &[Key]) {
-        self.pump.store(true, Ordering::SeqCst);
+        self.ring(Chore::Pump);
     }
 
     fn doubt(&self) {
-        self.pump.store(true, Ordering::SeqCst);
+        self.ring(Chore::Pump);
     }
 }
 
 impl Waker for Bells {
     fn wake(&self) {
-        self.look.store(true, Ordering::SeqCst);
+        self.ring(Chore::Look);
     }
 }
 
@@ -98,7 +110,7 @@ struct NetworkBell(Arc<Bells>);
 
 impl Waker for NetworkBell {
     fn wake(&self) {
-        self.0.look_at_networks.store(true, Ordering::SeqCst);
+        self.0.ring(Chore::LookAtNetworks);
     }
 }
 
@@ -119,6 +131,8 @@ pub struct Daemon {
     pub life: u64,
     /// Until when it stands still.
     pub stalled_until: Option<BootTime>,
+    /// When it last knew all that the store has, in the world's time.
+    pub heard_at: BootTime,
     /// When each chore is due.
     pub due: BTreeMap<Chore, BootTime>,
     agent: Agent,
@@ -134,20 +148,19 @@ pub struct Daemon {
 
 impl Daemon {
     /// Starts one.
-    pub fn start(place: &Place, life: u64, ground: &Ground) -> Self {
-        let store = ground.memory.open();
-        let clock: Arc<dyn Clock> = Arc::clone(&ground.clock) as _;
+    pub fn start(place: &Place, life: u64, ground: Ground) -> Self {
+        let Ground { store, clock, .. } = ground;
         let hypervisor: Arc<dyn Hypervisor> = Arc::new(ground.machine.open());
         let network: Arc<dyn Network> = Arc::new(ground.stack.open());
         let bells = Arc::new(Bells::default());
         if place.kind == Kind::Noded && !ground.networks.is_empty() {
             network.watch(Arc::new(NetworkBell(Arc::clone(&bells))));
-            bells.look_at_networks.store(true, Ordering::SeqCst);
+            bells.ring(Chore::LookAtNetworks);
         }
         hypervisor.watch(Arc::clone(&bells) as _);
         let mirror = Arc::new(Mirror::new(Arc::new(store.clone()), Scope::WithoutDocuments));
         let on_change = Arc::clone(&bells);
-        mirror.on_change(move || on_change.pass.store(true, Ordering::SeqCst));
+        mirror.on_change(move || on_change.ring(Chore::Pass));
         let window = ground.timers.keepalive_interval;
         let gauge = Arc::new(Gauge::new(Arc::clone(&ground.machine) as _, None, Arc::clone(&clock), window));
         let wanted = (Arc::clone(&network), Arc::clone(&ground.networks));
@@ -177,12 +190,13 @@ impl Daemon {
             inbox: Arc::clone(&inbox),
         });
         for chore in [Chore::Pump, Chore::Look] {
-            bells.of(chore).store(true, Ordering::SeqCst);
+            bells.ring(chore);
         }
-        let (due, stalled_until) = (BTreeMap::new(), None);
+        let (due, stalled_until, heard_at) = (BTreeMap::new(), None, BootTime::default());
         Self {
             life,
             stalled_until,
+            heard_at,
             due,
             agent,
             mirror,
@@ -209,7 +223,12 @@ impl Daemon {
 
     /// Asks for a chore.
     pub fn ring(&self, chore: Chore) {
-        self.bells.of(chore).store(true, Ordering::SeqCst);
+        self.bells.ring(chore);
+    }
+
+    /// Whether any chore was asked for since the last time this was called.
+    pub fn was_rung(&self) -> bool {
+        self.bells.any.swap(false, Ordering::SeqCst)
     }
 
     /// Whether a chore was asked for since the last time this was called.
@@ -217,12 +236,16 @@ impl Daemon {
         self.bells.of(chore).swap(false, Ordering::SeqCst)
     }
 
-    /// Brings the mirror up to date. False when the store did not answer.
-    pub fn pump(&mut self) -> bool {
+    /// Brings the mirror up to date, at this moment of the world's time. False when the store did not answer.
+    pub fn pump(&mut self, now: BootTime) -> bool {
         if self.watch.is_none() {
             self.watch = self.store.watch(&Key::new(ROOT), Arc::clone(&self.bells) as _).ok();
         }
-        self.mirror.pump().is_ok()
+        let answered = self.mirror.pump().is_ok();
+        if answered {
+            self.heard_at = now;
+        }
+        answered
     }
 
     /// Looks at the machine.

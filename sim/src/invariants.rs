@@ -12,6 +12,10 @@ use logic::vm::Phase;
 use logic::vm::accept::PowerRequest;
 
 use crate::command::Ask;
+use crate::invariants::role::Role;
+
+pub mod capacity;
+pub mod role;
 
 /// What the operator wishes of a VM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +39,7 @@ pub struct Judge {
     begun: BTreeSet<(VmId, u64)>,
     live: BTreeMap<VmId, NodeName>,
     by_hand: BTreeSet<(NodeName, VmId)>,
+    role: Role,
     /// A flush was asked for at some time, so that VMs may leave their nodes and go home.
     drains: bool,
     /// VMs of which a start was made whose caller could not know what became of it.
@@ -108,6 +113,7 @@ impl Judge {
         let Action::Record(records) = &step.action else { return Ok(()) };
         for write in &records.writes {
             match &write.value {
+                Some(Record::Primary(primary)) => self.role.written(primary)?,
                 Some(Record::VmFact(fact)) if fact.phase == Phase::Starting => {
                     let RecordId::VmFact(vm) = write.record else { continue };
                     if self.wishes.get(&vm) != Some(&Wished::Running) {

@@ -6,6 +6,7 @@
 //! | [`scenario`] | a folder with a script, what must be seen, and the expected log |
 //! | [`swarm`] | scripts made of seeds, and what they add up to |
 //! | [`world`] | machines, daemons and the operator, and the order in which things happen |
+//! | [`clock`] | what the clocks of one machine show |
 //! | [`daemon`] | one process of PVC's in virtual time |
 //! | [`operator`] | who asks, as the API would |
 //! | [`invariants`] | what must never happen, and what must come true in the end |
@@ -13,6 +14,7 @@
 //!
 //! Nothing here decides for PVC: the daemons are `agent`'s, over the stores and machines in memory.
 
+pub mod clock;
 pub mod command;
 pub mod counts;
 pub mod daemon;

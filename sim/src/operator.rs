@@ -23,6 +23,12 @@ use uuid::Uuid;
 
 use crate::command::Ask;
 
+/// What is shown of a node's service.
+pub type DutyShown = (NodeName, &'static str);
+
+/// What is shown of a VM: its state, and its node where that is another.
+pub type VmShown = (VmName, &'static str, Option<NodeName>);
+
 /// The operator.
 #[derive(Debug)]
 pub struct Operator {
@@ -32,6 +38,8 @@ pub struct Operator {
     numbers: u32,
     /// The UUID that a VM of a name was defined with last.
     uuids: BTreeMap<VmName, VmId>,
+    /// The records when they were last looked at.
+    seen: Arc<Cluster>,
     /// What was shown last of the nodes' services.
     services: BTreeMap<NodeName, &'static str>,
     /// What was shown last, by VM.
@@ -60,6 +68,7 @@ impl Operator {
             clock: Arc::clone(clock),
             numbers: 0,
             uuids: BTreeMap::new(),
+            seen: Arc::default(),
             services: BTreeMap::new(),
             shown: BTreeMap::new(),
         }
@@ -71,9 +80,25 @@ impl Operator {
         Some(self.mirror.snapshot()?.cluster)
     }
 
+    /// The records when they were last looked at: before whatever happens now.
+    pub fn seen(&self) -> &Cluster {
+        &self.seen
+    }
+
+    /// What is shown of the nodes' services and of the VMs, where it differs from the last time; `None` while the store
+    /// does not answer.
+    pub fn news(&mut self) -> Option<(Vec<DutyShown>, Vec<VmShown>)> {
+        let cluster = self.cluster()?;
+        let before = std::mem::replace(&mut self.seen, Arc::clone(&cluster));
+        let same_vms = cluster.vms.ptr_eq(&before.vms);
+        let vms = if same_vms { Vec::new() } else { self.changes(&cluster) };
+        let same_services = same_vms && same_wishes(&cluster, &before);
+        let services = if same_services { Vec::new() } else { self.service_changes(&cluster) };
+        Some((services, vms))
+    }
+
     /// What is shown of the VMs, where it differs from the last time: the state, and the node where that is another.
-    pub fn changes(&mut self) -> Vec<(VmName, &'static str, Option<NodeName>)> {
-        let Some(cluster) = self.cluster() else { return Vec::new() };
+    fn changes(&mut self, cluster: &Cluster) -> Vec<VmShown> {
         let shows = |entry: &logic::cluster::VmEntry| {
             (entry.vm.value.name.clone(), shown_state(entry).as_str(), entry.vm.value.node.clone())
         };
@@ -91,12 +116,9 @@ impl Operator {
     }
 
     /// What is shown of the nodes' services, where it differs from the last time.
-    pub fn service_changes(&mut self) -> Vec<(NodeName, &'static str)> {
-        let Some(cluster) = self.mirror.snapshot().map(|snapshot| snapshot.cluster) else {
-            return Vec::new();
-        };
+    fn service_changes(&mut self, cluster: &Cluster) -> Vec<DutyShown> {
         let now: BTreeMap<NodeName, _> =
-            domain_states(&cluster).into_iter().map(|(node, state)| (node, state.as_str())).collect();
+            domain_states(cluster).into_iter().map(|(node, state)| (node, state.as_str())).collect();
         let differs = |(node, state): &(&NodeName, &&'static str)| {
             self.services.get(*node).copied().unwrap_or("ready") != **state
         };
@@ -129,9 +151,10 @@ impl Operator {
         };
         Ok(match ask {
             Ask::Init => (None, initialise(cluster, &"5a".repeat(32), Overwrite::No, now)?),
-            Ask::Define { vm, memory_mib, vcpus } => {
+            Ask::Define { vm, memory_mib, vcpus, node } => {
                 let id = self.uuid(cluster, vm);
-                let request = Define { xml: document(id, vm, *memory_mib, *vcpus), ..Define::default() };
+                let xml = document(id, vm, *memory_mib, *vcpus);
+                let request = Define { xml, node: text(node.as_ref()), ..Define::default() };
                 (Some(id), define(cluster, &request, now)?.records)
             }
             Ask::Power { vm, request, force } => {
@@ -191,6 +214,14 @@ impl Operator {
         self.numbers += 1;
         self.numbers
     }
+}
+
+/// Whether the wishes about nodes are those of before.
+fn same_wishes(now: &Cluster, before: &Cluster) -> bool {
+    now.nodes.len() == before.nodes.len()
+        && now.nodes.iter().all(|(name, entry)| {
+            before.nodes.get(name).is_some_and(|old| Arc::ptr_eq(old, entry) || old.wish == entry.wish)
+        })
 }
 
 fn relocated(

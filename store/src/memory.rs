@@ -1,4 +1,4 @@
-//! The backend in memory, with faults: what the simulator lives on. Deterministic, without threads; time is given.
+//! The backend in memory: what the simulator lives on. Deterministic, without threads; time is given, faults are ordered.
 //!
 //! A [`Memory`] is the server; each [`MemoryStore`] opened from it is one process's session. Locks here never wait:
 //! a caller that cannot have one now is told so, since nobody else could run meanwhile.
@@ -6,14 +6,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Mutex, MutexGuard};
 
-use logic::record::{Expect, Version};
+use logic::record::Version;
 use logic::time::{BootTime, Span};
 
 use crate::lock::{Lock, LockKind, LockRequest};
 use crate::transaction::{Committed, Guard, Transaction};
-use crate::{CommitError, Entry, Error, Key, Op, Session, Sink, Store, Watch};
+use crate::{CommitError, Entry, Error, Key, Session, Sink, Store, Watch};
+
+mod faults;
+mod lock;
+mod state;
+
+use faults::Election;
+pub use faults::{CommitFault, Reach, Sessions};
+use lock::MemoryLock;
+use state::{State, Told, Watcher, tell};
 
 /// What tells the time.
 pub type Time = Arc<dyn Fn() -> BootTime + Send + Sync>;
@@ -21,41 +30,19 @@ pub type Time = Arc<dyn Fn() -> BootTime + Send + Sync>;
 /// How long a session lives without contact.
 pub const LEASE: Span = Span(6_000);
 
-/// Whether the server can be reached.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Reach {
-    /// It answers.
-    #[default]
-    There,
-    /// No call is answered.
-    Gone,
+/// A client of the server: what cuts it off, and whose clock its lease is measured by. Several sessions may share one.
+#[derive(Clone)]
+pub struct Client {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The clock of its machine.
+    pub time: Time,
 }
 
-/// How a commit is to go wrong next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CommitFault {
-    /// It lands, but its caller is not told.
-    UnknownLanded,
-    /// It does not land, and its caller is not told.
-    UnknownLost,
-}
-
-struct Value {
-    entry: Entry,
-    owner: Option<u64>,
-}
-
-#[derive(Default)]
-struct State {
-    values: BTreeMap<Key, Value>,
-    versions: u64,
-    sessions: BTreeMap<u64, BootTime>,
-    session_ids: u64,
-    watches: Vec<(u64, Key, Weak<dyn Sink>)>,
-    locks: BTreeMap<Key, BTreeMap<u64, LockKind>>,
-    terms: BTreeMap<Key, u64>,
-    reach: Reach,
-    commit_fault: Option<CommitFault>,
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Client({})", self.name)
+    }
 }
 
 /// The server in memory.
@@ -84,32 +71,31 @@ impl Memory {
         Self::new(Arc::new(now))
     }
 
-    /// Opens a session.
+    /// Opens a session, of a client that has no name and the server's clock.
     pub fn open(&self) -> MemoryStore {
-        let store = MemoryStore { memory: self.clone(), session: Arc::new(AtomicU64::new(0)) };
-        store.renew(&mut self.lock());
+        self.open_as(Client { name: "".into(), time: Arc::clone(&self.time) })
+    }
+
+    /// Opens a session of a client. It begins with the first call that is answered.
+    pub fn open_as(&self, client: Client) -> MemoryStore {
+        let (session, until_ms) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let store = MemoryStore { memory: self.clone(), client, session, until_ms };
+        drop(store.reach());
         store
-    }
-
-    /// Whether calls are answered, from now on until told otherwise.
-    pub fn set_reach(&self, reach: Reach) {
-        let mut state = self.lock();
-        state.reach = reach;
-        if reach == Reach::There {
-            let sinks = state.sinks_of_all();
-            drop(state);
-            sinks.iter().for_each(|sink| sink.doubt());
-        }
-    }
-
-    /// The next commit goes wrong like this.
-    pub fn fail_next_commit(&self, fault: CommitFault) {
-        self.lock().commit_fault = Some(fault);
     }
 
     /// Every value, for those who check the whole.
     pub fn dump(&self) -> BTreeMap<Key, Entry> {
         self.lock().values.iter().map(|(key, value)| (key.clone(), value.entry.clone())).collect()
+    }
+
+    /// How many changes the values have seen: where it is the same, so is everything.
+    pub fn changes(&self) -> u64 {
+        self.lock().changes
+    }
+
+    fn now(&self) -> BootTime {
+        (self.time)()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -121,7 +107,10 @@ impl Memory {
 #[derive(Clone)]
 pub struct MemoryStore {
     memory: Memory,
+    client: Client,
     session: Arc<AtomicU64>,
+    /// When its lease is over, by the client's clock: counted from the last call that was answered.
+    until_ms: Arc<AtomicU64>,
 }
 
 impl fmt::Debug for MemoryStore {
@@ -140,13 +129,15 @@ impl MemoryStore {
     pub fn close(self) {
         let id = self.session.load(Ordering::SeqCst);
         let mut state = self.memory.lock();
-        let told = state.end_session(id);
+        // Of a client that is cut off nobody hears the farewell.
+        let told = if state.cut.contains(&self.client.name) { Told::new() } else { state.end_session(id) };
         drop(state);
         tell(told);
     }
 
     fn renew(&self, state: &mut State) {
-        let now = (self.memory.time)();
+        let now = self.memory.now();
+        self.until_ms.store(((self.client.time)() + LEASE).0, Ordering::SeqCst);
         let id = self.session.load(Ordering::SeqCst);
         if let Some(until) = state.sessions.get_mut(&id) {
             *until = now + LEASE;
@@ -160,12 +151,14 @@ impl MemoryStore {
 
     /// The state, after the sessions whose lease is over have ended and this one is renewed.
     fn reach(&self) -> Result<MutexGuard<'_, State>, Error> {
+        let now = self.memory.now();
         let mut state = self.memory.lock();
-        let told = state.expire((self.memory.time)());
-        if state.reach == Reach::Gone {
+        let silence = state.silence(&self.client.name, now);
+        let told = state.expire(now);
+        if let Some(why) = silence {
             drop(state);
             tell(told);
-            return Err(Error::Unreachable { backend: "memory".into(), why: "it was made so".into() });
+            return Err(Error::Unreachable { backend: "memory".into(), why: why.into() });
         }
         self.renew(&mut state);
         if told.is_empty() {
@@ -174,90 +167,6 @@ impl MemoryStore {
         drop(state);
         tell(told);
         Ok(self.memory.lock())
-    }
-}
-
-type Told = Vec<(Arc<dyn Sink>, Vec<Key>)>;
-
-fn tell(told: Told) {
-    for (sink, keys) in told {
-        sink.changed(&keys);
-    }
-}
-
-impl State {
-    fn expire(&mut self, now: BootTime) -> Told {
-        let over: Vec<u64> =
-            self.sessions.iter().filter(|(_, until)| **until <= now).map(|(session, _)| *session).collect();
-        over.into_iter().flat_map(|session| self.end_session(session)).collect()
-    }
-
-    fn end_session(&mut self, session: u64) -> Told {
-        self.sessions.remove(&session);
-        for holders in self.locks.values_mut() {
-            holders.remove(&session);
-        }
-        let gone: Vec<Key> = self
-            .values
-            .iter()
-            .filter(|(_, value)| value.owner == Some(session))
-            .map(|(key, _)| key.clone())
-            .collect();
-        for key in &gone {
-            self.values.remove(key);
-        }
-        self.told(&gone)
-    }
-
-    fn sinks_of_all(&self) -> Vec<Arc<dyn Sink>> {
-        self.watches.iter().filter_map(|(_, _, sink)| sink.upgrade()).collect()
-    }
-
-    fn told(&self, keys: &[Key]) -> Told {
-        let watched = |root: &Key| keys.iter().filter(|key| root.covers(key)).cloned().collect::<Vec<_>>();
-        let watches =
-            self.watches.iter().filter_map(|(_, root, sink)| Some((sink.upgrade()?, watched(root))));
-        watches.filter(|(_, keys)| !keys.is_empty()).collect()
-    }
-
-    fn holds(&self, key: &Key, expect: Expect) -> bool {
-        let entry = self.values.get(key).map(|value| &value.entry);
-        match expect {
-            Expect::Absent => entry.is_none(),
-            Expect::Present => entry.is_some(),
-            Expect::Version(version) => entry.is_some_and(|entry| entry.version == version),
-        }
-    }
-
-    fn check(&self, transaction: &Transaction) -> Result<(), CommitError> {
-        let guards = transaction.guards.iter().map(|guard| (&guard.key, guard.expect));
-        let ops = transaction.ops.iter().map(|op| (&op.key, op.expect));
-        match guards.chain(ops).find(|(key, expect)| !self.holds(key, *expect)) {
-            Some((key, _)) => Err(CommitError::Conflict { key: key.clone() }),
-            None => Ok(()),
-        }
-    }
-
-    fn apply(&mut self, ops: &[Op]) -> Committed {
-        let mut committed = Committed::default();
-        for op in ops {
-            let version = match &op.value {
-                Some(value) => Some(self.set(&op.key, value, None)),
-                None => {
-                    self.values.remove(&op.key);
-                    None
-                }
-            };
-            committed.versions.push((op.key.clone(), version));
-        }
-        committed
-    }
-
-    fn set(&mut self, key: &Key, value: &[u8], owner: Option<u64>) -> Version {
-        self.versions += 1;
-        let version = Version(self.versions);
-        self.values.insert(key.clone(), Value { entry: Entry { version, value: value.into() }, owner });
-        version
     }
 }
 
@@ -288,7 +197,12 @@ impl Store for MemoryStore {
     fn commit(&self, transaction: &Transaction) -> Result<Committed, CommitError> {
         transaction.check_size().map_err(Error::from)?;
         let mut state = self.reach()?;
-        let fault = state.commit_fault.take();
+        let mut fault = state.commit_fault.take();
+        if let Some(loss) = state.leader_loss.take() {
+            fault = Some(loss.commit);
+            state.election =
+                Some(Election { until: self.memory.now() + loss.span, sessions: Sessions::Kept });
+        }
         if fault == Some(CommitFault::UnknownLost) {
             return Err(CommitError::Unknown);
         }
@@ -348,15 +262,15 @@ impl Store for MemoryStore {
 
     fn session(&self) -> Session {
         let connected = self.reach().is_ok();
-        let state = self.memory.lock();
         let epoch = self.session.load(Ordering::SeqCst);
-        Session { epoch, until: Some(state.sessions.get(&epoch).copied().unwrap_or_default()), connected }
+        Session { epoch, until: Some(BootTime(self.until_ms.load(Ordering::SeqCst))), connected }
     }
 
     fn watch(&self, key: &Key, sink: Arc<dyn Sink>) -> Result<Box<dyn Watch>, Error> {
         let mut state = self.reach()?;
-        state.watches.retain(|(_, _, sink)| sink.strong_count() > 0);
-        state.watches.push((self.session.load(Ordering::SeqCst), key.clone(), Arc::downgrade(&sink)));
+        state.watchers.retain(|watcher| watcher.sink.strong_count() > 0);
+        let (client, root) = (Arc::clone(&self.client.name), key.clone());
+        state.watchers.push(Watcher { client, root, sink: Arc::downgrade(&sink) });
         Ok(Box::new(MemoryWatch { _sink: sink }))
     }
 }
@@ -368,32 +282,5 @@ struct MemoryWatch {
 
 impl Watch for MemoryWatch {}
 
-#[derive(Debug)]
-struct MemoryLock {
-    store: MemoryStore,
-    key: Key,
-    mark: Key,
-    version: Version,
-    term: u64,
-    session: u64,
-}
-
-impl Lock for MemoryLock {
-    fn term(&self) -> u64 {
-        self.term
-    }
-
-    fn guard(&self) -> Guard {
-        Guard { key: self.mark.clone(), expect: Expect::Version(self.version) }
-    }
-}
-
-impl Drop for MemoryLock {
-    fn drop(&mut self) {
-        let mut state = self.store.memory.lock();
-        state.values.remove(&self.mark);
-        if let Some(holders) = state.locks.get_mut(&self.key) {
-            holders.remove(&self.session);
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

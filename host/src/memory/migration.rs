@@ -166,6 +166,11 @@ impl ClusterNetwork {
         });
     }
 
+    /// Whether anything goes between these two.
+    pub fn reaches(&self, one: IpAddr, other: IpAddr) -> bool {
+        !self.lock().cuts.contains(&pair(one, other))
+    }
+
     /// Ends every cut, and forgets the faults that were ordered.
     pub fn heal_all(&self) {
         self.change(|state, _| {

@@ -43,6 +43,14 @@ impl Chance {
         self.span(1, 12)
     }
 
+    /// How late a slow machine hears, when it can be this late. In scenarios it is as late as can be.
+    pub fn up_to(&mut self, most: Span) -> Span {
+        match self {
+            Self::Drawn(random) if most > Span::default() => Span(random.random_range(0..=most.0)),
+            _ => most,
+        }
+    }
+
     /// Whether a step acts twice.
     pub fn twice(&mut self) -> bool {
         self.one_in(12)

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use host::clock::ManualClock;
 use host::network::MacAddress;
 use host::network::memory::{Happening, Stack};
 use logic::config::Config;
@@ -12,6 +11,7 @@ use logic::network::{LinkName, SystemNetwork};
 use logic::time::BootTime;
 
 use super::World;
+use super::site::Site;
 use crate::command::Mishap;
 
 /// The network that every machine is on.
@@ -27,9 +27,10 @@ pub(super) struct Nets {
 
 impl Nets {
     /// Machines whose networks are somebody else's.
-    pub(super) fn none(nodes: &[NodeName], clock: &Arc<ManualClock>) -> Self {
-        let stack = |name: &NodeName| (name.clone(), Stack::new(Arc::clone(clock) as _));
-        Self { stacks: nodes.iter().map(stack).collect(), wanted: BTreeMap::new(), told: BTreeMap::new() }
+    pub(super) fn none(sites: &BTreeMap<NodeName, Site>) -> Self {
+        let stack =
+            |(name, site): (&NodeName, &Site)| (name.clone(), Stack::new(Arc::clone(&site.clock) as _));
+        Self { stacks: sites.iter().map(stack).collect(), wanted: BTreeMap::new(), told: BTreeMap::new() }
     }
 
     /// Puts a card into each machine and configures its network.
@@ -51,8 +52,10 @@ impl Nets {
         self.wanted.get(node).cloned().unwrap_or_else(|| Arc::new([]))
     }
 
-    pub(super) fn next_change(&self) -> Option<BootTime> {
-        self.stacks.values().filter_map(|stack| stack.next_change()).min()
+    /// When something next changes by itself, in the world's time.
+    pub(super) fn next_change(&self, sites: &BTreeMap<NodeName, Site>) -> Option<BootTime> {
+        let both = self.stacks.values().zip(sites.values());
+        both.filter_map(|(stack, site)| Some(site.clock.world_time(stack.next_change()?))).min()
     }
 
     pub(super) fn settle(&self) {

@@ -1,11 +1,10 @@
-//! What each order does to the world.
+//! What the operator's orders do to the world, and those about daemons and the store.
 
 use logic::id::{VmId, VmName};
 use logic::vm::Power;
 
 use super::{Break, World};
-use crate::command::{Ask, Blow, Command, Mishap, Reach};
-use crate::daemon::Chore;
+use crate::command::{Ask, Command, Reach};
 use crate::invariants::Wished;
 use crate::operator::Answer;
 
@@ -27,72 +26,26 @@ impl World {
                 let (place, step) = (place.clone(), step.clone());
                 self.breaks.push(Break { place, moment: *moment, step, blow: *blow });
             }
-            Command::Store(Reach::Gone) => self.memory.set_reach(store::memory::Reach::Gone),
-            Command::Store(Reach::Back) => self.memory.set_reach(store::memory::Reach::There),
-            Command::LoseCommit(fault) => self.memory.fail_next_commit(*fault),
             Command::Network(node, mishap) => self.nets.befall(node, *mishap),
-            machine => self.order_machine(machine),
+            machine if self.order_machine(machine) => {}
+            site if self.order_site(site) => {}
+            store => self.order_store(store),
         }
         self.aftermath();
     }
 
-    fn order_machine(&mut self, command: &Command) {
-        let machines = self.machines.clone();
-        let machine = |node| machines.get(node).cloned();
+    fn order_store(&self, command: &Command) {
+        let reach = |reach: Reach| match reach {
+            Reach::Gone => store::memory::Reach::Gone,
+            Reach::Back => store::memory::Reach::There,
+        };
         match command {
-            Command::Crash(vm) => self.each_machine_with(vm, |machine, vm| machine.crash(vm)),
-            Command::Button(vm, button) => {
-                let button = *button;
-                self.each_machine_with(vm, |machine, vm| machine.set_power_button(vm, button));
-            }
-            Command::StartByHand(node, name) => {
-                if let (Some(machine), Some(vm)) = (machine(node), self.find(name)) {
-                    machine.start_by_hand(vm, name.as_str());
-                }
-            }
-            Command::StopByHand(name) => {
-                let Some(vm) = self.find(name) else { return };
-                for (node, machine) in machines.iter().filter(|(_, machine)| runs(machine, vm)) {
-                    self.judge.ended_by_hand(node, vm);
-                    machine.stop_by_hand(vm);
-                }
-            }
-            Command::RefuseStarts(node, count) => {
-                machine(node).into_iter().for_each(|machine| machine.refuse_starts(*count, "no such disk"));
-            }
-            Command::Hang(node, late) => machine(node).into_iter().for_each(|machine| machine.hang(*late)),
-            Command::Cut(node) => {
-                machine(node).into_iter().for_each(|machine| machine.cut("connection refused"))
-            }
-            Command::Heal(node) => machine(node).into_iter().for_each(|machine| machine.heal()),
-            Command::LoseAnswers(node, count) => {
-                machine(node).into_iter().for_each(|machine| machine.lose_answers(*count));
-            }
-            Command::LoseWakes(node, count) => {
-                machine(node).into_iter().for_each(|machine| machine.lose_wakes(*count));
-            }
-            Command::CutPower(node) => {
-                let places: Vec<_> = self.places().into_iter().filter(|place| place.node == *node).collect();
-                places.iter().for_each(|place| self.befall(place, Blow::Kill));
-                machine(node).into_iter().for_each(|machine| machine.cut_power());
-                self.nets.befall(node, Mishap::PowerCut);
-                places.iter().for_each(|place| self.run(place));
-            }
-            Command::Grow(node, memory_mib) => {
-                if let Some(machine) = machine(node) {
-                    let node = host::machine::Machine::node(&*machine);
-                    machine.set_node(logic::node::Node { memory_total_mib: *memory_mib, ..node });
-                }
-                self.daemons.values().for_each(|daemon| daemon.ring(Chore::Pass));
-            }
-            Command::Ask(_)
-            | Command::Run(_)
-            | Command::Stop(_)
-            | Command::Befalls(..)
-            | Command::Break { .. }
-            | Command::Store(_)
-            | Command::Network(..)
-            | Command::LoseCommit(_) => {}
+            Command::Store(is) => self.memory.set_reach(reach(*is)),
+            Command::StoreOf(node, is) => self.memory.set_reach_of(node.as_str(), reach(*is)),
+            Command::Election(span, sessions) => self.memory.elect(*span, *sessions),
+            Command::LoseLeader(span, commit) => self.memory.lose_leader(*span, *commit),
+            Command::LoseCommit(fault) => self.memory.fail_next_commit(*fault),
+            _ => {}
         }
     }
 
@@ -104,12 +57,28 @@ impl World {
                     self.names.insert(vm, name.to_string());
                 }
                 self.judge.asked(ask, vm, at);
+                self.asked_of_places(ask, vm);
             }
             Answer::Refused(why) => self.line(&format!("api refused: {why}")),
             Answer::Unknown(why) => {
                 self.line(&format!("api does not know: {why}"));
                 self.learn();
             }
+        }
+    }
+
+    /// What the API wrote of a VM's place may be written; anything else it wrote is the operator's own doing.
+    fn asked_of_places(&mut self, ask: &Ask, vm: Option<VmId>) {
+        let Some(vm) = vm else { return };
+        let now = self.now();
+        let relocates = matches!(ask, Ask::Move { .. } | Ask::Migrate { .. } | Ask::Unmigrate { .. });
+        let after = self.operator.cluster().filter(|_| relocates);
+        match after.as_ref().and_then(|cluster| cluster.vms.get(&vm)) {
+            Some(entry) => {
+                let judged = self.capacity.placed(self.operator.seen(), vm, &entry.vm.value, now);
+                self.judge_by(judged);
+            }
+            None => self.capacity.asked(vm, now),
         }
     }
 
@@ -125,6 +94,7 @@ impl World {
             };
             self.names.entry(*id).or_insert_with(|| entry.vm.value.name.to_string());
             self.judge.learn(*id, wish, at);
+            self.capacity.asked(*id, at);
         }
         for id in
             self.judge.defined().into_iter().filter(|id| !cluster.vms.contains_key(id)).collect::<Vec<_>>()
@@ -133,17 +103,7 @@ impl World {
         }
     }
 
-    fn find(&self, name: &VmName) -> Option<VmId> {
+    pub(super) fn find(&self, name: &VmName) -> Option<VmId> {
         self.names.iter().rev().find(|(_, known)| known.as_str() == name.as_str()).map(|(id, _)| *id)
     }
-
-    fn each_machine_with(&self, name: &VmName, act: impl Fn(&host::memory::Machine, VmId)) {
-        if let Some(vm) = self.find(name) {
-            self.machines.values().for_each(|machine| act(machine, vm));
-        }
-    }
-}
-
-fn runs(machine: &host::memory::Machine, vm: VmId) -> bool {
-    machine.guests().iter().any(|guest| guest.vm == vm)
 }

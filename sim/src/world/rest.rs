@@ -6,6 +6,7 @@ use logic::time::Span;
 use logic::vm::{State, shown_state};
 
 use super::World;
+use super::site::Site;
 use crate::command::{Ask, Command, Reach};
 use crate::invariants::Wished;
 
@@ -20,8 +21,14 @@ impl World {
     pub fn heal(&mut self) {
         self.line("* every fault ends");
         self.breaks.clear();
-        self.memory.set_reach(store::memory::Reach::There);
-        for (node, machine) in &self.machines {
+        self.memory.heal();
+        self.wires.mend_all();
+        for node in self.sites.keys().cloned().collect::<Vec<_>>() {
+            self.switch_on(&node);
+            self.set_late(&node, Span::default());
+        }
+        self.wires.apply(&self.sites);
+        for (node, Site { machine, .. }) in &self.sites {
             machine.heal();
             let strangers: Vec<_> =
                 machine.guests().into_iter().filter(|guest| guest.incarnation.is_none()).collect();
@@ -38,7 +45,7 @@ impl World {
             self.run(&place);
         }
         self.order(&Command::Store(Reach::Back));
-        for node in self.machines.keys().cloned().collect::<Vec<_>>() {
+        for node in self.sites.keys().cloned().collect::<Vec<_>>() {
             self.order(&Command::Ask(Ask::Ready { node }));
         }
     }
@@ -69,7 +76,7 @@ impl World {
     }
 
     fn at_rest(&self) -> Result<(), String> {
-        self.judge.fulfilled(self.machines.values().map(AsRef::as_ref))?;
+        self.judge.fulfilled(self.sites.values().map(|site| &*site.machine))?;
         let cluster = self.operator.cluster().ok_or("the store does not answer")?;
         for (id, entry) in &cluster.vms {
             let (wish, shown) = (self.judge.wish(*id), shown_state(entry));

@@ -1,0 +1,149 @@
+//! What every event leaves to do: chores that were rung for, lines of the log, judgement.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use host::hypervisor::Guest;
+use host::memory::Happening;
+use logic::id::{NodeName, VmId};
+use logic::time::Span;
+use store::Key;
+
+use super::World;
+use crate::command::Place;
+use crate::daemon::Chore;
+
+/// How the ids of the VMs here begin; the operator makes them.
+const ID_BEGIN: &str = "50000000-0000-4000-8000-";
+
+/// How long an id is.
+const ID_LENGTH: usize = 36;
+
+/// All that steps can change, for telling whether one did: the values in the store, whatever their versions, and the
+/// guests.
+#[derive(Debug)]
+pub(super) struct Sum {
+    values: BTreeMap<Key, Arc<[u8]>>,
+    guests: BTreeMap<NodeName, Vec<Guest>>,
+}
+
+impl Sum {
+    /// The first thing in which another one differs.
+    pub(super) fn difference(&self, other: &Self) -> Option<String> {
+        let keys = self.values.keys().chain(other.values.keys());
+        let key = keys.into_iter().find(|key| self.values.get(*key) != other.values.get(*key));
+        let node = self.guests.iter().find(|(node, guests)| other.guests.get(*node) != Some(*guests));
+        key.map(ToString::to_string).or_else(|| Some(format!("the guests of {}", node?.0)))
+    }
+}
+
+impl World {
+    /// What every event leaves to do.
+    pub(super) fn aftermath(&mut self) {
+        self.answer_bells();
+        self.write_ledgers();
+        for line in self.nets.news() {
+            self.line(&line);
+        }
+        let changes = self.memory.changes();
+        if self.shown_changes == changes {
+            return;
+        }
+        let Some((services, vms)) = self.operator.news() else { return };
+        self.shown_changes = changes;
+        let now = self.now();
+        self.capacity.registered(self.operator.seen(), now);
+        for (name, state, node) in vms {
+            self.counts.add("states", state);
+            let node = node.map_or(String::new(), |node| format!(", on {node}"));
+            self.line(&format!("api {name} is {state}{node}"));
+        }
+        for (node, state) in services {
+            self.counts.add("services", state);
+            self.line(&format!("api node {node} is {state}"));
+        }
+    }
+
+    /// Sets the chores on their way that daemons were rung for.
+    fn answer_bells(&mut self) {
+        let rung: Vec<(Place, Chore)> = self
+            .daemons
+            .iter()
+            .filter(|(_, daemon)| daemon.was_rung())
+            .flat_map(|(place, daemon)| {
+                let chores = [Chore::Pump, Chore::Look, Chore::LookAtNetworks, Chore::Pass];
+                chores.into_iter().filter(|chore| daemon.heard(*chore)).map(|chore| (place.clone(), chore))
+            })
+            .collect();
+        for (place, chore) in rung {
+            let mut at = self.now() + self.chance.to_wake();
+            if chore == Chore::Pump {
+                let late = self.sites.get(&place.node).map_or(Span::default(), |site| site.late);
+                at = at + self.chance.up_to(late);
+            }
+            self.due(&place, chore, at);
+        }
+    }
+
+    fn write_ledgers(&mut self) {
+        let mut news = Vec::new();
+        for (node, site) in &mut self.sites {
+            let entries = site.machine.ledger_after(site.written);
+            site.written += entries.len();
+            news.extend(entries.into_iter().map(|entry| (node.clone(), entry)));
+        }
+        for (node, entry) in news {
+            let mark = entry.incarnation.map_or("not PVC's".to_owned(), |mark| format!("incarnation {mark}"));
+            let what = match entry.happening {
+                Happening::Began => "began".to_owned(),
+                Happening::Ended(end) => format!("ended: {end:?}"),
+                Happening::Received => "is received".to_owned(),
+                Happening::Arrived => "arrived".to_owned(),
+                Happening::Halted => "stands still".to_owned(),
+                Happening::Resumed => "goes on".to_owned(),
+                Happening::Left => "left".to_owned(),
+            };
+            self.line(&format!("{node} the guest of {} ({mark}) {what}", entry.vm));
+            let judged = self.judge.happened(&node, &entry);
+            self.judge_by(judged);
+        }
+    }
+
+    pub(super) fn judge_by(&mut self, judged: Result<(), String>) {
+        if let Err(why) = judged {
+            let why = self.named(&why);
+            self.line(&format!("VIOLATION {why}"));
+            self.violation.get_or_insert(why);
+        }
+    }
+
+    pub(super) fn line(&mut self, text: &str) {
+        let age = self.age().0;
+        let text = self.named(text);
+        let _infallible = writeln!(self.log, "{:>5}.{:03} {text}", age / 1000, age % 1000);
+    }
+
+    /// VMs by their names.
+    pub(super) fn named(&self, text: &str) -> String {
+        let mut named = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(begin) = rest.find(ID_BEGIN) {
+            let (before, at) = rest.split_at(begin);
+            let id =
+                at.get(..ID_LENGTH).and_then(|id| Some((id, self.names.get(&id.parse::<VmId>().ok()?)?)));
+            named.push_str(before);
+            named.push_str(id.map_or(ID_BEGIN, |(_, name)| name));
+            rest = &at[id.map_or(ID_BEGIN.len(), |_| ID_LENGTH)..];
+        }
+        named.push_str(rest);
+        named
+    }
+
+    /// Everything that steps can change, as it is now.
+    pub(super) fn sum(&self) -> Sum {
+        let values = self.memory.dump().into_iter().map(|(key, entry)| (key, entry.value)).collect();
+        let guests = self.sites.iter().map(|(node, site)| (node.clone(), site.machine.guests())).collect();
+        Sum { values, guests }
+    }
+}

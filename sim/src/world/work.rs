@@ -1,0 +1,153 @@
+//! A step of a daemon: three events, and what may befall it in between.
+//!
+//! Its guards are checked, it acts, its end is reported. Anything may happen in between. A step of a daemon that was
+//! killed after the check may still act, as a call that waits in libvirtd's socket does.
+
+use std::fmt::Write as _;
+
+use agent::perform::{Done, Job};
+use agent::world::Fault;
+use host::hypervisor;
+use logic::plan::{Action, Reason, Resource};
+use logic::record::{Record, RecordId};
+use logic::time::{BootTime, Span};
+
+use super::{Event, Keepalives, World};
+use crate::command::{Blow, Moment, Place};
+
+/// How long a call waits for a hypervisor that does not answer.
+const CALL_DEADLINE: Span = Span::seconds(5);
+
+/// A step on its way.
+#[derive(Debug)]
+pub(super) struct Work {
+    /// Whose.
+    pub(super) place: Place,
+    /// Of which of its lives.
+    pub(super) life: u64,
+    /// The step.
+    pub(super) job: Job,
+    /// When the records were read that it was decided on.
+    pub(super) decided: BootTime,
+}
+
+impl World {
+    pub(super) fn check(&mut self, work: Work) {
+        if let Err(fault) = work.job.check() {
+            let span = self.chance.to_report();
+            return self.soon(span, Event::End(work, Err(fault)));
+        }
+        let judged = self.judge.checked(&work.job.step);
+        self.judge_by(judged);
+        let span = self.chance.to_act(&work.job.step.action);
+        let struck = self.strike(&work, Moment::Checked);
+        self.soon(span, Event::Act(work));
+        struck.into_iter().for_each(|(place, blow)| self.befall(&place, blow));
+    }
+
+    pub(super) fn act(&mut self, work: Work) {
+        let outcome = work.job.act();
+        self.acted(&work, &outcome);
+        if self.chance.twice() {
+            self.act_again(&work.job, &outcome);
+        }
+        let mut span = self.chance.to_report();
+        if matches!(outcome, Err(Fault::Hypervisor(hypervisor::Error::Silent { .. }))) {
+            span = CALL_DEADLINE;
+            self.judge.acted_unheard(&work.job.step);
+        }
+        let struck = self.strike(&work, Moment::Acted);
+        self.soon(span, Event::End(work, outcome));
+        struck.into_iter().for_each(|(place, blow)| self.befall(&place, blow));
+    }
+
+    /// A step is performed a second time. Whoever asked hears the first answer; and what was done is done once.
+    fn act_again(&mut self, job: &Job, outcome: &Result<Done, Fault>) {
+        self.counts.add("faults", "step-twice");
+        // Each announcement carries the number of its own write.
+        let compares = outcome.is_ok() && !matches!(job.step.action, Action::Announce(_));
+        let before = compares.then(|| self.sum());
+        drop(job.act());
+        let Some(before) = before else { return };
+        if let Some(what) = before.difference(&self.sum()) {
+            let (step, resource) = (job.step.action.name(), &job.step.resource);
+            let judged = Err(format!("{step} of {resource} changes {what} when it is done twice"));
+            self.judge_by(judged);
+        }
+    }
+
+    /// Whether the call of a daemon that is dead arrives all the same.
+    pub(super) fn outlives(&mut self, work: &Work) -> bool {
+        self.chance.outlives() && self.sites.get(&work.place.node).is_some_and(|site| !site.is_off)
+    }
+
+    /// The daemon is dead, and its call is performed all the same.
+    pub(super) fn act_late(&mut self, work: &Work) {
+        let Work { place, job, .. } = work;
+        if matches!(job.step.action, Action::Record(_) | Action::Announce(_)) {
+            return;
+        }
+        self.counts.add("faults", "act-outlives-daemon");
+        self.line(&format!(
+            "{place} is dead, and its call arrives: step={} resource={} ",
+            job.step.action.name(),
+            job.step.resource
+        ));
+        let outcome = job.act();
+        self.judge.acted_unheard(&job.step);
+        self.acted(work, &outcome);
+    }
+
+    fn acted(&mut self, work: &Work, outcome: &Result<Done, Fault>) {
+        let step = &work.job.step;
+        self.counts.add(if outcome.is_ok() { "steps done" } else { "steps not done" }, step.action.name());
+        if outcome.is_ok() {
+            let judged = self.judge.acted(step, self.now()).and_then(|()| self.placed(work));
+            self.judge_by(judged);
+        }
+    }
+
+    /// What the step writes of VMs' places may be written.
+    fn placed(&mut self, work: &Work) -> Result<(), String> {
+        let Action::Record(records) = &work.job.step.action else { return Ok(()) };
+        for write in &records.writes {
+            if let (RecordId::Vm(id), Some(Record::Vm(vm))) = (&write.record, &write.value) {
+                self.capacity.placed(self.operator.seen(), *id, vm, work.decided)?;
+                if work.job.step.reason == Reason::Autostarts {
+                    self.capacity.asked(*id, self.now());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn end(&mut self, work: &Work, outcome: Result<Done, Fault>) {
+        let Work { place, job, .. } = work;
+        let outcome = outcome.and_then(|done| job.world.within_lease(job.step.not_after).map(|()| done));
+        self.counts.add("reasons", job.step.reason.name());
+        if job.step.resource != Resource::Heartbeat || self.keepalives == Keepalives::Shown {
+            let (step, reason) = (job.step.action.name(), &job.step.reason);
+            let mut line = format!(
+                "{place} step={step} resource={} reason={} : {reason}",
+                job.step.resource,
+                reason.name()
+            );
+            if let Err(fault) = &outcome {
+                let _infallible = write!(line, "; not done: {}", agent::log::chain(fault));
+            }
+            self.line(&line);
+        }
+        if let Some(daemon) = self.daemons.get(place) {
+            daemon.end(job, outcome);
+        }
+    }
+
+    /// The blow that was ordered for this moment.
+    fn strike(&mut self, work: &Work, moment: Moment) -> Option<(Place, Blow)> {
+        let name = work.job.step.action.name();
+        let ordered =
+            |one: &super::Break| one.place == work.place && one.moment == moment && one.step == name;
+        let found = self.breaks.iter().position(ordered)?;
+        Some((work.place.clone(), self.breaks.remove(found).blow))
+    }
+}
