@@ -33,6 +33,9 @@ use switch::Switch;
 /// How many machines there may be.
 pub const NODES_MAX: u8 = 20;
 
+/// How many of them may be primary.
+const COORDINATORS_MAX: u8 = 3;
+
 /// The port of the nodes' APIs.
 pub const API_PORT: u16 = 7370;
 
@@ -123,6 +126,11 @@ impl Rack {
     /// The numbers of the machines on which a ZooKeeper server runs.
     pub fn server_numbers(&self) -> std::ops::RangeInclusive<u8> {
         1..=self.memory.servers
+    }
+
+    /// The numbers of the machines that may be primary: three, as in most clusters, or all where there are fewer.
+    pub fn coordinators(&self) -> std::ops::RangeInclusive<u8> {
+        1..=self.memory.nodes.min(COORDINATORS_MAX)
     }
 
     /// How its programs were built.

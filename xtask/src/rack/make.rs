@@ -101,12 +101,14 @@ fn configure(rack: &Rack, number: u8) -> Result<()> {
         let _infallible = writeln!(hosts, "{} {}", Network::Cluster.address(node), name(node));
     }
     fs::write(place.join("etc/hosts"), hosts)?;
+    let servers: Vec<String> = rack.server_numbers().map(name).collect();
+    let coordinators: Vec<String> = rack.coordinators().map(name).collect();
     let settings = Settings {
-        store: zookeeper::settings(&rack.server_numbers().map(name).collect::<Vec<_>>()),
+        store: format!("{}\ncoordinators = {coordinators:?}", zookeeper::settings(&servers)),
         cluster: "lab".into(),
         listen: format!("0.0.0.0:{API_PORT}"),
         token: rack.memory.token.clone(),
-        network: String::new(),
+        network: network::settings(),
     };
     daemons::configure(&place, &settings)
 }
@@ -131,9 +133,9 @@ fn identities(rack: &Rack) -> Result<()> {
     Ok(())
 }
 
+/// The servers find each other when PVC has made the networks between them.
 fn foundation(rack: &Rack) -> Result<()> {
-    together(rack.numbers(), |number| rack.start_foundation(number))?;
-    together(rack.server_numbers(), |number| zookeeper::serves(&rack.node(number)?)).map(drop)
+    together(rack.numbers(), |number| rack.start_foundation(number)).map(drop)
 }
 
 fn cluster(rack: &mut Rack) -> Result<String> {
@@ -187,9 +189,4 @@ pub fn down(folder: &Path) -> Result<usize> {
     }
     fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
     Ok(ended)
-}
-
-/// The lines about the networks that PVC itself makes.
-pub fn own_networks() -> String {
-    network::settings()
 }

@@ -9,7 +9,6 @@ use crate::command::{output, wait_for};
 use crate::lab::daemons::{self, DAEMONS};
 use crate::lab::node::Node;
 use crate::lab::{libvirt, zookeeper};
-use crate::rack::network::Network;
 use crate::rack::{Rack, name};
 
 /// How long a machine's programs may take until its API answers; a busy machine is slow, and the store may be away.
@@ -39,7 +38,6 @@ impl Rack {
         let switch = self.switch()?;
         let node = Node::boot(&name(number), &self.place(number), &self.xtask)?;
         switch.plug(number, &node)?;
-        node.ip(&own_addresses(number))?;
         Ok(node)
     }
 
@@ -128,16 +126,4 @@ impl Rack {
 /// Whether a machine's folder is there at all.
 pub(super) fn was_made(rack: &Rack, number: u8) -> bool {
     fs::metadata(rack.place(number).join("etc/pvc/pvc.toml")).is_ok()
-}
-
-/// What gives a machine its addresses, as the system it runs on would.
-fn own_addresses(number: u8) -> Vec<String> {
-    let mut lines = Vec::new();
-    for network in Network::ALL {
-        let device = network.device();
-        lines.push(format!("link set {device} up"));
-        lines.push(format!("address add {}/24 dev {device}", network.address(number)));
-    }
-    lines.push(format!("route add default via {}", Network::Upstream.switch()));
-    lines
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 
 use crate::bench::footprint;
-use crate::command::wait_for;
+use crate::command::{output, wait_for};
 use crate::rack::guests::PATIENCE;
+use crate::rack::network::Network;
 use crate::rack::{Rack, controller, name, together};
 use crate::test::tally::Tally;
 
@@ -14,6 +15,10 @@ pub(super) fn checks(rack: &Rack, tally: &mut Tally) {
     tally.check("every node's API tells the same nodes, and one of them is the primary", || same_nodes(rack));
     tally.check("a node's log is read through another node's API", || log_of_another(rack));
     tally.check("each node shows the identity that the first one issued", || identities(rack));
+    tally.check(
+        "PVC has made each machine's bridges, addresses and route, and mends what is taken away",
+        || together(rack.numbers(), |number| networks(rack, number)).map(drop),
+    );
     tally.check("maintenance is switched on for all by one node, and off by another", || maintenance(rack));
     tally.check("what idle nodes take is measured, and the store is told little", || footprint(rack));
     tally.check("every power controller says that its machine is on", || {
@@ -46,6 +51,34 @@ fn same_nodes(rack: &Rack) -> Result<()> {
 fn log_of_another(rack: &Rack) -> Result<()> {
     let log = rack.pvc(1, &["node", "log", "-l", "200", "pvc3"])?;
     ensure!(log.contains("pvcnoded starts") || log.lines().count() > 3, "the log of pvc3 is:\n{log}");
+    Ok(())
+}
+
+fn networks(rack: &Rack, number: u8) -> Result<()> {
+    let node = rack.node(number)?;
+    let told = |words: &[&str]| output(node.inside("ip").args(words));
+    let lost = Network::Storage;
+    let own = format!("{}/24", lost.address(number));
+    // It is given back faster than one can look; the log tells that it was gone.
+    let mended = || {
+        let log = std::fs::read_to_string(node.path("/var/log/pvc/pvcnoded.log")).unwrap_or_default();
+        let given = format!("address:{}@{}", lost.address(number), lost.bridge());
+        log.lines().filter(|line| line.contains(&given) && line.contains("address-missing")).count()
+    };
+    let before = mended();
+    node.ip(&[format!("address delete {own} dev {}", lost.bridge())])?;
+    wait_for("the address to be back", PATIENCE, || {
+        ensure!(mended() > before, "pvcnoded did not miss it");
+        ensure!(told(&["-br", "address"])?.contains(&own), "it is not there");
+        Ok(())
+    })?;
+    let route = format!("default via {} dev {}", Network::Upstream.switch(), Network::Upstream.bridge());
+    ensure!(told(&["route"])?.contains(&route), "the routes are {}", told(&["route"])?);
+    for network in Network::ALL {
+        let port = told(&["-o", "link", "show", &network.device()])?;
+        ensure!(port.contains(&format!("master {}", network.bridge())), "{port}");
+        ensure!(port.contains(&format!("mtu {}", network.mtu())), "{port}");
+    }
     Ok(())
 }
 
@@ -85,8 +118,8 @@ fn identities(rack: &Rack) -> Result<()> {
     for number in rack.numbers() {
         let node = rack.node(number)?;
         let noded = rack.profile().folder().join("pvcnoded");
-        let said = crate::command::output(node.inside(noded).args(["identity", "check"]))?;
-        let own = crate::rack::network::Network::Cluster.address(number).to_string();
+        let said = output(node.inside(noded).args(["identity", "check"]))?;
+        let own = Network::Cluster.address(number).to_string();
         ensure!(said.contains(&name(number)) && said.contains(&own), "{} shows: {said}", name(number));
         let key = rack.place(number).join("etc/pvc/identity/ca.key");
         ensure!(
