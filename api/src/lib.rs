@@ -16,8 +16,8 @@ pub use cluster::{
 };
 pub use error::{Message, ParameterMessage, message_text};
 pub use node::{
-    HealthDetail, Interface, Node, NodeCoordinatorState, NodeDaemonState, NodeDomainState, NodeLog,
-    NodeMemory, NodeVcpu,
+    HealthDetail, Interface, Node, NodeCoordinatorState, NodeDaemonState, NodeDomainState, NodeDuty, NodeLog,
+    NodeMemory, NodePlanVm, NodeVcpu,
 };
 pub use task::{Task, TaskList, TaskRef, TaskStatus};
 pub use vm::{

@@ -158,3 +158,34 @@ pub struct NodeLog {
     /// The lines, without a line break after the last.
     pub data: String,
 }
+
+/// What a wish about a node's VMs came to, or would come to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct NodeDuty {
+    /// In a sentence.
+    pub message: String,
+    /// What would be done, VM by VM and in this order; only where nothing was to be changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Vec<NodePlanVm>>,
+}
+
+/// What would become of one VM.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct NodePlanVm {
+    /// Its name.
+    pub name: String,
+    /// Its id.
+    pub uuid: String,
+    /// Where it is.
+    pub from: String,
+    /// `moves`, `parks` (is shut down, and runs again when its node is ready), `starts`, or `stays`.
+    pub fate: String,
+    /// Where it goes; empty where it goes nowhere.
+    pub to: String,
+    /// How it moves: `none` (live, else by shutdown), `live` or `shutdown`; empty where it does not.
+    pub method: String,
+    /// Why it cannot move; empty where it does.
+    pub why: String,
+}

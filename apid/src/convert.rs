@@ -2,6 +2,7 @@
 
 pub mod health;
 pub mod node;
+pub mod plan;
 pub mod shape;
 pub mod status;
 pub mod task;

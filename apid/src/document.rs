@@ -28,7 +28,7 @@ use crate::{BASE, routes, unbuilt};
     ),
     components(schemas(
         api::Message, api::ParameterMessage, api::ClusterStatus, api::PrimaryNode, api::Fault, api::Node,
-        api::NodeDaemonState, api::NodeCoordinatorState, api::NodeDomainState, api::NodeLog, api::TaskList,
+        api::NodeDaemonState, api::NodeCoordinatorState, api::NodeDomainState, api::NodeLog, api::NodeDuty, api::NodePlanVm, api::TaskList,
         api::TaskStatus, api::TaskRef, api::Vm, api::VmState, api::VmNode, api::VmTags, api::VmMetadata, api::VmLog,
         api::VmWhy,
     )),

@@ -72,7 +72,7 @@ fn closed_routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(task::list))
         .routes(routes!(task::show))
         .routes(routes!(node::list))
-        .routes(routes!(node::show))
+        .routes(routes!(node::show, node::remove))
         .routes(routes!(node::daemon_state))
         .routes(routes!(node::coordinator_state))
         .routes(routes!(node::domain_state, node::set_domain_state))

@@ -36,7 +36,10 @@ pub(crate) enum Failure {
         /// What would have been asked.
         question: String,
     },
-    /// The answer was no.
+    /// The answer to what was asked is no, and the exit code tells it.
+    #[error("No.")]
+    No,
+    /// The user's answer was no.
     #[error("Nothing was done.")]
     Declined,
     /// Anything else, said in full.

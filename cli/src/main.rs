@@ -25,6 +25,7 @@ fn main() -> ExitCode {
     match run(args.area, &session) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) if failure.is_closed_pipe() => ExitCode::SUCCESS,
+        Err(Failure::No) => ExitCode::FAILURE,
         Err(failure) => {
             session.complain(&failure);
             ExitCode::FAILURE

@@ -14,6 +14,7 @@ pub(crate) mod diff;
 pub(crate) mod json;
 pub(crate) mod node;
 pub(crate) mod paint;
+pub(crate) mod plan;
 pub(crate) mod progress;
 pub(crate) mod table;
 pub(crate) mod task;

@@ -15,6 +15,8 @@ mod errors;
 mod lists;
 #[path = "wire/modify.rs"]
 mod modify;
+#[path = "wire/nodes.rs"]
+mod nodes;
 #[path = "wire/relocations.rs"]
 mod relocations;
 #[path = "wire/server.rs"]

@@ -60,6 +60,9 @@ pub const STEP_BACKOFF_MAX: Span = Span::seconds(2);
 /// How many steps may be in flight at once; what does not fit is planned again in the next pass.
 pub const STEPS_IN_FLIGHT_MAX: usize = 64;
 
+/// How many VMs a refusal names before it only counts the rest.
+pub const VMS_NAMED_MAX: usize = 10;
+
 /// How many VMs leave one node at once when it is flushed, or when they go home: each takes memory, disk and network.
 pub const MOVES_AT_ONCE_MAX: usize = 2;
 

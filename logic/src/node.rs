@@ -19,6 +19,7 @@ use crate::id::{NodeName, VmId};
 use crate::time::{BootTime, WallTime};
 use traffic::Interface;
 
+pub mod accept;
 pub mod decide;
 pub mod drain;
 pub mod place;

@@ -43,6 +43,44 @@ pub enum Refusal {
         /// Its state.
         state: crate::node::DaemonState,
     },
+    /// A node that would have to be down.
+    #[error(
+        "Node \"{node}\" is in state \"{}\": stop its daemons first, pvcnoded and pvcworkerd.", state.as_str()
+    )]
+    NodeRuns {
+        /// Which.
+        node: NodeName,
+        /// Its state.
+        state: crate::node::DaemonState,
+    },
+    /// A node that VMs belong to.
+    #[error(
+        "Node \"{node}\" holds VMs: {}{}. Flush it while it runs, and move those that do not run with: pvc vm move",
+        vms.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        if *more > 0 { format!(", and {more} more") } else { String::new() }
+    )]
+    NodeHoldsVms {
+        /// Which.
+        node: NodeName,
+        /// Some of them.
+        vms: Vec<VmName>,
+        /// How many there are besides.
+        more: usize,
+    },
+    /// The primary coordinator.
+    #[error(
+        "Node \"{node}\" is the primary coordinator: make another one primary first, with: pvc node primary"
+    )]
+    NodeIsPrimary {
+        /// Which.
+        node: NodeName,
+    },
+    /// The only coordinator.
+    #[error("Node \"{node}\" is the last coordinator, and a cluster needs one.")]
+    LastCoordinator {
+        /// Which.
+        node: NodeName,
+    },
     /// No such task.
     #[error("Task \"{task}\" not found.")]
     TaskUnknown {

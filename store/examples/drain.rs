@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use logic::cluster::{Cluster, ClusterSettings, NodeEntry, VmEntry};
 use logic::id::{NodeName, VmId};
-use logic::node::drain::plan;
+use logic::node::drain::{Duty, Fate, foresee};
 use logic::node::{BootId, DaemonState, Node, NodeStatus, Presence};
 use logic::record::{Version, Versioned};
 use logic::time::WallTime;
@@ -27,9 +27,9 @@ fn main() {
     let mut each_ms = Vec::new();
     for _ in 0..RUNS {
         let begin = Instant::now();
-        let planned = plan(&cluster, &node);
+        let foreseen = foresee(&cluster, &node, Duty::Flushed);
         each_ms.push(begin.elapsed().as_secs_f64() * 1000.0);
-        let placed = planned.iter().filter(|(_, to)| to.is_ok()).count();
+        let placed = foreseen.iter().filter(|one| matches!(one.fate, Fate::Moves { .. })).count();
         assert_eq!(u64::try_from(placed), Ok(VMS), "every VM has a place");
     }
     let told = json!({ "vms": VMS, "nodes": NODES, "each_ms": each_ms });

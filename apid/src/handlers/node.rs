@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use api::{Message, Node, NodeCoordinatorState, NodeDaemonState, NodeDomainState, NodeLog};
+use api::{Message, Node, NodeCoordinatorState, NodeDaemonState, NodeDomainState, NodeDuty, NodeLog};
 use axum::extract::{Path, State};
 use link::message::Request;
 use logic::cluster::{Cluster, NodeEntry};
 use logic::id::NodeName;
-use logic::node::drain::{Duty, wish_duty};
+use logic::node::accept;
+use logic::node::drain::{Duty, foresee, wish_duty};
 use logic::node::shown_daemon_state;
 use serde::Deserialize;
 use store::mirror::Snapshot;
@@ -137,6 +138,10 @@ pub struct SetDomainState {
     #[serde(default)]
     #[param(required = false)]
     wait: bool,
+    /// Whether nothing is to be changed: the answer tells, VM by VM, what would be done, and why what cannot move cannot.
+    #[serde(default)]
+    #[param(required = false)]
+    dry_run: bool,
 }
 
 /// Empties a node of the VMs that run on it, or lets it carry VMs again.
@@ -145,12 +150,19 @@ pub async fn set_domain_state(
     State(api): State<Arc<Api>>,
     Path(node): Path<String>,
     Parameters(asked): Parameters<SetDomainState>,
-) -> Answered<Message> {
+) -> Answered<NodeDuty> {
     let (name, _) = known(&api, &node).await?;
     let (service, passing) = match asked.state {
         Wished::Ready => (Duty::Ready, "unflush"),
         Wished::Flush => (Duty::Flushed, "flush"),
     };
+    if asked.dry_run {
+        let cluster = api.view.cluster().await?;
+        // What would be refused is refused.
+        wish_duty(&cluster, &name, service, now())?;
+        let foreseen = foresee(&cluster, &name, service);
+        return Ok(Answer(convert::plan::plan(&name, service, &foreseen)));
+    }
     let accept = |cluster: &Cluster| {
         let records = wish_duty(cluster, &name, service, now())?;
         Ok(Change { told: records.is_some(), records })
@@ -163,13 +175,37 @@ pub async fn set_domain_state(
         }
         tokio::time::sleep(WAIT_STEP).await;
     }
-    told(match (asked.state, changed) {
+    let message = match (asked.state, changed) {
         (Wished::Ready, true) => {
             format!("Restoring migrated VMs to node \"{name}\" and letting it carry VMs again.")
         }
         (Wished::Ready, false) => format!("Node \"{name}\" carries VMs already."),
         (Wished::Flush, true) => format!("Flushing node \"{name}\" of its VMs."),
         (Wished::Flush, false) => format!("Node \"{name}\" is flushed already, or being flushed."),
+    };
+    Ok(Answer(NodeDuty { message, plan: None }))
+}
+
+/// Removes a node that leaves for good: one that is down, holds no VMs, and is neither primary nor the last coordinator.
+#[utoipa::path(delete, path = "/node/{node}", tag = "node")]
+pub async fn remove(
+    State(api): State<Arc<Api>>,
+    Path(node): Path<String>,
+    Parameters(NoParameters {}): Parameters<NoParameters>,
+) -> Answered<Message> {
+    let (name, _) = known(&api, &node).await?;
+    let accept = |cluster: &Cluster| {
+        let removed = accept::remove(cluster, &name)?;
+        Ok(Change { records: Some(removed.records), told: removed.settled })
+    };
+    let settled = api.view.write(accept).await?;
+    let settled: Vec<String> = settled.iter().map(ToString::to_string).collect();
+    told(match settled.is_empty() {
+        true => format!("Removed node \"{name}\"."),
+        false => format!(
+            "Removed node \"{name}\". These VMs had their home there, and settle where they are: {}.",
+            settled.join(", ")
+        ),
     })
 }
 

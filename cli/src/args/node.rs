@@ -2,7 +2,7 @@
 
 use clap::{Args as Options, Subcommand};
 
-use super::{DetailFormat, TableFormat};
+use super::{DetailFormat, PlainFormat, TableFormat};
 
 /// What can be asked of nodes.
 #[derive(Debug, Subcommand)]
@@ -20,22 +20,25 @@ pub(crate) enum NodeCommand {
         format: DetailFormat,
     },
     /// Empty a node: its VMs move to others, or are shut down where none can take them
-    #[command(after_help = "Examples:\n  pvc node flush hv2\n  pvc node flush hv2 --wait")]
-    Flush {
-        /// The node; without it, this machine
-        node: Option<String>,
-        /// Wait until no VM runs on it
-        #[arg(short, long)]
-        wait: bool,
-    },
+    #[command(after_help = "Examples:\n  pvc node flush hv2 --dry-run\n  pvc node flush hv2 --wait")]
+    Flush(NodeDuty),
     /// Let a node carry VMs again, and call those home that left it
-    #[command(after_help = "Examples:\n  pvc node ready hv2\n  pvc node ready hv2 --wait")]
-    Ready {
+    #[command(after_help = "Examples:\n  pvc node ready hv2 --dry-run\n  pvc node ready hv2 --wait")]
+    Ready(NodeDuty),
+    /// Tell by the exit code whether a node is the primary coordinator: 0 if it is, 1 if it is not
+    #[command(after_help = "Examples:\n  pvc node is-primary\n  pvc node is-primary hv2")]
+    IsPrimary {
         /// The node; without it, this machine
         node: Option<String>,
-        /// Wait until its VMs are home
+    },
+    /// Forget a node that leaves for good: it must be down and hold no VMs
+    #[command(after_help = "Examples:\n  pvc node remove hv3\n  pvc node remove hv3 --yes")]
+    Remove {
+        /// The node
+        node: String,
+        /// Do not ask
         #[arg(short, long)]
-        wait: bool,
+        yes: bool,
     },
     /// Show the log of a node's daemons
     #[command(after_help = "Examples:\n  pvc node log hv2 -l 50\n  pvc node log hv2 --follow")]
@@ -49,6 +52,22 @@ pub(crate) enum NodeCommand {
         #[arg(short, long)]
         follow: bool,
     },
+}
+
+/// A node that is to be emptied or filled.
+#[derive(Debug, Options)]
+pub(crate) struct NodeDuty {
+    /// The node; without it, this machine
+    pub(crate) node: Option<String>,
+    /// Wait until it is done
+    #[arg(short, long, conflicts_with = "dry_run")]
+    pub(crate) wait: bool,
+    /// Change nothing: tell what would become of each VM, and why what cannot move cannot
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// How to print what would become of the VMs
+    #[arg(short, long, value_enum, default_value_t, requires = "dry_run")]
+    pub(crate) format: PlainFormat,
 }
 
 /// Which nodes to list, and how.

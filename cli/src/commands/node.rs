@@ -2,13 +2,14 @@
 
 use std::fs;
 
-use api::Node;
-use api::client::Request;
+use api::client::{Method, Request};
+use api::{Node, NodeCoordinatorState};
 
 use super::{ask_list, show_details, show_list, show_log, wait};
-use crate::args::{NodeCommand, NodeList};
+use crate::args::{NodeCommand, NodeDuty, NodeList, PlainFormat};
+use crate::ask::confirm;
 use crate::failure::Failure;
-use crate::print::node as print;
+use crate::print::{json, node as print, plan};
 use crate::session::Session;
 
 /// Runs one of them.
@@ -19,8 +20,13 @@ pub(crate) fn run(command: NodeCommand, session: &Session) -> Result<(), Failure
             let node = node.map_or_else(this_machine, Ok)?;
             show_details(session, &session.ask(&Request::get(&["node", &node]))?, format, print::details)
         }
-        NodeCommand::Flush { node, wait } => serve(session, node, "flush", wait),
-        NodeCommand::Ready { node, wait } => serve(session, node, "ready", wait),
+        NodeCommand::Flush(duty) => serve(session, duty, "flush"),
+        NodeCommand::Ready(duty) => serve(session, duty, "ready"),
+        NodeCommand::IsPrimary { node } => tell_primary(session, node),
+        NodeCommand::Remove { node, yes } => {
+            confirm(session, &format!("Forget node \"{node}\" for good?"), yes.into())?;
+            session.order(&Request::new(Method::Delete, &["node", &node]))
+        }
         NodeCommand::Log { node, lines, follow } => {
             let node = node.map_or_else(this_machine, Ok)?;
             show_log(session, &["node", &node, "log"], lines, follow)
@@ -28,14 +34,34 @@ pub(crate) fn run(command: NodeCommand, session: &Session) -> Result<(), Failure
     }
 }
 
-/// Asks a node to be emptied or filled, and may wait for it.
-fn serve(session: &Session, node: Option<String>, state: &str, wait: bool) -> Result<(), Failure> {
+/// Ends with 0 on the primary and with 1 elsewhere, also where there is none, and prints nothing: units ask this way.
+fn tell_primary(session: &Session, node: Option<String>) -> Result<(), Failure> {
     let node = node.map_or_else(this_machine, Ok)?;
-    session.order(&Request::post(&["node", &node, "domain-state"]).with("state", state))?;
-    if !wait {
+    let state: NodeCoordinatorState = session.read(&Request::get(&["node", &node, "coordinator-state"]))?;
+    if state.coordinator_state == "primary" { Ok(()) } else { Err(Failure::No) }
+}
+
+/// Asks a node to be emptied or filled, and may wait for it; or only asks what that would do.
+fn serve(session: &Session, duty: NodeDuty, state: &str) -> Result<(), Failure> {
+    let node = duty.node.map_or_else(this_machine, Ok)?;
+    let request = Request::post(&["node", &node, "domain-state"]).with("state", state);
+    if duty.dry_run {
+        return show_plan(session, &request.with("dry_run", "true"), duty.format);
+    }
+    session.order(&request)?;
+    if !duty.wait {
         return Ok(());
     }
     session.screen.show(&wait::served(session, &node)?)
+}
+
+fn show_plan(session: &Session, request: &Request, format: PlainFormat) -> Result<(), Failure> {
+    let answer = session.ask(request)?;
+    session.screen.show(&match format {
+        PlainFormat::Pretty => plan::page(&answer.parse::<api::NodeDuty>()?, session.screen.paint),
+        PlainFormat::Json => json::compact(answer.text()),
+        PlainFormat::JsonPretty => json::pretty(answer.text()),
+    })
 }
 
 fn show_nodes(session: &Session, list: &NodeList) -> Result<(), Failure> {

@@ -77,11 +77,14 @@ pub(crate) fn relocated(session: &Session, domain: &str, from: &str) -> Result<S
 /// Waits until a node is emptied or filled, whatever was asked of it last, and tells how it stands then.
 pub(crate) fn served(session: &Session, node: &str) -> Result<String, Failure> {
     let progress = Progress::new(&session.screen);
+    let mut most = 0;
     loop {
         let found: Node = patiently(|| only(&session.ask(&Request::get(&["node", node]))?))?;
+        let left = found.domains_count;
+        most = left.max(most);
         match found.domain_state.as_str() {
-            "flush" => progress.wait(&format!("VMs leave node \"{node}\"")),
-            "unflush" => progress.wait(&format!("VMs come home to node \"{node}\"")),
+            "flush" => progress.stage(most - left, most, &format!("VMs have left node \"{node}\"")),
+            "unflush" => progress.wait(&format!("VMs come home to node \"{node}\", {left} run there")),
             state => return Ok(format!("Node \"{node}\" is in state \"{state}\" now.")),
         }
         sleep(PAUSE);

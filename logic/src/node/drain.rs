@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::place::{Home, bump_ledger, place};
+use super::place::{Home, Placement, Promises, bump_ledger, place_among};
 use super::{DaemonState, shown_daemon_state};
 use crate::cluster::{Cluster, NodeEntry, VmEntry};
 use crate::id::{NodeName, VmId};
@@ -30,6 +30,10 @@ use crate::record::{RecordId, Records, expect_of};
 use crate::refusal::Refusal;
 use crate::time::{Now, WallTime};
 use crate::vm::{Power, Transfer, Vm, Wish};
+
+mod foresight;
+
+pub use foresight::{Fate, Foreseen, foresee};
 
 /// Whether a node is to carry VMs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -134,30 +138,6 @@ pub fn wish_serial(cluster: &Cluster, node: &NodeName) -> u64 {
     wish.map_or(0, |wish| wish.value.serial)
 }
 
-/// What a flush of a node would do now, VM by VM: where each would go, or why no node can take it. The same placements in
-/// the same order as the flush itself makes, if the cluster does not change.
-pub fn plan(cluster: &Cluster, node: &NodeName) -> Vec<(VmId, Result<NodeName, String>)> {
-    let mut cluster = cluster.clone();
-    let leaving: Vec<_> =
-        cluster.vms.iter().filter(|(_, entry)| entry.vm.value.node == *node && is_to_run(entry)).collect();
-    let leaving: Vec<(VmId, VmEntry)> =
-        leaving.into_iter().map(|(id, entry)| (*id, (**entry).clone())).collect();
-    let mut planned = Vec::new();
-    for (id, mut entry) in leaving {
-        if entry.vm.value.moves_only_live() {
-            planned.push((id, Err(ONLY_LIVE.into())));
-            continue;
-        }
-        let placement = place(&cluster, id, &entry.vm.value, Home::Barred);
-        if let Some(to) = &placement.chosen {
-            entry.vm.value.node = to.clone();
-            cluster.vms.insert(id, entry.into());
-        }
-        planned.push((id, placement.chosen.clone().ok_or_else(|| placement.reasons())));
-    }
-    planned
-}
-
 /// Decides about this node's VMs: those that leave it because it is flushed, and those that go home to another.
 pub fn decide(cluster: &Cluster, observed: &Observed, now: Now) -> Plan {
     let mut plan = Plan::default();
@@ -169,21 +149,26 @@ pub fn decide(cluster: &Cluster, observed: &Observed, now: Now) -> Plan {
     let leaves =
         |entry: &VmEntry| entry.vm.value.transfer.is_some() || (entry.vm.value.parked && runs(entry));
     let mut under_way = own().filter(|(_, entry)| leaves(entry)).count();
-    // What is decided for one VM counts for the next.
-    let mut assumed = cluster.clone();
+    // What is decided for one VM counts for the next. Nothing is counted where there is nothing to decide.
+    let mut promises = None;
     for (id, entry) in own().filter(|(_, entry)| settled(entry)) {
-        let case = Case { cluster: &assumed, id: *id, entry, now };
+        if under_way >= MOVES_AT_ONCE_MAX {
+            break;
+        }
+        if !drained && !entry.vm.value.parked && called_home(cluster, &entry.vm.value).is_none() {
+            continue;
+        }
+        let promises = promises.get_or_insert_with(|| Promises::of(cluster));
+        let case = Case { cluster, promises, id: *id, entry, now };
         let step = match drained {
             true if is_to_run(entry) && entry.vm.value.moves_only_live() => None,
             true if is_to_run(entry) => Some(case.leave()),
             _ => case.go_home().or_else(|| (!drained && entry.vm.value.parked).then(|| case.unpark())),
         };
-        let Some(step) = step.filter(|_| under_way < MOVES_AT_ONCE_MAX) else { continue };
+        let Some(step) = step else { continue };
         under_way += 1;
         if let Reason::Drained { to } | Reason::CalledHome { to } = &step.reason {
-            let mut entry = (**entry).clone();
-            entry.vm.value.node = to.clone();
-            assumed.vms.insert(*id, entry.into());
+            promises.move_to(cluster, *id, entry, to);
         }
         plan.steps.push(step);
     }
@@ -193,6 +178,7 @@ pub fn decide(cluster: &Cluster, observed: &Observed, now: Now) -> Plan {
 /// One VM that may have to move.
 struct Case<'a> {
     cluster: &'a Cluster,
+    promises: &'a Promises,
     id: VmId,
     entry: &'a VmEntry,
     now: Now,
@@ -202,7 +188,7 @@ impl Case<'_> {
     /// Its node is flushed.
     fn leave(&self) -> Step {
         let vm = &self.entry.vm.value;
-        let Some(to) = place(self.cluster, self.id, vm, Home::Barred).chosen else {
+        let Some(to) = self.place().chosen else {
             let parked = Vm { wish: self.wish(Power::Shutdown), parked: true, ..vm.clone() };
             return self.write(Records::default(), parked, Reason::Parked);
         };
@@ -227,8 +213,7 @@ impl Case<'_> {
         if !up {
             return None;
         }
-        let placement = place(self.cluster, self.id, vm, Home::Barred);
-        if !matches!(placement.nodes.get(&to), Some(Ok(_))) {
+        if !matches!(self.place().nodes.get(&to), Some(Ok(_))) {
             let stays = Vm { away_since: wish_serial(self.cluster, &to), ..vm.clone() };
             return Some(self.write(Records::default(), stays, Reason::HomeBarred { to }));
         }
@@ -241,6 +226,10 @@ impl Case<'_> {
         }
         let home = Vm { node: to.clone(), last_node: None, ..vm.clone() };
         Some(self.write(bump_ledger(self.cluster, &to, Records::default()), home, reason))
+    }
+
+    fn place(&self) -> Placement {
+        place_among(self.cluster, self.promises, (self.id, &self.entry.vm.value), Home::Barred)
     }
 
     fn transfer(&self, home: Option<NodeName>, away_since: u64, to: NodeName, reason: Reason) -> Step {
@@ -294,4 +283,4 @@ fn called_home<'a>(cluster: &Cluster, vm: &'a Vm) -> Option<&'a NodeName> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -4,13 +4,14 @@
 //! |---|---|
 //! | `mem`, and `none` | has the most memory that is promised to nobody who runs or is to run |
 //! | `memprov` | has the most memory that is provisioned to no VM at all |
-//! | `load` | has the least load average |
+//! | `load` | has the least load average, with a load of one for each vCPU that is still on its way there |
 //! | `vcpus` | has the fewest vCPUs promised |
 //! | `vms` | has the fewest VMs that run or are to run |
 //!
-//! Ties go to the first name. What is promised is counted from the wishes, so that a decision that nobody has carried
-//! out yet counts; and whoever writes a placement checks and bumps the node's ledger, so that two cannot be decided on
-//! the same sums.
+//! Ties go to the node with the most memory that is provisioned to no VM, and then to the first name: VMs that are defined
+//! one after the other and do not run yet are spread. What is promised is counted from the wishes, so that a decision that
+//! nobody has carried out yet counts; and whoever writes a placement checks and bumps the node's ledger, so that two
+//! cannot be decided on the same sums.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,7 +20,7 @@ use serde::Serialize;
 
 use super::drain::is_drained;
 use super::{DaemonState, Node, shown_daemon_state};
-use crate::cluster::{Cluster, NodeEntry};
+use crate::cluster::{Cluster, NodeEntry, VmEntry};
 use crate::id::{NodeName, VmId};
 use crate::record::{RecordId, Records, expect_of};
 use crate::vm::{Power, Selector, Vm};
@@ -35,6 +36,82 @@ pub struct Promised {
     pub vcpus: u64,
     /// How many run or are to run.
     pub vms: u64,
+    /// vCPUs of those that are to run and that the node does not say it runs: its load does not show them yet.
+    pub arriving_vcpus: u64,
+}
+
+/// What every node has promised: counted once, and kept up with what is decided after that.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Promises(BTreeMap<NodeName, Promised>);
+
+impl Promises {
+    /// Counts, in one walk over the VMs.
+    pub fn of(cluster: &Cluster) -> Self {
+        let mut promises = Self::default();
+        for (id, entry) in &cluster.vms {
+            for node in places(entry) {
+                promises.0.entry(node.clone()).or_default().add(share(cluster, *id, entry, node));
+            }
+        }
+        promises
+    }
+
+    /// What one node has promised.
+    pub fn of_node(&self, node: &NodeName) -> Promised {
+        self.0.get(node).copied().unwrap_or_default()
+    }
+
+    /// From now on a VM counts where it goes to, and nowhere else.
+    pub fn move_to(&mut self, cluster: &Cluster, id: VmId, entry: &VmEntry, to: &NodeName) {
+        self.leave_out(cluster, id, entry);
+        self.0.entry(to.clone()).or_default().add(share(cluster, id, entry, to));
+    }
+
+    fn leave_out(&mut self, cluster: &Cluster, id: VmId, entry: &VmEntry) {
+        for node in places(entry) {
+            if let Some(promised) = self.0.get_mut(node) {
+                promised.take_away(share(cluster, id, entry, node));
+            }
+        }
+    }
+}
+
+/// Where a VM counts: on its node, and where it is on its way to.
+fn places(entry: &VmEntry) -> impl Iterator<Item = &NodeName> {
+    let vm = &entry.vm.value;
+    std::iter::once(&vm.node).chain(vm.transfer.as_ref().map(|transfer| &transfer.to))
+}
+
+/// What a VM takes of a node. One that its node has not spoken of was decided on just now, and counts in full.
+fn share(cluster: &Cluster, id: VmId, entry: &VmEntry, node: &NodeName) -> Promised {
+    let vm = &entry.vm.value;
+    let runs = entry.fact.as_ref().is_none_or(|fact| fact.value.runs());
+    let stands = Promised { provisioned_mib: vm.memory_mib, ..Promised::default() };
+    if !runs && !vm.parked && !matches!(vm.wish.power, Power::Start | Power::Restart) {
+        return stands;
+    }
+    let vcpus = u64::from(vm.vcpus);
+    let is_there = cluster.status(node).is_some_and(|status| status.running.contains(&id));
+    let arriving_vcpus = if is_there { 0 } else { vcpus };
+    Promised { memory_mib: vm.memory_mib, vcpus, vms: 1, arriving_vcpus, ..stands }
+}
+
+impl Promised {
+    fn add(&mut self, share: Self) {
+        self.memory_mib += share.memory_mib;
+        self.provisioned_mib += share.provisioned_mib;
+        self.vcpus += share.vcpus;
+        self.vms += share.vms;
+        self.arriving_vcpus += share.arriving_vcpus;
+    }
+
+    fn take_away(&mut self, share: Self) {
+        self.memory_mib = self.memory_mib.saturating_sub(share.memory_mib);
+        self.provisioned_mib = self.provisioned_mib.saturating_sub(share.provisioned_mib);
+        self.vcpus = self.vcpus.saturating_sub(share.vcpus);
+        self.vms = self.vms.saturating_sub(share.vms);
+        self.arriving_vcpus = self.arriving_vcpus.saturating_sub(share.arriving_vcpus);
+    }
 }
 
 /// Why a node cannot take a VM.
@@ -105,24 +182,36 @@ pub enum Home {
 
 /// Looks for a node for a VM.
 pub fn place(cluster: &Cluster, id: VmId, vm: &Vm, home: Home) -> Placement {
-    let promised = promises(cluster, id);
+    place_among(cluster, &Promises::of(cluster), (id, vm), home)
+}
+
+/// Looks for a node for a VM, on sums that were counted before.
+pub fn place_among(cluster: &Cluster, promises: &Promises, (id, vm): (VmId, &Vm), home: Home) -> Placement {
+    let mut others = promises.clone();
+    if let Some(entry) = cluster.vms.get(&id) {
+        others.leave_out(cluster, id, entry);
+    }
+    let promised = |name: &NodeName| others.of_node(name);
     let answer = |(name, entry): (&NodeName, &std::sync::Arc<NodeEntry>)| {
         let node = &entry.node.as_ref()?.value;
-        let taken = promised.get(name).copied().unwrap_or_default();
         let barred = (home == Home::Barred && *name == vm.node).then_some(Bar::Itself);
-        let answer = match barred.or_else(|| bar(name, entry, node, taken, vm)) {
+        let answer = match barred.or_else(|| bar(name, entry, node, promised(name), vm)) {
             Some(bar) => Err(bar),
-            None => Ok(score(entry, node, vm.meta.node_selector, taken)),
+            None => Ok(score(entry, node, vm.meta.node_selector, promised(name))),
         };
         Some((name.clone(), answer))
     };
     let nodes: BTreeMap<NodeName, Result<Score, Bar>> = cluster.nodes.iter().filter_map(answer).collect();
-    let mut chosen: Option<(&NodeName, Score)> = None;
+    let unprovisioned = |name: &NodeName| {
+        let total = cluster.node(name).map_or(0, |node| node.memory_total_mib);
+        score_of(total) - score_of(promised(name).provisioned_mib)
+    };
+    let mut chosen: Option<(&NodeName, (Score, i64))> = None;
     for (name, answer) in &nodes {
-        match (answer, chosen) {
-            (Ok(score), None) => chosen = Some((name, *score)),
-            (Ok(score), Some((_, best))) if *score > best => chosen = Some((name, *score)),
-            _ => {}
+        let Ok(score) = answer else { continue };
+        let rank = (*score, unprovisioned(name));
+        if chosen.is_none_or(|(_, best)| rank > best) {
+            chosen = Some((name, rank));
         }
     }
     Placement { chosen: chosen.map(|(name, _)| name.clone()), nodes }
@@ -134,26 +223,6 @@ pub fn bump_ledger(cluster: &Cluster, node: &NodeName, records: Records) -> Reco
     let placements = current.map_or(0, |ledger| ledger.value.placements) + 1;
     let ledger = crate::record::NodeLedger { placements };
     records.write(RecordId::NodeLedger(node.clone()), expect_of(current), ledger.into())
-}
-
-/// What every node has promised, to all VMs but one.
-fn promises(cluster: &Cluster, but: VmId) -> BTreeMap<NodeName, Promised> {
-    let mut promised = BTreeMap::<NodeName, Promised>::new();
-    for (_, entry) in cluster.vms.iter().filter(|(id, _)| **id != but) {
-        let vm = &entry.vm.value;
-        let runs = entry.fact.as_ref().is_some_and(|fact| fact.value.runs());
-        // A VM that is on its way counts on both sides.
-        for node in std::iter::once(&vm.node).chain(vm.transfer.as_ref().map(|transfer| &transfer.to)) {
-            let taken = promised.entry(node.clone()).or_default();
-            taken.provisioned_mib += vm.memory_mib;
-            if runs || vm.parked || matches!(vm.wish.power, Power::Start | Power::Restart) {
-                taken.memory_mib += vm.memory_mib;
-                taken.vcpus += u64::from(vm.vcpus);
-                taken.vms += 1;
-            }
-        }
-    }
-    promised
 }
 
 fn bar(name: &NodeName, entry: &NodeEntry, node: &Node, taken: Promised, vm: &Vm) -> Option<Bar> {
@@ -175,15 +244,19 @@ fn bar(name: &NodeName, entry: &NodeEntry, node: &Node, taken: Promised, vm: &Vm
 }
 
 fn score(entry: &NodeEntry, node: &Node, selector: Selector, taken: Promised) -> Score {
-    let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-    let total = whole(node.memory_total_mib);
+    let total = score_of(node.memory_total_mib);
+    let load = || thousandths(entry.status.as_ref().map_or(0.0, |status| status.value.load));
     Score(match selector {
-        Selector::Mem | Selector::None => total - whole(taken.memory_mib),
-        Selector::MemProv => total - whole(taken.provisioned_mib),
-        Selector::Load => -thousandths(entry.status.as_ref().map_or(0.0, |status| status.value.load)),
-        Selector::Vcpus => -whole(taken.vcpus),
-        Selector::Vms => -whole(taken.vms),
+        Selector::Mem | Selector::None => total - score_of(taken.memory_mib),
+        Selector::MemProv => total - score_of(taken.provisioned_mib),
+        Selector::Load => -load() - score_of(taken.arriving_vcpus).saturating_mul(1000),
+        Selector::Vcpus => -score_of(taken.vcpus),
+        Selector::Vms => -score_of(taken.vms),
     })
+}
+
+fn score_of(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// A load average in thousandths; one that is no number counts as the greatest there can be.

@@ -139,7 +139,9 @@ fn rule(vm: &Vm) -> String {
         Selector::MemProv => {
             "its selector is \"memprov\": the best node has the most memory that no VM, running or not, could claim"
         }
-        Selector::Load => "its selector is \"load\": the best node has the least load",
+        Selector::Load => {
+            "its selector is \"load\": the best node has the least load, with what is on its way there"
+        }
         Selector::Vcpus => "its selector is \"vcpus\": the best node has the fewest vCPUs promised",
         Selector::Vms => "its selector is \"vms\": the best node has the fewest VMs that run or are to run",
     };
@@ -215,7 +217,9 @@ fn measured(score: Score, selector: Selector) -> String {
         Selector::MemProv if score.0 < 0 => format!("{amount} MiB more are provisioned than it has"),
         Selector::Mem | Selector::None => format!("{amount} MiB are promised to nobody"),
         Selector::MemProv => format!("{amount} MiB are provisioned to no VM"),
-        Selector::Load => format!("its load is {}.{:03}", amount / 1000, amount % 1000),
+        Selector::Load => {
+            format!("its load is {}.{:03}", amount / 1000, amount % 1000)
+        }
         Selector::Vcpus => format!("{amount} vCPUs are promised"),
         Selector::Vms => format!("{amount} VMs run or are to run"),
     }

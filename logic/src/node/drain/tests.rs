@@ -20,14 +20,14 @@ fn cluster(vms: u128) -> Cluster {
     cluster
 }
 
-fn wished(mut cluster: Cluster, service: Duty) -> Cluster {
+pub(super) fn wished(mut cluster: Cluster, service: Duty) -> Cluster {
     let records =
         wish_duty(&cluster, &name("hv1"), service, NOW.wall).unwrap().expect("it is not wished yet");
     apply(&mut cluster, &records);
     cluster
 }
 
-fn apply(cluster: &mut Cluster, records: &Records) {
+pub(super) fn apply(cluster: &mut Cluster, records: &Records) {
     for write in &records.writes {
         match (&write.record, write.value.clone()) {
             (RecordId::NodeWish(node), Some(Record::NodeWish(wish))) => {
@@ -53,7 +53,7 @@ fn reasons(cluster: &Cluster, node: &str) -> Vec<&'static str> {
 }
 
 /// Performs every step, and lets every VM on its way arrive.
-fn arrive(cluster: &mut Cluster, node: &str) -> Vec<&'static str> {
+pub(super) fn arrive(cluster: &mut Cluster, node: &str) -> Vec<&'static str> {
     let steps = steps(cluster, node);
     for step in &steps {
         let Action::Record(records) = &step.action else { panic!("{step:?}") };
@@ -79,15 +79,16 @@ fn state(cluster: &Cluster) -> &'static str {
 #[test]
 fn a_flush_moves_two_at_a_time_as_planned_and_ready_brings_them_home() {
     let mut cluster = wished(cluster(5), Duty::Flushed);
-    let planned = plan(&cluster, &name("hv1"));
+    let planned = foresee(&cluster, &name("hv1"), Duty::Flushed);
     assert_eq!(state(&cluster), "flush");
     assert_eq!(arrive(&mut cluster, "hv1"), ["drained", "drained"]);
     assert_eq!(arrive(&mut cluster, "hv1"), ["drained", "drained"]);
     assert_eq!(arrive(&mut cluster, "hv1"), ["drained"]);
     assert_eq!((reasons(&cluster, "hv1").len(), state(&cluster)), (0, "flushed"));
-    for (id, to) in planned {
+    for Foreseen { vm: id, fate, .. } in planned {
         let vm = &cluster.vms[&id].vm.value;
-        assert_eq!((Ok(vm.node.clone()), vm.last_node.clone()), (to, Some(name("hv1"))), "{id}");
+        assert_eq!(vm.last_node, Some(name("hv1")), "{id}");
+        assert_eq!(fate, Fate::Moves { to: vm.node.clone(), how: MigrationMethod::None }, "{id}");
     }
     let mut cluster = wished(cluster, Duty::Ready);
     assert_eq!(state(&cluster), "unflush");
@@ -104,10 +105,11 @@ fn a_vm_that_nobody_can_take_is_parked_and_runs_again() {
         cluster.nodes.remove(&name(node));
     }
     let mut cluster = wished(cluster, Duty::Flushed);
-    let (_, to) = plan(&cluster, &name("hv1")).remove(0);
-    assert_eq!(to.unwrap_err(), "hv1: the VM is there already");
+    let Fate::Parks { why } = foresee(&cluster, &name("hv1"), Duty::Flushed).remove(0).fate else { panic!() };
+    assert_eq!(why, "hv1: the VM is there already");
     assert_eq!(arrive(&mut cluster, "hv1"), ["parked"]);
     assert_eq!((reasons(&cluster, "hv1").len(), state(&cluster)), (0, "flushed"));
+    assert_eq!(foresee(&cluster, &name("hv1"), Duty::Ready).remove(0).fate, Fate::Unparks);
     let mut cluster = wished(cluster, Duty::Ready);
     assert_eq!(state(&cluster), "unflush");
     assert_eq!(arrive(&mut cluster, "hv1"), ["unparked"]);
@@ -123,8 +125,8 @@ fn a_vm_that_is_to_move_only_live_is_not_shut_down_by_a_flush() {
     cluster.vms.insert(id, entry.into());
     let cluster = wished(cluster, Duty::Flushed);
     assert_eq!((reasons(&cluster, "hv1").len(), state(&cluster)), (0, "flush"));
-    let (_, why) = plan(&cluster, &name("hv1")).remove(0);
-    assert!(why.unwrap_err().contains("--method shutdown"));
+    let Fate::Stays { why } = foresee(&cluster, &name("hv1"), Duty::Flushed).remove(0).fate else { panic!() };
+    assert!(why.contains("--method shutdown"));
 }
 
 #[test]
