@@ -1,6 +1,6 @@
 //! Records to what travels over HTTP: pure functions of the snapshot and the nodes' latest statistics.
 
-pub mod health;
+pub mod metrics;
 pub mod node;
 pub mod plan;
 pub mod shape;

@@ -62,6 +62,7 @@ fn open_routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(session::login))
         .routes(routes!(session::logout))
         .routes(routes!(cluster::primary_node))
+        .routes(routes!(cluster::metrics_of_health))
 }
 
 /// Those that need a token or a session.

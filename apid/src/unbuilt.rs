@@ -15,7 +15,6 @@ const ROUTES: &[(&str, &str, &str)] = &[
     ("/faults", "GET PUT DELETE", "The list of faults"),
     ("/faults/{fault_id}", "GET PUT DELETE", "The list of faults"),
     ("/metrics", "GET", "The Prometheus export"),
-    ("/metrics/health", "GET", "The Prometheus export"),
     ("/metrics/resource", "GET", "The Prometheus export"),
     ("/metrics/ceph", "GET", "The Prometheus export"),
     ("/metrics/zookeeper", "GET", "The Prometheus export"),

@@ -21,11 +21,13 @@
 //! | [`node`] | nodes: record, status, registration, keepalive |
 //! | [`task`] | long work as resumable stages |
 //! | [`refusal`] | why a request is refused, and what to do |
+//! | [`health`] | what is wrong with the cluster, and by how much |
 //! | [`config`] | `/etc/pvc/pvc.toml` as text to value |
 
 pub mod cluster;
 pub mod config;
 pub mod decide;
+pub mod health;
 pub mod id;
 pub mod limits;
 pub mod network;

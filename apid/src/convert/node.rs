@@ -4,16 +4,15 @@ use std::collections::BTreeMap;
 
 use api::{HealthDetail, Node, NodeMemory, NodeVcpu};
 use logic::cluster::{Cluster, NodeEntry};
+use logic::health::{Trouble, of_a_silent_hypervisor, of_networks, of_the_node};
 use logic::id::NodeName;
 use logic::node::drain::{DomainState, domain_states};
 use logic::node::traffic::Interface;
 use logic::node::{Commitment, DaemonState, NodeStatus, commitments, shown_daemon_state};
 use serde_json::Value;
 
-use super::health::{Trouble, health};
-
-/// The check of the hypervisor, by the name that clients know.
-const HYPERVISOR_CHECK: &str = "lbvt";
+/// The checks of the hypervisor and of the networks, by the names that clients know.
+const CHECKS: [&str; 2] = ["lbvt", "nics"];
 
 /// What is counted over all VMs once, for every node of one answer.
 #[derive(Clone, Debug)]
@@ -49,6 +48,7 @@ pub fn node(
     let name_of = |vm| cluster.vms.get(vm).map(|entry| entry.vm.value.name.to_string());
     let running: Vec<String> =
         status.map_or_else(Vec::new, |s| s.running.iter().filter_map(name_of).collect());
+    let checks = status.map(checks).unwrap_or_default();
     let cpu_count = registered.map_or(0, |node| u64::from(node.cpu_count));
     let text = |read: fn(&logic::node::Node) -> &String| registered.map(read).cloned().unwrap_or_default();
     Node {
@@ -62,9 +62,9 @@ pub fn node(
         kernel: text(|node| &node.kernel),
         os: text(|node| &node.os),
         arch: text(|node| &node.arch),
-        health: health(troubles.iter().filter(|trouble| trouble.node.as_ref() == Some(name))),
-        health_plugins: status.map(|_| HYPERVISOR_CHECK.into()).into_iter().collect(),
-        health_details: status.map(check).into_iter().collect(),
+        health: of_the_node(name, troubles),
+        health_plugins: checks.iter().map(|check| check.name.clone()).collect(),
+        health_details: checks,
         load: status.map_or(0.0, |status| status.load),
         cpu_utilization: status.map_or(0.0, |status| status.cpu_percent),
         domains_count: running.len() as u64,
@@ -124,16 +124,25 @@ pub fn primary(cluster: &Cluster) -> Option<NodeName> {
     first.filter(|_| registered.next().is_none())
 }
 
-fn check(status: &NodeStatus) -> HealthDetail {
-    let fault = status.hypervisor_fault.as_ref();
-    HealthDetail {
-        name: HYPERVISOR_CHECK.into(),
+fn checks(status: &NodeStatus) -> Vec<HealthDetail> {
+    let check = |name: &str, health_delta, message| HealthDetail {
+        name: name.into(),
         last_run: i64::try_from(status.at.0 / 1000).unwrap_or(i64::MAX),
-        health_delta: if fault.is_some() { 50 } else { 0 },
-        message: fault.map_or_else(
-            || "The hypervisor answers".into(),
-            |fault| format!("The hypervisor does not answer: {fault}"),
-        ),
+        health_delta,
+        message,
         data: Value::Null,
-    }
+    };
+    let [hypervisor, networks] = CHECKS;
+    let hypervisor = match &status.hypervisor_fault {
+        None => check(hypervisor, 0, "The hypervisor answers".into()),
+        Some(fault) => {
+            let message = format!("The hypervisor does not answer: {fault}");
+            check(hypervisor, of_a_silent_hypervisor(), message)
+        }
+    };
+    let networks = match &status.network_faults[..] {
+        [] => check(networks, 0, "The networks are as they should be".into()),
+        faults => check(networks, of_networks(status).1, faults.join("; ")),
+    };
+    vec![hypervisor, networks]
 }

@@ -6,17 +6,20 @@ use api::{
     ClusterDetail, ClusterHealth, ClusterStatus, CpuResource, DiskResource, Fault, HealthMessage,
     MemoryResource, Node, NodeHealth, NodeSummary, Resources, StateCounts, VmSummary,
 };
+use logic::health::{Trouble, of_the_cluster, troubles};
 use logic::id::NodeName;
 use logic::vm::shown_state;
 use store::mirror::Snapshot;
 
-use super::health::{Trouble, health, troubles};
 use super::node::{Sums, node, primary};
+
+/// What the contract shows in the place of a health while maintenance mode is on.
+const IN_MAINTENANCE: i32 = -1;
 
 /// What is shown of a cluster. `name` is its configured name.
 pub fn status(snapshot: &Snapshot, name: &str) -> ClusterStatus {
     let cluster = &snapshot.cluster;
-    let troubles = troubles(snapshot);
+    let troubles = troubles(cluster, &snapshot.faults);
     let sums = Sums::of(cluster);
     let nodes: Vec<Node> =
         cluster.nodes.iter().map(|(name, entry)| node(cluster, (name, entry), &sums, &troubles)).collect();
@@ -33,7 +36,7 @@ pub fn status(snapshot: &Snapshot, name: &str) -> ClusterStatus {
     ClusterStatus {
         cluster_name: name.into(),
         cluster_health: ClusterHealth {
-            health: if cluster.in_maintenance() { -1 } else { health(troubles.iter()) },
+            health: of_the_cluster(cluster, &troubles).unwrap_or(IN_MAINTENANCE),
             messages: troubles.iter().map(message).collect(),
         },
         node_health: node_health(&nodes, &troubles),
@@ -65,7 +68,7 @@ fn message(trouble: &Trouble) -> HealthMessage {
 fn node_health(nodes: &[Node], troubles: &[Trouble]) -> BTreeMap<String, NodeHealth> {
     let of = |node: &Node| {
         let of_node =
-            |trouble: &&Trouble| trouble.node.as_ref().map(NodeName::as_str) == Some(node.name.as_str());
+            |trouble: &&Trouble| trouble.node.as_ref().is_some_and(|(name, _)| name.as_str() == node.name);
         let messages = troubles.iter().filter(of_node).map(|trouble| trouble.text.clone()).collect();
         (node.name.clone(), NodeHealth { health: node.health, messages })
     };

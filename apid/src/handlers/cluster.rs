@@ -11,7 +11,7 @@ use logic::cluster::Maintenance;
 use logic::cluster::accept::{Overwrite, initialise, set_maintenance};
 use logic::refusal::Refusal;
 use serde::Deserialize;
-use utoipa::openapi::{RefOr, Response as Described, ResponseBuilder};
+use utoipa::openapi::{Content, RefOr, Response as Described, ResponseBuilder};
 use utoipa::{IntoParams, IntoResponses, ToSchema};
 
 use crate::Api;
@@ -141,4 +141,35 @@ pub async fn primary_node(
 ) -> Result<Primary, ApiError> {
     let primary = convert::node::primary(&*api.view.cluster().await?);
     Ok(Primary(primary.map(|node| PrimaryNode { primary_node: node.to_string() })))
+}
+
+/// What Prometheus reads.
+#[derive(Clone, Debug)]
+pub struct Metrics(String);
+
+impl IntoResponse for Metrics {
+    fn into_response(self) -> Response {
+        self.0.into_response()
+    }
+}
+
+impl IntoResponses for Metrics {
+    fn responses() -> BTreeMap<String, RefOr<Described>> {
+        let text = Content::new(Some(<String as utoipa::PartialSchema>::schema()));
+        let response = ResponseBuilder::new().description("The metrics.").content("text/plain", text);
+        BTreeMap::from([("200".to_owned(), RefOr::T(response.build()))])
+    }
+}
+
+/// Tells Prometheus the cluster's health and the counts of its states.
+#[utoipa::path(get, path = "/metrics/health", tag = "root", security(()))]
+pub async fn metrics_of_health(
+    State(api): State<Arc<Api>>,
+    Parameters(NoParameters {}): Parameters<NoParameters>,
+) -> Result<Metrics, ApiError> {
+    let snapshot = api.view.snapshot().await?;
+    if snapshot.cluster.settings.is_none() {
+        return Err(Refusal::NotInitialised.into());
+    }
+    Ok(Metrics(convert::metrics::health(&convert::status::status(&snapshot, &api.settings.cluster))))
 }

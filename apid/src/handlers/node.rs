@@ -243,7 +243,7 @@ pub async fn log(
 fn shown(snapshot: &Snapshot, wanted: impl Fn(&NodeName) -> bool) -> Vec<Node> {
     let cluster = &snapshot.cluster;
     let sums = Sums::of(cluster);
-    let troubles = convert::health::troubles(snapshot);
+    let troubles = logic::health::troubles(cluster, &snapshot.faults);
     let node = |(name, entry): (&NodeName, &Arc<NodeEntry>)| {
         convert::node::node(cluster, (name, entry), &sums, &troubles)
     };

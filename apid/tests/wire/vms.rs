@@ -361,6 +361,7 @@ async fn maintenance_mode_is_shown_as_health() {
     assert!(done(desk.ask("POST", "/status", &[("state", "true")]).await).contains("maintenance"));
     let status = desk.get("/status").await.json();
     assert_eq!((&status["maintenance"], &status["cluster_health"]["health"]), (&json!("true"), &json!(-1)));
+    assert_eq!(status["cluster_health"]["messages"][0]["id"], "MAINTENANCE");
     done(desk.ask("POST", "/status", &[("state", "true")]).await);
     done(desk.ask("POST", "/status", &[("state", "false")]).await);
     let status = desk.get("/status").await.json();
@@ -374,7 +375,12 @@ async fn a_dead_node_lowers_the_health_and_is_named() {
     desk.until("/node/hv1/daemon-state", |answer| answer.json()["daemon_state"] == "dead").await;
     let status = desk.get("/status").await.json();
     assert_eq!(status["cluster_health"]["health"], 50);
-    assert_eq!(status["cluster_health"]["messages"][0]["id"], "NODE_DEAD_HV1");
+    assert_eq!(status["cluster_health"]["messages"][0]["id"], "DEAD_NODE_HV1");
     assert_eq!(status["nodes"], json!({"total": 1, "dead,ready": 1}));
-    assert_eq!(status["node_health"]["hv1"]["health"], 50);
+    assert_eq!(status["node_health"]["hv1"]["health"], 0);
+    let metrics = desk.get("/metrics/health").await;
+    assert!(metrics.text.contains("pvc_cluster_health 50\n"), "{}", metrics.text);
+    assert!(metrics.text.contains("pvc_node_daemon_states{state=\"dead\"} 1\n"), "{}", metrics.text);
+    let kind = metrics.headers["content-type"].to_str().unwrap();
+    assert_eq!(kind, "text/plain; charset=utf-8");
 }

@@ -2,7 +2,7 @@
 
 use clap::{Subcommand, ValueEnum};
 
-use super::{StatusFormat, TableFormat};
+use super::{PlainFormat, StatusFormat, TableFormat};
 
 /// What can be asked of the cluster.
 #[derive(Debug, Subcommand)]
@@ -13,6 +13,13 @@ pub(crate) enum ClusterCommand {
         /// How to print it
         #[arg(short, long, value_enum, default_value_t)]
         format: StatusFormat,
+    },
+    /// Show the health of the cluster and of each node, with every reason that lowers it
+    #[command(after_help = "Examples:\n  pvc cluster health\n  pvc cluster health -f json")]
+    Health {
+        /// How to print it
+        #[arg(short, long, value_enum, default_value_t)]
+        format: PlainFormat,
     },
     /// Make the first records of a new cluster
     #[command(after_help = "Example:\n  pvc cluster init --yes")]

@@ -63,6 +63,7 @@ fn the_tree_has_the_commands_of_the_contract_and_no_others() {
         "pvc node remove",
         "pvc node log",
         "pvc cluster status",
+        "pvc cluster health",
         "pvc cluster init",
         "pvc cluster maintenance",
         "pvc cluster task",

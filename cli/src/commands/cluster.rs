@@ -2,9 +2,10 @@
 
 use api::client::Request;
 use api::{ClusterStatus, TaskList, TaskStatus};
+use serde_json::json;
 
 use super::wait;
-use crate::args::{ClusterCommand, Maintenance, StatusFormat, TableFormat};
+use crate::args::{ClusterCommand, Maintenance, PlainFormat, StatusFormat, TableFormat};
 use crate::ask::confirm;
 use crate::failure::Failure;
 use crate::print::{cluster as print, json, task};
@@ -14,6 +15,7 @@ use crate::session::Session;
 pub(crate) fn run(command: ClusterCommand, session: &Session) -> Result<(), Failure> {
     match command {
         ClusterCommand::Status { format } => show_status(session, format),
+        ClusterCommand::Health { format } => show_health(session, format),
         ClusterCommand::Init { overwrite, yes } => {
             let question = if overwrite {
                 "Begin the cluster anew, and LOSE ALL that it knows of its nodes, VMs and networks?"
@@ -54,6 +56,24 @@ fn show_status(session: &Session, format: StatusFormat) -> Result<(), Failure> {
         StatusFormat::Short => print::short(&status()?, paint),
         StatusFormat::Json => json::compact(answer.text()),
         StatusFormat::JsonPretty => json::pretty(answer.text()),
+    })
+}
+
+/// Prints the part of the status that is about health.
+fn show_health(session: &Session, format: PlainFormat) -> Result<(), Failure> {
+    let status: ClusterStatus = session.read(&Request::get(&["status"]))?;
+    let part = || {
+        json!({
+            "maintenance": status.maintenance,
+            "cluster_health": status.cluster_health,
+            "node_health": status.node_health,
+        })
+        .to_string()
+    };
+    session.screen.show(&match format {
+        PlainFormat::Pretty => print::health_page(&status, session.screen.paint),
+        PlainFormat::Json => json::compact(&part()),
+        PlainFormat::JsonPretty => json::pretty(&part()),
     })
 }
 

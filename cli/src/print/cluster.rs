@@ -5,6 +5,7 @@ use api::{ClusterStatus, StateCounts};
 use super::details::Details;
 use super::node::health_tone;
 use super::paint::{Paint, Tone};
+use super::table::{Cell, Table};
 
 /// The whole page.
 pub(crate) fn status(status: &ClusterStatus, paint: Paint) -> String {
@@ -48,6 +49,23 @@ pub(crate) fn short(status: &ClusterStatus, paint: Paint) -> String {
     let mut out = Details::default();
     health(&mut out, status);
     out.line("Primary node", status.primary_node.as_str());
+    out.render(paint)
+}
+
+/// Health and its reasons, of the cluster and of each node.
+pub(crate) fn health_page(status: &ClusterStatus, paint: Paint) -> String {
+    let mut out = Details::default();
+    health(&mut out, status);
+    let mut nodes = Table::new(&["Name", "#Health", "Why"]);
+    for (name, node) in &status.node_health {
+        let why = if node.messages.is_empty() { "-".into() } else { node.messages.join("; ") };
+        nodes.row(vec![
+            name.as_str().into(),
+            Cell::toned(format!("{} %", node.health), health_tone(node.health)),
+            Cell::from(why),
+        ]);
+    }
+    out.table("Nodes", nodes);
     out.render(paint)
 }
 

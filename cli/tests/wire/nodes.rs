@@ -46,3 +46,16 @@ fn a_node_is_forgotten_only_with_consent() {
     assert_eq!(bench.run("node remove hv3 --yes").done(), "It is forgotten.\n");
     assert_eq!(server.asked().len(), 1);
 }
+
+#[test]
+fn the_health_of_the_cluster_and_of_its_nodes_is_shown_with_every_reason() {
+    let server = Script::default().recorded("GET /status", "status.json").serve();
+    let bench = Bench::to(server.address);
+    let out = bench.run("cluster health").done();
+    for part in ["65 %", "[NODE_PLUGIN_LOAD_PVCHV1]", "[CEPH_WARN_RECENT_CRASH]", "pvchv3"] {
+        assert!(out.contains(part), "{part}: {out}");
+    }
+    let json: serde_json::Value = serde_json::from_str(&bench.run("cluster health -f json").done()).unwrap();
+    assert_eq!(json["cluster_health"]["health"], 65);
+    assert_eq!(json["node_health"]["pvchv1"]["health"], 100);
+}
