@@ -11,6 +11,7 @@ use crate::command::program;
 use crate::{say, tree};
 
 pub mod api;
+pub mod drain;
 pub mod footprint;
 pub mod handover;
 pub mod load;
@@ -21,7 +22,7 @@ pub mod runs;
 pub mod stage;
 
 /// The measurements there are.
-const NAMES: [&str; 5] = ["store", "api", "handover", "migrate", "footprint"];
+const NAMES: [&str; 6] = ["store", "api", "handover", "migrate", "drain", "footprint"];
 
 /// Runs one.
 ///
@@ -33,6 +34,7 @@ pub fn run(words: &[&str], xtask: &Path) -> Result<()> {
         ["api"] => api::run(xtask)?,
         ["handover", rest @ ..] => told(&handover::run(rest, xtask)?),
         ["migrate", rest @ ..] => told(&migrate::run(rest, xtask)?),
+        ["drain", rest @ ..] => told(&drain::run(rest, xtask)?),
         ["footprint", rest @ ..] => told(&footprint::run(rest, xtask)?),
         _ => bail!("usage: cargo xtask bench {}", NAMES.join("|")),
     };

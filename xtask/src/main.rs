@@ -25,7 +25,10 @@ cargo xtask COMMAND
   sim mutations         take each guard away in turn; the swarm must notice each
   test [SUITE]          run every test, or one suite: lints, pure, sim, contracts, lab, cluster
   lab up|down|...       several machines with networks between them, to be broken and mended; lab alone tells how
-  bench store|api       measure; the last line is JSON
+  bench store|api|handover|migrate|drain|footprint
+                        measure; the last line is JSON. Those on several nodes take --dev and numbers, such as
+                        handover --planned 50 --killed 20, migrate --runs 50, drain --guests 12 --runs 5,
+                        footprint --guests 20 --minutes 10; broken off, they go on after the last run
   packages              install the Debian packages that all this needs";
 
 fn main() -> ExitCode {

@@ -12,7 +12,7 @@ use crate::bench::stage::{self, Wishes};
 use crate::lab::daemons::DAEMONS;
 use crate::lab::zookeeper;
 use crate::rack::Rack;
-use crate::{say, tree};
+use crate::tree;
 
 /// How long the guests are left alone before it begins: what they do when they boot is not idleness.
 const SETTLE: Duration = Duration::from_secs(30);
@@ -31,7 +31,7 @@ pub fn run(words: &[&str], xtask: &Path) -> Result<Report> {
     if runs.count("idle") == 0 {
         let span = Duration::from_secs(60 * u64::try_from(minutes)?);
         let idle = stage::on_three("footprint", wishes.profile, xtask, |rack| {
-            populate(rack, guests)?;
+            stage::populate(rack, &rack.numbers().collect::<Vec<_>>(), guests)?;
             std::thread::sleep(SETTLE);
             measure(rack, span)
         });
@@ -59,21 +59,6 @@ fn report(mut on: Value, runs: &Runs) -> Result<Report> {
     add("node_cpu_percent_max", Aim::AtMost(1.0));
     add("store_writes_per_s", Aim::None);
     Ok(Report { bench: "footprint", on, runs: runs.count("idle"), figures })
-}
-
-/// Starts so many guests, in turn on each node, and waits until all of them count.
-fn populate(rack: &Rack, guests: usize) -> Result<()> {
-    let nodes: Vec<u8> = rack.numbers().collect();
-    let placed: Vec<(String, u8)> =
-        (0..guests).map(|index| (format!("idle{index}"), nodes[index % nodes.len()])).collect();
-    for (index, (vm, number)) in placed.iter().enumerate() {
-        let uuid = format!("3c7f8a52-0b7d-4f0e-8a86-5b1f4f6d{index:04x}");
-        rack.start_guest(vm, &uuid, *number, &[])?;
-        // One after the other: emulated guests that boot all at once starve each other.
-        rack.counts_on(vm, *number)?;
-        say::line(format!("      {vm} counts on pvc{number}"));
-    }
-    Ok(())
 }
 
 /// Looks at the daemons' memory and at what processor time and how many writes that span cost.

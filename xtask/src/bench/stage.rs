@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::command::{output, program};
 use crate::lab::daemons::Profile;
 use crate::rack::{Plan, Rack, make};
-use crate::{packages, tree};
+use crate::{packages, say, tree};
 
 /// What is told behind a measurement's name: pairs of a name and a number, and how the programs are built.
 #[derive(Clone, Debug)]
@@ -60,6 +60,7 @@ pub fn on_three<T>(
     let folder: PathBuf = tree::target().join(format!("lab-bench-{name}"));
     make::down(&folder)?;
     packages::install()?;
+    profile.build()?;
     let measured = make::up(&Plan::of(3, folder.clone(), profile), xtask).and_then(|rack| measure(&rack));
     let down = make::down(&folder);
     let measured = measured?;
@@ -90,4 +91,20 @@ pub fn on(profile: Profile) -> Result<Value> {
 pub fn load() -> Result<f64> {
     let text = std::fs::read_to_string("/proc/loadavg")?;
     Ok(text.split(' ').next().context("the load has a first word")?.parse()?)
+}
+
+/// Starts so many guests, in turn on each of the nodes, and waits until all of them count.
+///
+/// # Errors
+/// When one does not.
+pub fn populate(rack: &Rack, nodes: &[u8], guests: usize) -> Result<()> {
+    for index in 0..guests {
+        let (vm, number) = (format!("idle{index}"), nodes[index % nodes.len()]);
+        let uuid = format!("3c7f8a52-0b7d-4f0e-8a86-5b1f4f6d{index:04x}");
+        rack.start_guest(&vm, &uuid, number, &[])?;
+        // One after the other: emulated guests that boot all at once starve each other.
+        rack.counts_on(&vm, number)?;
+        say::line(format!("      {vm} counts on pvc{number}"));
+    }
+    Ok(())
 }

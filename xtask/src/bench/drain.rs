@@ -1,0 +1,145 @@
+//! `bench drain`: a node with a dozen guests is emptied and filled again, and what was planned is compared with what came
+//! to be; and how long the plan for 200 VMs on 12 nodes takes, in memory.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+
+use crate::bench::report::{Aim, Figure, Report, percentile};
+use crate::bench::runs::Runs;
+use crate::bench::stage::{self, Wishes};
+use crate::command::{output, program, wait_for};
+use crate::lab::daemons::Profile;
+use crate::rack::{Rack, name};
+use crate::tree;
+
+/// The node that is emptied.
+const NODE: u8 = 1;
+
+/// How long it may take: each guest, shut down and started anew, may take its minute.
+const LIMIT: Duration = Duration::from_secs(900);
+
+/// Takes it and gives the report.
+///
+/// # Errors
+/// When the lab cannot be made or a guest does not count; a run that fails counts as infinite.
+pub fn run(words: &[&str], xtask: &Path) -> Result<Report> {
+    let wishes = Wishes::read(words, &["guests", "runs"])?;
+    let (guests, wanted) = (wishes.number("guests", 12), wishes.number("runs", 5));
+    let mut on = stage::on(wishes.profile)?;
+    on["guests"] = guests.into();
+    let mut runs = Runs::resume(&tree::target().join("bench"), "drain", &on)?;
+    let plan_ms = plan_ms(wishes.profile)?;
+    if runs.count("drain") < wanted {
+        stage::on_three("drain", wishes.profile, xtask, |rack| {
+            stage::populate(rack, &[NODE], guests)?;
+            while runs.count("drain") < wanted {
+                let run = once(rack);
+                runs.add("drain", run)?;
+            }
+            Ok(())
+        })?;
+    }
+    let report = report(on, &runs, &plan_ms)?;
+    runs.finish()?;
+    Ok(report)
+}
+
+fn report(mut on: Value, runs: &Runs, plan_ms: &[f64]) -> Result<Report> {
+    on["load"] = stage::load()?.into();
+    let mut figures = Vec::new();
+    let mut add = |name: &str, value: f64, aim: Aim| {
+        figures.push(Figure { name: name.into(), value, aim, original: None });
+    };
+    for value in ["flush_ms", "ready_ms"] {
+        let values = runs.values("drain", value);
+        add(&format!("{value}_p50"), percentile(&values, 0.5), Aim::None);
+        add(&format!("{value}_p99"), percentile(&values, 0.99), Aim::None);
+    }
+    let differ = runs.values("drain", "otherwise_than_planned");
+    add("otherwise_than_planned_max", percentile(&differ, 1.0), Aim::AtMost(0.0));
+    add("plan_of_200_on_12_ms_p50", percentile(plan_ms, 0.5), Aim::None);
+    add("plan_of_200_on_12_ms_p99", percentile(plan_ms, 0.99), Aim::AtMost(1000.0));
+    Ok(Report { bench: "drain", on, runs: runs.count("drain"), figures })
+}
+
+/// What each plan of a flush took, in memory.
+fn plan_ms(profile: Profile) -> Result<Vec<f64>> {
+    let mut cargo = program("cargo");
+    cargo.current_dir(tree::root()).args(["run", "--quiet", "-p", "store", "--example", "drain"]);
+    if profile == Profile::Release {
+        cargo.arg("--release");
+    }
+    let told: Value = serde_json::from_str(output(&mut cargo)?.trim())?;
+    let each = told["each_ms"].as_array().context("it tells no times")?;
+    Ok(each.iter().filter_map(Value::as_f64).collect())
+}
+
+/// Empties the node and fills it again, and tells how long each took, and how many VMs went elsewhere than was planned.
+///
+/// # Errors
+/// When either does not come to its end within a quarter of an hour.
+pub fn once(rack: &Rack) -> Result<Value> {
+    let planned = planned(rack)?;
+    let flushed = Instant::now();
+    wish(rack, "state=flush")?;
+    becomes(rack, "flushed")?;
+    let flush = flushed.elapsed();
+    let outcome = wait_for("every VM to run where it went", LIMIT, || {
+        let vms = vms(rack)?;
+        let here = vms.values().any(|(node, state)| *node == name(NODE) || state != "start");
+        ensure!(!here, "the VMs are {vms:?}");
+        Ok(vms)
+    })?;
+    let elsewhere =
+        planned.iter().filter(|(vm, to)| outcome.get(*vm).map(|(node, _)| node) != Some(*to)).count();
+    let filled = Instant::now();
+    wish(rack, "state=ready")?;
+    becomes(rack, "ready")?;
+    wait_for("every VM to run at home", LIMIT, || {
+        let vms = vms(rack)?;
+        let home = planned.keys().all(|vm| vms.get(vm) == Some(&(name(NODE), "start".into())));
+        ensure!(home, "the VMs are {vms:?}");
+        Ok(())
+    })?;
+    Ok(json!({
+        "planned": planned.len(), "otherwise_than_planned": elsewhere,
+        "flush_ms": flush.as_secs_f64() * 1000.0, "ready_ms": filled.elapsed().as_secs_f64() * 1000.0,
+    }))
+}
+
+/// Where each VM that leaves would go.
+fn planned(rack: &Rack) -> Result<BTreeMap<String, String>> {
+    let told = wish(rack, "state=flush&dry_run=true")?;
+    let plan = told["plan"].as_array().context("it tells no plan")?;
+    let leaves = plan.iter().filter(|vm| vm["fate"] == "moves");
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let leaves: BTreeMap<String, String> = leaves.map(|vm| (text(&vm["name"]), text(&vm["to"]))).collect();
+    ensure!(!leaves.is_empty(), "nothing would leave: {told}");
+    Ok(leaves)
+}
+
+fn wish(rack: &Rack, form: &str) -> Result<Value> {
+    let answer = rack.ask(2, "POST", &format!("/api/v1/node/{}/domain-state", name(NODE)), form)?;
+    ensure!(answer.status < 300, "{form} is refused: {} {}", answer.status, answer.body);
+    answer.json()
+}
+
+fn becomes(rack: &Rack, state: &str) -> Result<()> {
+    wait_for(&format!("the node to be {state}"), LIMIT, || {
+        let told = rack.told(2, &format!("/api/v1/node/{}/domain-state", name(NODE)))?;
+        ensure!(told["domain_state"] == state, "it is {told}");
+        Ok(())
+    })
+}
+
+/// The node and the state of every VM.
+fn vms(rack: &Rack) -> Result<BTreeMap<String, (String, String)>> {
+    let told = rack.told(2, "/api/v1/vm")?;
+    let list = told.as_array().context("the VMs are no list")?;
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    Ok(list.iter().map(|vm| (text(&vm["name"]), (text(&vm["node"]), text(&vm["state"])))).collect())
+}
