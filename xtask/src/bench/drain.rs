@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 
 use crate::bench::report::{Aim, Figure, Report, percentile};
@@ -18,6 +18,9 @@ use crate::tree;
 
 /// The node that is emptied.
 const NODE: u8 = 1;
+
+/// The node and the state of every VM, by its name.
+type Vms = BTreeMap<String, (String, String)>;
 
 /// How long it may take: each guest, shut down and started anew, may take its minute.
 const LIMIT: Duration = Duration::from_secs(900);
@@ -37,7 +40,7 @@ pub fn run(words: &[&str], xtask: &Path) -> Result<Report> {
         stage::on_three("drain", wishes.profile, xtask, |rack| {
             stage::populate(rack, &[NODE], guests)?;
             while runs.count("drain") < wanted {
-                let run = once(rack);
+                let run = once(rack, NODE);
                 runs.add("drain", run)?;
             }
             Ok(())
@@ -82,28 +85,29 @@ fn plan_ms(profile: Profile) -> Result<Vec<f64>> {
 ///
 /// # Errors
 /// When either does not come to its end within a quarter of an hour.
-pub fn once(rack: &Rack) -> Result<Value> {
-    let planned = planned(rack)?;
+pub fn once(rack: &Rack, number: u8) -> Result<Value> {
+    let planned = planned(rack, number)?;
     let flushed = Instant::now();
-    wish(rack, "state=flush")?;
-    becomes(rack, "flushed")?;
+    wish(rack, number, "state=flush")?;
+    becomes(rack, number, "flushed")?;
     let flush = flushed.elapsed();
     let outcome = wait_for("every VM to run where it went", LIMIT, || {
-        let vms = vms(rack)?;
-        let here = vms.values().any(|(node, state)| *node == name(NODE) || state != "start");
+        let vms = vms(rack, number)?;
+        let here = vms.values().any(|(node, state)| *node == name(number) || state != "start");
         ensure!(!here, "the VMs are {vms:?}");
+        planned.keys().try_for_each(|vm| runs_alone(rack, vm, &vms))?;
         Ok(vms)
     })?;
     let elsewhere =
         planned.iter().filter(|(vm, to)| outcome.get(*vm).map(|(node, _)| node) != Some(*to)).count();
     let filled = Instant::now();
-    wish(rack, "state=ready")?;
-    becomes(rack, "ready")?;
+    wish(rack, number, "state=ready")?;
+    becomes(rack, number, "ready")?;
     wait_for("every VM to run at home", LIMIT, || {
-        let vms = vms(rack)?;
-        let home = planned.keys().all(|vm| vms.get(vm) == Some(&(name(NODE), "start".into())));
+        let vms = vms(rack, number)?;
+        let home = planned.keys().all(|vm| vms.get(vm) == Some(&(name(number), "start".into())));
         ensure!(home, "the VMs are {vms:?}");
-        Ok(())
+        planned.keys().try_for_each(|vm| runs_alone(rack, vm, &vms))
     })?;
     Ok(json!({
         "planned": planned.len(), "otherwise_than_planned": elsewhere,
@@ -112,8 +116,8 @@ pub fn once(rack: &Rack) -> Result<Value> {
 }
 
 /// Where each VM that leaves would go.
-fn planned(rack: &Rack) -> Result<BTreeMap<String, String>> {
-    let told = wish(rack, "state=flush&dry_run=true")?;
+fn planned(rack: &Rack, number: u8) -> Result<BTreeMap<String, String>> {
+    let told = wish(rack, number, "state=flush&dry_run=true")?;
     let plan = told["plan"].as_array().context("it tells no plan")?;
     let leaves = plan.iter().filter(|vm| vm["fate"] == "moves");
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -122,24 +126,38 @@ fn planned(rack: &Rack) -> Result<BTreeMap<String, String>> {
     Ok(leaves)
 }
 
-fn wish(rack: &Rack, form: &str) -> Result<Value> {
-    let answer = rack.ask(2, "POST", &format!("/api/v1/node/{}/domain-state", name(NODE)), form)?;
+fn wish(rack: &Rack, number: u8, form: &str) -> Result<Value> {
+    let answer =
+        rack.ask(other(rack, number), "POST", &format!("/api/v1/node/{}/domain-state", name(number)), form)?;
     ensure!(answer.status < 300, "{form} is refused: {} {}", answer.status, answer.body);
     answer.json()
 }
 
-fn becomes(rack: &Rack, state: &str) -> Result<()> {
+fn becomes(rack: &Rack, number: u8, state: &str) -> Result<()> {
     wait_for(&format!("the node to be {state}"), LIMIT, || {
-        let told = rack.told(2, &format!("/api/v1/node/{}/domain-state", name(NODE)))?;
+        let told = rack.told(other(rack, number), &format!("/api/v1/node/{}/domain-state", name(number)))?;
         ensure!(told["domain_state"] == state, "it is {told}");
         Ok(())
     })
 }
 
 /// The node and the state of every VM.
-fn vms(rack: &Rack) -> Result<BTreeMap<String, (String, String)>> {
-    let told = rack.told(2, "/api/v1/vm")?;
+fn vms(rack: &Rack, number: u8) -> Result<Vms> {
+    let told = rack.told(other(rack, number), "/api/v1/vm")?;
     let list = told.as_array().context("the VMs are no list")?;
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     Ok(list.iter().map(|vm| (text(&vm["name"]), (text(&vm["node"]), text(&vm["state"])))).collect())
+}
+
+/// Whether a VM's guest is on the node that its record names, and on no other.
+fn runs_alone(rack: &Rack, vm: &str, vms: &Vms) -> Result<()> {
+    let there = rack.whereabouts(vm);
+    let [number] = there[..] else { bail!("{vm} is on {there:?}") };
+    ensure!(vms.get(vm).is_some_and(|(node, _)| *node == name(number)), "{vm} is on node {number}");
+    Ok(())
+}
+
+/// The node that is asked: not the one that is emptied.
+fn other(rack: &Rack, number: u8) -> u8 {
+    number % rack.numbers().end() + 1
 }
