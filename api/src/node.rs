@@ -47,12 +47,15 @@ pub struct Node {
     /// Its network interfaces, by name.
     pub interfaces: BTreeMap<String, Interface>,
     /// The name of its processors.
-    pub cpu_model: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_model: Option<String>,
     /// How much of its processors' time was work over one keepalive, in percent.
-    pub cpu_utilization: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_utilization: Option<f64>,
     /// What of all this is old: `guests` where its hypervisor did not answer, `machine` where load and traffic could not
     /// be read, `keepalive` where its daemon does not tell anything any more.
-    pub stale: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stale: Option<Vec<String>>,
 }
 
 /// What one check found last.

@@ -72,6 +72,15 @@ pub(crate) fn directory() -> Option<PathBuf> {
     named("PVC_CLIENT_DIR").or_else(|| Some(named("HOME")?.join(".config/pvc")))
 }
 
+/// The short host name of this machine, where the kernel tells it.
+pub(crate) fn hostname() -> Option<String> {
+    let name = std::fs::read_to_string(HOSTNAME_FILE).ok()?;
+    Some(name.trim().split('.').next().unwrap_or_default().to_owned())
+}
+
+/// Where the kernel tells this machine's name.
+pub(crate) const HOSTNAME_FILE: &str = "/proc/sys/kernel/hostname";
+
 /// All connections.
 #[derive(Debug)]
 pub(crate) struct Connections {
@@ -107,16 +116,21 @@ impl Connections {
 
     /// Where the API of this name is.
     pub(crate) fn endpoint(&self, name: &str) -> Result<Endpoint, ConnectionError> {
+        Ok(self.endpoints(name)?.swap_remove(0))
+    }
+
+    /// The same, and after it where else the same cluster may be asked. There is at least one.
+    pub(crate) fn endpoints(&self, name: &str) -> Result<Vec<Endpoint>, ConnectionError> {
         match self.entries.get(name) {
-            Some(Entry::Remote(remote)) => Ok(Endpoint {
+            Some(Entry::Remote(remote)) => Ok(vec![Endpoint {
                 scheme: if remote.scheme == "https" { Scheme::Https } else { Scheme::Http },
                 host: remote.host.clone(),
                 port: remote.port,
                 token: remote.key(),
                 trust: if remote.verifies() { Trust::System } else { Trust::Anyone },
-            }),
-            Some(Entry::Local { cfgfile }) => local::endpoint(&candidates(cfgfile)),
-            None if name == LOCAL => local::endpoint(&LOCAL_FILES.map(PathBuf::from)),
+            }]),
+            Some(Entry::Local { cfgfile }) => local::endpoints(&candidates(cfgfile)),
+            None if name == LOCAL => local::endpoints(&LOCAL_FILES.map(PathBuf::from)),
             None => Err(self.unknown(name)),
         }
     }

@@ -1,6 +1,6 @@
 //! What every command works with: the global options, the screen, and the API that the connection leads to.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::error::Error as _;
 use std::io::Read;
 
@@ -18,13 +18,15 @@ pub(crate) struct Session {
     global: Global,
     /// Where results and notes go.
     pub(crate) screen: Screen,
-    client: OnceCell<Client>,
+    clients: OnceCell<Vec<Client>>,
+    /// Which of them answered last.
+    answering: Cell<usize>,
 }
 
 impl Session {
     pub(crate) fn new(global: Global) -> Self {
         let screen = Screen::new(&global);
-        Self { global, screen, client: OnceCell::new() }
+        Self { global, screen, clients: OnceCell::new(), answering: Cell::new(0) }
     }
 
     /// Whether the user has said yes to everything.
@@ -39,9 +41,7 @@ impl Session {
 
     /// Asks the API of the connection.
     pub(crate) fn ask(&self, request: &Request) -> Result<Answer, Failure> {
-        let client = self.client()?;
-        self.trace(client, request);
-        Ok(client.ask(request)?)
+        self.with_client(request, |client| client.ask(request))
     }
 
     /// Asks, and reads the answer as a value.
@@ -58,9 +58,7 @@ impl Session {
 
     /// Asks for a stream.
     pub(crate) fn follow(&self, request: &Request) -> Result<Box<dyn Read + Send>, Failure> {
-        let client = self.client()?;
-        self.trace(client, request);
-        Ok(client.follow(request)?)
+        self.with_client(request, |client| client.follow(request))
     }
 
     /// Tells the user why the command failed, with the causes that help; with `--debug`, with all of them.
@@ -83,15 +81,39 @@ impl Session {
         self.screen.error(&text);
     }
 
-    fn client(&self) -> Result<&Client, Failure> {
-        if let Some(client) = self.client.get() {
-            return Ok(client);
+    /// Asks the API of the connection; where it is not reached at all, another one of the same cluster. What may have
+    /// been asked already is not asked again.
+    fn with_client<T>(
+        &self,
+        request: &Request,
+        ask: impl Fn(&Client) -> Result<T, api::client::Error>,
+    ) -> Result<T, Failure> {
+        let clients = self.clients()?;
+        let first = self.answering.get();
+        let mut failure = None;
+        for turn in 0..clients.len() {
+            let place = (first + turn) % clients.len();
+            self.trace(&clients[place], request);
+            match ask(&clients[place]) {
+                Err(error) if error.reached_nobody() => failure = failure.or(Some(error)),
+                outcome => {
+                    self.answering.set(place);
+                    return Ok(outcome?);
+                }
+            }
+        }
+        Err(failure.expect("there is at least one API, and it failed").into())
+    }
+
+    fn clients(&self) -> Result<&[Client], Failure> {
+        if let Some(clients) = self.clients.get() {
+            return Ok(clients);
         }
         let name = self.global.connection.as_deref().unwrap_or(connection::LOCAL);
-        let endpoint = self.connections()?.endpoint(name)?;
-        self.screen.announce(name, &endpoint);
-        let client = connect(endpoint)?;
-        Ok(self.client.get_or_init(|| client))
+        let endpoints = self.connections()?.endpoints(name)?;
+        self.screen.announce(name, &endpoints[0]);
+        let clients = endpoints.into_iter().map(connect).collect::<Result<Vec<_>, _>>()?;
+        Ok(self.clients.get_or_init(|| clients))
     }
 
     fn trace(&self, client: &Client, request: &Request) {

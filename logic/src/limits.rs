@@ -47,6 +47,10 @@ pub const SHUTDOWN_TIMEOUT_DEFAULT: Span = Span::seconds(180);
 /// The keepalive's period unless configured.
 pub const KEEPALIVE_INTERVAL_DEFAULT: Span = Span::seconds(5);
 
+/// How long a node daemon that is asked to stop waits for a flush, a ready or a handover that is under way. The unit's
+/// time to stop is a little longer.
+pub const STOP_PATIENCE: Span = Span::seconds(300);
+
 /// Facts that were read longer ago than this are sent with the keepalive all the same, and marked: a look at the
 /// hypervisor may take its deadline, and looks are taken every five seconds.
 pub const STALE_AFTER: Span = Span::seconds(12);

@@ -9,8 +9,9 @@ use anyhow::{Context, Result, bail};
 use crate::command::{output, program, run};
 
 /// Every package, and what it is needed for. The list of the whole project: nothing else names a package.
-pub const PACKAGES: [(&str, &str); 22] = [
+pub const PACKAGES: [(&str, &str); 23] = [
     ("git", "the tests look at the tracked files"),
+    ("systemd", "its systemd-analyze checks the units; nothing of it is run"),
     ("ca-certificates", "crates and packages come over HTTPS"),
     ("gcc", "some crates contain C"),
     ("libc6-dev", "every program is linked with it"),
@@ -42,8 +43,9 @@ const POLICY_TEXT: &str =
     "#!/bin/sh\n# Made by cargo xtask while it installs packages: no service is started.\nexit 101\n";
 
 /// Programs and the package that each is in, for messages.
-const PROGRAMS: [(&str, &str); 16] = [
+const PROGRAMS: [(&str, &str); 17] = [
     ("git", "git"),
+    ("systemd-analyze", "systemd"),
     ("tini", "tini"),
     ("virsh", "libvirt-clients"),
     ("virtlogd", "libvirt-daemon"),

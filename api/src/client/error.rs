@@ -85,6 +85,24 @@ impl Error {
         }
     }
 
+    /// Whether nobody was reached, so that nothing was asked: another API of the same cluster may be asked the same.
+    #[must_use]
+    pub fn reached_nobody(&self) -> bool {
+        use io::ErrorKind;
+        let Self::Unreachable { source, .. } = self else { return false };
+        match &**source {
+            ureq::Error::Io(cause) => matches!(
+                cause.kind(),
+                ErrorKind::ConnectionRefused | ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable
+            ),
+            ureq::Error::Timeout(waited) => {
+                matches!(waited, ureq::Timeout::Connect | ureq::Timeout::Resolve)
+            }
+            ureq::Error::HostNotFound | ureq::Error::ConnectionFailed => true,
+            _ => false,
+        }
+    }
+
     /// Whether PVC itself has answered, and not somebody else at its address.
     #[must_use]
     pub fn is_of_pvc(&self) -> bool {

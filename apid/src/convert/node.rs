@@ -58,7 +58,7 @@ pub fn node(
         domain_state: sums.domain_state(name).into(),
         pvc_version: text(|node| &node.version),
         cpu_count,
-        cpu_model: text(|node| &node.cpu_model),
+        cpu_model: Some(text(|node| &node.cpu_model)),
         kernel: text(|node| &node.kernel),
         os: text(|node| &node.os),
         arch: text(|node| &node.arch),
@@ -66,7 +66,7 @@ pub fn node(
         health_plugins: checks.iter().map(|check| check.name.clone()).collect(),
         health_details: checks,
         load: status.map_or(0.0, |status| status.load),
-        cpu_utilization: status.map_or(0.0, |status| status.cpu_percent),
+        cpu_utilization: Some(status.map_or(0.0, |status| status.cpu_percent)),
         domains_count: running.len() as u64,
         running_domains: running,
         vcpu: NodeVcpu { total: cpu_count, allocated: committed.vcpus_allocated.into() },
@@ -78,7 +78,7 @@ pub fn node(
             free: status.map_or(0, |status| status.memory_free_mib),
         },
         interfaces: status.map(interfaces).unwrap_or_default(),
-        stale: stale(entry, status),
+        stale: Some(stale(entry, status)),
     }
 }
 

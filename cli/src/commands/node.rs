@@ -1,13 +1,12 @@
 //! The commands of `pvc node`.
 
-use std::fs;
-
 use api::client::{Method, Request};
 use api::{Node, NodeCoordinatorState};
 
 use super::{ask_list, show_details, show_list, show_log, wait};
 use crate::args::{NodeCommand, NodeDuty, NodeList, PlainFormat};
 use crate::ask::confirm;
+use crate::connection::{HOSTNAME_FILE, hostname};
 use crate::failure::Failure;
 use crate::print::{json, node as print, plan};
 use crate::session::Session;
@@ -81,7 +80,7 @@ fn show_nodes(session: &Session, list: &NodeList) -> Result<(), Failure> {
 
 /// The short host name of this machine.
 fn this_machine() -> Result<String, Failure> {
-    let path = "/proc/sys/kernel/hostname";
-    let name = fs::read_to_string(path).map_err(Failure::file(path, "read"))?;
-    Ok(name.trim().split('.').next().unwrap_or_default().to_owned())
+    let unknown =
+        || Failure::Other(format!("{HOSTNAME_FILE} does not tell this machine's name: name the node."));
+    hostname().ok_or_else(unknown)
 }

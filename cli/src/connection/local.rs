@@ -16,8 +16,9 @@ use super::yaml::{self, Yaml};
 /// The port of the API where nothing else is said.
 const PORT: u16 = 7370;
 
-/// Where the first file that is there leads.
-pub(super) fn endpoint(files: &[PathBuf]) -> Result<Endpoint, ConnectionError> {
+/// Where the first file that is there leads: to the API of this machine, and after it to those of the other coordinators,
+/// for a machine that has none or whose own does not answer.
+pub(super) fn endpoints(files: &[PathBuf]) -> Result<Vec<Endpoint>, ConnectionError> {
     for path in files {
         match fs::read_to_string(path) {
             Ok(text) => return read(path, &text),
@@ -38,15 +39,17 @@ pub(super) fn endpoint(files: &[PathBuf]) -> Result<Endpoint, ConnectionError> {
     }
 }
 
-fn read(path: &Path, text: &str) -> Result<Endpoint, ConnectionError> {
+fn read(path: &Path, text: &str) -> Result<Vec<Endpoint>, ConnectionError> {
     let is_toml = path.extension().is_some_and(|extension| extension == "toml");
-    let outcome = if is_toml { from_toml(text) } else { from_yaml(text) };
+    let outcome = if is_toml { from_toml(text) } else { from_yaml(text).map(|own| vec![own]) };
     outcome.map_err(|why| ConnectionError::Content { path: path.to_owned(), why })
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Document {
+    node: Option<String>,
+    coordinators: Vec<String>,
     api: Section,
 }
 
@@ -63,14 +66,26 @@ struct Token {
     token: String,
 }
 
-fn from_toml(text: &str) -> Result<Endpoint, String> {
+fn from_toml(text: &str) -> Result<Vec<Endpoint>, String> {
     // The parser's own message would show the line, and the line may hold a key.
-    let Document { api } = toml::from_str(text).map_err(|error| error.message().to_owned())?;
+    let Document { node, coordinators, api } =
+        toml::from_str(text).map_err(|error| error.message().to_owned())?;
     let listen = api.listen.unwrap_or_else(|| format!("127.0.0.1:{PORT}"));
     let wrong = |_| format!("api.listen is \"{listen}\", which is not an address and a port");
     let address: SocketAddr = listen.parse().map_err(wrong)?;
     let token = api.token.into_iter().next().map(|token| token.token);
-    Ok(reached(&address.ip().to_string(), address.port(), api.tls_certificate_file.is_some(), token))
+    let speaks_tls = api.tls_certificate_file.is_some();
+    let mut endpoints = vec![reached(&address.ip().to_string(), address.port(), speaks_tls, token.clone())];
+    // Where this API is for this machine alone, the others are for theirs.
+    if !address.ip().is_loopback() {
+        let own = node.or_else(super::hostname);
+        let others = coordinators.into_iter().filter(|coordinator| Some(coordinator) != own.as_ref());
+        let (scheme, port) = (endpoints[0].scheme, endpoints[0].port);
+        // They are other machines: their certificates have to be made out to their names.
+        let trust = Trust::System;
+        endpoints.extend(others.map(|host| Endpoint { scheme, host, port, token: token.clone(), trust }));
+    }
+    Ok(endpoints)
 }
 
 fn from_yaml(text: &str) -> Result<Endpoint, String> {

@@ -93,7 +93,7 @@ fn no_text_makes_the_reader_of_yaml_fail() {
 fn the_old_configuration_leads_to_the_local_api() {
     let folder = tempfile::tempdir().unwrap();
     let conf = file(&folder, "pvc.conf", CONF);
-    let endpoint = local::endpoint(&[conf]).unwrap();
+    let endpoint = local::endpoints(&[conf]).unwrap().swap_remove(0);
     assert_eq!(
         (endpoint.to_string().as_str(), endpoint.token.as_deref()),
         ("http://127.0.0.1:7371", Some("1111-2222"))
@@ -101,7 +101,7 @@ fn the_old_configuration_leads_to_the_local_api() {
     let other = CONF
         .replace("ssl:\n    enabled: no", "ssl:\n    enabled: yes")
         .replace("authentication:\n    enabled: yes", "authentication:\n    enabled: no");
-    let endpoint = local::endpoint(&[file(&folder, "other.conf", &other)]).unwrap();
+    let endpoint = local::endpoints(&[file(&folder, "other.conf", &other)]).unwrap().swap_remove(0);
     assert_eq!((endpoint.scheme, endpoint.token, endpoint.trust), (Scheme::Https, None, Trust::Anyone));
 }
 
@@ -110,14 +110,14 @@ fn the_new_configuration_comes_before_the_old_one() {
     let folder = tempfile::tempdir().unwrap();
     let toml = "store = \"sqlite:///x\"\n[api]\nlisten = \"[::]:7372\"\n[[api.token]]\ntoken = \"first\"\n[[api.token]]\ntoken = \"second\"\n";
     let files = [file(&folder, "pvc.toml", toml), file(&folder, "pvc.conf", CONF)];
-    let endpoint = local::endpoint(&files).unwrap();
+    let endpoint = local::endpoints(&files).unwrap().swap_remove(0);
     assert_eq!(
         (endpoint.to_string().as_str(), endpoint.token.as_deref()),
         ("http://[::1]:7372", Some("first"))
     );
     fs::remove_file(&files[0]).unwrap();
-    assert_eq!(local::endpoint(&files).unwrap().port, 7371);
-    let bare = local::endpoint(&[file(&folder, "bare.toml", "")]).unwrap();
+    assert_eq!(local::endpoints(&files).unwrap().swap_remove(0).port, 7371);
+    let bare = local::endpoints(&[file(&folder, "bare.toml", "")]).unwrap().swap_remove(0);
     assert_eq!((bare.to_string().as_str(), bare.token), ("http://127.0.0.1:7370", None));
 }
 
@@ -125,13 +125,13 @@ fn the_new_configuration_comes_before_the_old_one() {
 fn a_configuration_that_leads_nowhere_is_named_and_its_keys_are_not() {
     let folder = tempfile::tempdir().unwrap();
     let wrong = file(&folder, "pvc.toml", "[api]\nlisten = \"nowhere\"\n");
-    let error = local::endpoint(&[wrong]).unwrap_err().to_string();
+    let error = local::endpoints(&[wrong]).unwrap_err().to_string();
     assert!(error.contains("pvc.toml is not understood: api.listen is \"nowhere\""), "{error}");
     let broken = file(&folder, "pvc.toml", "[[api.token]]\ntoken = \"secret\n");
-    let error = local::endpoint(&[broken]).unwrap_err().to_string();
+    let error = local::endpoints(&[broken]).unwrap_err().to_string();
     assert!(error.contains("is not understood") && !error.contains("secret"), "{error}");
     let absent = [folder.path().join("a.toml"), folder.path().join("b.conf")];
-    assert!(matches!(local::endpoint(&absent), Err(ConnectionError::NoLocal)));
+    assert!(matches!(local::endpoints(&absent), Err(ConnectionError::NoLocal)));
 }
 
 #[test]
@@ -181,4 +181,22 @@ fn a_file_of_connections_that_is_broken_is_an_error_and_stays_as_it_is() {
     let error = Connections::load(Some(folder.path())).unwrap_err().to_string();
     assert!(error.contains("is not understood") && error.contains("add the connections anew"), "{error}");
     assert_eq!(fs::read_to_string(folder.path().join("pvc.json")).unwrap(), "{");
+}
+
+#[test]
+fn the_other_coordinators_are_asked_after_this_machine_and_only_where_others_are_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = |listen: &str| {
+        format!(
+            "node = \"hv2\"\ncoordinators = [\"hv1\", \"hv2\", \"hv3\"]\n[api]\nlisten = \"{listen}\"\n[[api.token]]\ntoken = \"k\"\n"
+        )
+    };
+    let open = file(&folder, "pvc.toml", &text("0.0.0.0:7370"));
+    let endpoints = local::endpoints(&[open]).unwrap();
+    let hosts: Vec<&str> = endpoints.iter().map(|endpoint| endpoint.host.as_str()).collect();
+    assert_eq!(hosts, ["127.0.0.1", "hv1", "hv3"]);
+    assert!(endpoints.iter().all(|endpoint| endpoint.port == 7370 && endpoint.token.as_deref() == Some("k")));
+    assert_eq!((endpoints[0].trust, endpoints[1].trust), (Trust::Anyone, Trust::System));
+    let own = file(&folder, "own.toml", &text("127.0.0.1:7370"));
+    assert_eq!(local::endpoints(&[own]).unwrap().len(), 1);
 }

@@ -90,14 +90,14 @@ pub(crate) fn details(node: &Node, depth: Depth, paint: Paint) -> String {
     let memory = &node.memory;
     out.line("Memory", format!("{} MB, {} used, {} free", memory.total, memory.used, memory.free));
     out.line("VMs have", format!("{} MB running, {} MB in all", memory.allocated, memory.provisioned));
-    if !node.stale.is_empty() {
-        out.toned("Old", format!("{}: told some time ago", node.stale.join(", ")), Tone::Attention);
+    if let Some(stale) = node.stale.as_ref().filter(|stale| !stale.is_empty()) {
+        out.toned("Old", format!("{}: told some time ago", stale.join(", ")), Tone::Attention);
     }
     if depth == Depth::Long {
         out.gap();
-        out.line_if_any("Processors", &node.cpu_model);
-        if node.cpu_utilization > 0.0 {
-            out.line("At work", format!("{:.1} % of the processors' time", node.cpu_utilization));
+        out.line_if_any("Processors", node.cpu_model.as_deref().unwrap_or_default());
+        if let Some(percent) = node.cpu_utilization {
+            out.line("At work", format!("{percent:.1} % of the processors' time"));
         }
         out.line("System", format!("{} {} ({})", node.os, node.kernel, node.arch));
         out.table("Network interfaces", interfaces(node));

@@ -59,3 +59,21 @@ fn the_health_of_the_cluster_and_of_its_nodes_is_shown_with_every_reason() {
     assert_eq!(json["cluster_health"]["health"], 65);
     assert_eq!(json["node_health"]["pvchv1"]["health"], 100);
 }
+
+#[test]
+fn where_the_api_of_this_machine_is_away_that_of_another_coordinator_is_asked() {
+    let server = Script::default().done("POST /node/hv2/domain-state?state=ready", "So be it.").serve();
+    let bench = Bench::empty();
+    let config = bench.path().join("pvc.toml");
+    // Nobody listens at this machine's address of the other family.
+    let text = format!(
+        "node = \"hv2\"\ncoordinators = [\"hv2\", \"127.0.0.1\"]\n[api]\nlisten = \"[::]:{}\"\n",
+        server.address.port()
+    );
+    std::fs::write(&config, text).unwrap();
+    let entry = format!("{{\"local\": {{\"cfgfile\": \"{}\"}}}}", config.display());
+    std::fs::write(bench.path().join("pvc.json"), entry).unwrap();
+    let finished = bench.run("-c local node ready hv2");
+    assert_eq!((finished.code, finished.out.as_str()), (0, "So be it.\n"), "{}", finished.err);
+    assert_eq!(server.asked().len(), 1);
+}
