@@ -52,6 +52,9 @@ fn report(mut on: Value, runs: &Runs) -> Result<Report> {
     on["load"] = stage::load()?.into();
     let mut figures = Vec::new();
     let mut add = |kind: &str, value: &str, aims: [Aim; 2]| {
+        if runs.count(kind) == 0 {
+            return;
+        }
         let values = runs.values(kind, value);
         for ((share, part), aim) in [(0.5, "p50"), (0.99, "p99")].into_iter().zip(aims) {
             let name = format!("{kind}_{value}_{part}");
