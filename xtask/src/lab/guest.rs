@@ -14,8 +14,8 @@ use crate::packages::{GUEST_KERNEL, apt};
 
 /// The modules the guest loads, each after those that it needs.
 const MODULES: [&str; 12] = [
-    "virtio",
     "virtio_ring",
+    "virtio",
     "virtio_pci_modern_dev",
     "virtio_pci_legacy_dev",
     "virtio_pci",
