@@ -18,7 +18,7 @@ use store::mirror::Mirror;
 use crate::gauge::Gauge;
 use crate::memory::{Ended, Memory};
 use crate::perform::Job;
-use crate::sight::{NetworkLook, Sight};
+use crate::sight::Sight;
 use crate::world::World;
 
 /// Where steps are performed: on threads in production, in virtual time in the simulator. Each step that ends is put
@@ -74,6 +74,7 @@ pub struct Agent {
     parts: Parts,
     memory: Memory,
     life: Life,
+    stopping_since: Option<BootTime>,
 }
 
 /// What a pass came to.
@@ -90,12 +91,13 @@ pub struct Passed {
 impl Agent {
     /// A daemon that has done nothing yet.
     pub fn new(parts: Parts) -> Self {
-        Self { parts, memory: Memory::default(), life: Life::Going }
+        Self { parts, memory: Memory::default(), life: Life::Going, stopping_since: None }
     }
 
     /// From now on the daemon is stopping.
     pub fn stop(&mut self) {
         self.life = Life::Stopping;
+        self.stopping_since.get_or_insert(self.parts.world.clock.now().boot);
     }
 
     /// One pass.
@@ -110,10 +112,12 @@ impl Agent {
         let Some(snapshot) = self.parts.mirror.snapshot() else {
             return Passed { next: None, submitted: 0, stopped: self.life == Life::Stopping };
         };
-        let NetworkLook { ticket: networks_ticket, networks } = self.parts.sight.latest_of_networks();
-        let ticket_of = |resource: &Resource| match resource.is_of_networks() {
-            true => networks_ticket,
-            false => look.ticket,
+        let network_look = self.parts.sight.latest_of_networks();
+        // The role is in the records alone: its next turn waits for no look.
+        let ticket_of = |resource: &Resource| match resource {
+            Resource::Primary => u64::MAX,
+            resource if resource.is_of_networks() => network_look.ticket,
+            _ => look.ticket,
         };
         self.memory.settle(ticket_of, |committed| self.parts.mirror.shows(committed));
         let observed = Observed {
@@ -123,7 +127,7 @@ impl Agent {
             guests: look.guests,
             guests_at: look.begun,
             gauged: self.parts.gauge.latest(),
-            networks,
+            networks: network_look.networks.clone(),
             failures: self.memory.failures.clone(),
             presses: self.memory.presses.clone(),
             taken: self.memory.taken.clone(),
@@ -138,6 +142,9 @@ impl Agent {
             keepalive_at: self.memory.keepalive_at,
             lease_until: session.until,
             life: self.life,
+            stopping_since: self.stopping_since,
+            role_since: Some(self.memory.role_since(&snapshot.cluster, now.boot)),
+            announcements: self.memory.announcements(&network_look),
         };
         let plan = (self.parts.decide)(&snapshot.cluster, &observed, now);
         let next = plan.look_again;

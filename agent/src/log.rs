@@ -16,7 +16,7 @@ pub fn step_ended(ended: &Ended) {
     let Ended { step, outcome, took, .. } = ended;
     let (name, reason, took_ms) = (step.action.name(), step.reason.name(), took.0);
     match outcome {
-        Ok(_) if step.resource == Resource::Heartbeat => {
+        Ok(_) if step.resource == Resource::Heartbeat || step.reason.is_routine() => {
             debug!(resource = %step.resource, step = name, reason, outcome = "done", took_ms, "{}", step.reason);
         }
         Ok(_) => {

@@ -4,18 +4,25 @@
 //! what the step wrote; otherwise the next pass would decide on facts from before the step.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
+use logic::cluster::Cluster;
 use logic::id::{TaskId, VmId};
+use logic::network::{Change, LinkName};
 use logic::node::Presence;
 use logic::observed::{StageDone, StepFailure};
 use logic::plan::{Action, Reason, Resource, Step};
-use logic::record::{Record, Records};
+use logic::record::{Record, Records, Version};
 use logic::time::{BootTime, Span};
 use logic::vm::Phase;
 use store::{CommitError, Committed};
 
 use crate::perform::Done;
+use crate::sight::NetworkLook;
 use crate::world::Fault;
+
+/// Versions of the primary role and of the wish about it.
+type Seen = (Option<Version>, Option<Version>);
 
 /// A step that ended.
 #[derive(Clone, Debug)]
@@ -56,6 +63,10 @@ pub struct Memory {
     pub announced: Option<(u64, Presence)>,
     /// Keepalives sent.
     pub keepalives: u64,
+    /// Addresses that were announced, each with the occasion and the ticket of the step.
+    announcements: BTreeMap<(LinkName, IpAddr), (u64, u64)>,
+    /// How the primary role and the wish about it were last seen, and since when.
+    role: Option<(Seen, BootTime)>,
     /// When the last one was sent.
     pub keepalive_at: Option<BootTime>,
 }
@@ -84,6 +95,26 @@ impl Memory {
         });
     }
 
+    /// Since when the primary role and the wish about it have been as they are.
+    pub fn role_since(&mut self, cluster: &Cluster, now: BootTime) -> BootTime {
+        let role = cluster.primary.as_ref().map(|primary| primary.version);
+        let seen = (role, cluster.primary_wish.as_ref().map(|wish| wish.version));
+        let since = self.role.filter(|(before, _)| *before == seen).map_or(now, |(_, since)| since);
+        self.role = Some((seen, since));
+        since
+    }
+
+    /// The announcements of addresses that are still there. One that went meanwhile must be announced anew; a look from
+    /// before the announcement says nothing about that.
+    pub fn announcements(&mut self, look: &NetworkLook) -> BTreeMap<(LinkName, IpAddr), u64> {
+        if let Some(seen) = look.networks.seen() {
+            self.announcements.retain(|(link, ip), (_, ticket)| {
+                look.ticket <= *ticket || seen.address(link, *ip).is_some()
+            });
+        }
+        self.announcements.iter().map(|(key, (occasion, _))| (key.clone(), *occasion)).collect()
+    }
+
     /// Remembers how a step ended. `epoch` is the store's session under which it ran.
     pub fn note(&mut self, ended: &Ended, epoch: u64) {
         let Ended { step, outcome, at, ticket, .. } = ended;
@@ -94,15 +125,18 @@ impl Memory {
         let committed = outcome.as_ref().ok().and_then(|done| done.committed.clone());
         self.settling.insert(step.resource.clone(), Settling { ticket: *ticket, committed });
         match outcome {
-            Ok(_) => self.note_success(step, *at, epoch),
+            Ok(_) => self.note_success(step, (*at, *ticket), epoch),
             Err(fault) => self.note_fault(step, fault, *at),
         }
     }
 
-    fn note_success(&mut self, step: &Step, at: BootTime, epoch: u64) {
+    fn note_success(&mut self, step: &Step, (at, ticket): (BootTime, u64), epoch: u64) {
         self.failures.remove(&step.resource);
         match (&step.action, &step.resource) {
             (Action::Announce(presence), _) => self.announced = Some((epoch, (**presence).clone())),
+            (Action::Network(Change::AnnounceAddress { link, ip, occasion }), _) => {
+                self.announcements.insert((link.clone(), *ip), (*occasion, ticket));
+            }
             (Action::PressPower { vm, incarnation }, _) => {
                 self.presses.retain(|(pressed, _), _| pressed != vm);
                 self.presses.insert((*vm, *incarnation), at);
@@ -138,6 +172,7 @@ impl Memory {
             why: fault.to_string(),
             at,
             in_a_row: before + 1,
+            overtaken: is_stale(fault),
         };
         self.failures.insert(step.resource.clone(), failure);
     }

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use host::clock::SystemClock;
+use host::clock::{Clock as _, SystemClock};
 use host::network::Network;
 use logic::network::{Networks, Sighting, SystemNetwork, system};
 use logic::plan::{Action, Resource, Step};
@@ -41,7 +41,7 @@ fn look(network: &dyn Network, wanted: &Arc<[SystemNetwork]>) -> Networks {
         Ok(seen) => Sighting::Seen(Arc::new(seen)),
         Err(error) => Sighting::Unknown { why: error.to_string() },
     };
-    Networks { wanted, sighting }
+    Networks { wanted, sighting, at: SystemClock.now().boot }
 }
 
 /// Performs a step; gives its resource when it failed.

@@ -120,6 +120,8 @@ pub fn change_network(network: &dyn Network, clock: &dyn Clock, change: &Change)
             network.ensure_address(&Address { link, ip: *ip, prefix_length, lifetime })?;
         }
         Change::EnsureDefaultRoute { link, gateway } => network.ensure_default_route(link, *gateway)?,
+        Change::RemoveAddress { link, ip } => network.remove_address(link, *ip)?,
+        Change::AnnounceAddress { link, ip, .. } => network.announce(link, *ip)?,
     }
     Ok(())
 }

@@ -56,7 +56,7 @@ impl Sight {
         let begun = clock.now().boot;
         let latest = Mutex::new(Look { ticket: 0, begun, guests });
         let sighting = Sighting::Unknown { why: "the kernel has not been asked yet".into() };
-        let networks = Networks { wanted, sighting };
+        let networks = Networks { wanted, sighting, at: begun };
         let latest_of_networks = Mutex::new(NetworkLook { ticket: 0, networks });
         let tickets = AtomicU64::new(1);
         Self { hypervisor, clock, tickets, latest, network, latest_of_networks }
@@ -89,12 +89,12 @@ impl Sight {
         if wanted.is_empty() {
             return;
         }
-        let ticket = self.ticket();
+        let (ticket, at) = (self.ticket(), self.clock.now().boot);
         let sighting = match self.network.observe() {
             Ok(seen) => Sighting::Seen(Arc::new(seen)),
             Err(error) => Sighting::Unknown { why: error.to_string() },
         };
-        let look = NetworkLook { ticket, networks: Networks { wanted, sighting } };
+        let look = NetworkLook { ticket, networks: Networks { wanted, sighting, at } };
         let known = system::decide(&before.networks).troubles;
         for trouble in system::decide(&look.networks).troubles {
             if !known.contains(&trouble) {

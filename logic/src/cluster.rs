@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::{NodeName, TaskId, VmId, VmName};
 use crate::node::drain::NodeWish;
 use crate::node::{Node, NodeStatus, Presence};
+use crate::primary::{Primary, PrimaryWish};
 use crate::record::{Incarnations, NodeLedger, Versioned};
 use crate::task::{Task, TaskFact};
 use crate::time::WallTime;
@@ -40,15 +41,6 @@ impl std::fmt::Debug for ApiSecret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("ApiSecret(…)")
     }
-}
-
-/// Who holds the primary role.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Primary {
-    /// The holder.
-    pub node: NodeName,
-    /// Grows with each change of the holder; acts of the role check it.
-    pub term: u64,
 }
 
 /// Everything known of one node. Each part is one record.
@@ -97,6 +89,8 @@ pub struct Cluster {
     pub api_secret: Option<Versioned<ApiSecret>>,
     /// The primary role.
     pub primary: Option<Versioned<Primary>>,
+    /// What the operator wishes of it.
+    pub primary_wish: Option<Versioned<PrimaryWish>>,
     /// Which incarnations are spent; absent while no VM was removed that had one.
     pub incarnations: Option<Versioned<Incarnations>>,
     /// All nodes.

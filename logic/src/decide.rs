@@ -5,7 +5,7 @@ use crate::limits::{STEP_BACKOFF_FIRST, STEP_BACKOFF_MAX};
 use crate::observed::{Observed, StepFailure};
 use crate::plan::Plan;
 use crate::time::{BootTime, Now, Span};
-use crate::{network, node, task, vm};
+use crate::{network, node, primary, task, vm};
 
 /// One daemon's decisions.
 pub type Decide = fn(&Cluster, &Observed, Now) -> Plan;
@@ -13,6 +13,7 @@ pub type Decide = fn(&Cluster, &Observed, Now) -> Plan;
 /// The node daemon: its node, and every VM that its node owns.
 pub fn noded(cluster: &Cluster, observed: &Observed, now: Now) -> Plan {
     let mut plan = node::decide::decide(cluster, observed, now);
+    plan.append(primary::decide::decide(cluster, observed, now));
     for (id, entry) in &cluster.vms {
         if entry.vm.value.node == observed.name {
             plan.append(vm::decide::decide(cluster, observed, *id, now));

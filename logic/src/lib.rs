@@ -19,6 +19,7 @@
 //! | [`decide`] | what each daemon decides in one pass |
 //! | [`network`] | the machine's own networks: wanted, seen, and the steps between |
 //! | [`node`] | nodes: record, status, registration, keepalive |
+//! | [`primary`] | the primary role: record, phases of its handover, what moves with it |
 //! | [`task`] | long work as resumable stages |
 //! | [`refusal`] | why a request is refused, and what to do |
 //! | [`health`] | what is wrong with the cluster, and by how much |
@@ -34,6 +35,7 @@ pub mod network;
 pub mod node;
 pub mod observed;
 pub mod plan;
+pub mod primary;
 pub mod record;
 pub mod refusal;
 pub mod task;

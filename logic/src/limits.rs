@@ -84,3 +84,24 @@ pub const MTU_MAX: u32 = 65_535;
 
 /// What a network card passes on unless configured.
 pub const MTU_DEFAULT: u32 = 1500;
+
+/// How long a phase of a handover waits for the other side, or for parts of the role: longer than the lease of a session,
+/// so that a side that hangs has lost its addresses by then.
+pub const HANDOVER_PHASE_MAX: Span = Span::seconds(7);
+
+/// How long a node that stops waits for somebody to take the role from it. A handover takes less than a second.
+pub const HANDOVER_STOP_MAX: Span = Span::seconds(10);
+
+/// When a holder takes the role back from a successor that does not come on, and a node that stops gives up waiting for
+/// its parts to be gone: after the successor's own patience, and before the daemon is ended.
+pub const HANDOVER_TRY_MAX: Span = Span::seconds(15);
+
+/// By how much earlier than the lease a floating address ends: the kernel may take a second to notice, and up to a quarter
+/// more to put several together.
+pub const KERNEL_LATENESS: Span = Span(1_250);
+
+/// By how much longer an address could stay before it is given anew: it is told in seconds that have begun, twice.
+pub const ADDRESS_RENEWAL: Span = Span(2_500);
+
+/// How often a holder looks whether its lease was renewed; nobody tells it.
+pub const ADDRESS_LOOK: Span = Span::seconds(1);

@@ -11,6 +11,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::time::BootTime;
+
 mod address;
 mod change;
 mod link;
@@ -115,12 +117,14 @@ pub struct Networks {
     pub wanted: Arc<[SystemNetwork]>,
     /// What there is.
     pub sighting: Sighting,
+    /// When it was looked at.
+    pub at: BootTime,
 }
 
 impl Networks {
     /// Nothing is configured, so that nothing is looked at.
     pub fn none() -> Self {
-        Self { wanted: Arc::new([]), sighting: Sighting::Seen(Arc::default()) }
+        Self { wanted: Arc::new([]), sighting: Sighting::Seen(Arc::default()), at: BootTime(0) }
     }
 
     /// What there is, where the kernel says.

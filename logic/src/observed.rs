@@ -1,10 +1,11 @@
 //! What one machine sees of itself: the facts that decisions of its daemon start from, besides the records.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use crate::config::Timers;
 use crate::id::{NodeName, VmId};
-use crate::network::Networks;
+use crate::network::{LinkName, Networks};
 use crate::node::traffic::Interface;
 use crate::node::{Foreign, Node, Presence};
 use crate::plan::Resource;
@@ -55,6 +56,8 @@ pub struct StepFailure {
     pub at: BootTime,
     /// How often in a row a step on this resource has failed.
     pub in_a_row: u32,
+    /// It was only overtaken, by another write or by the end of the lease: nothing is wrong.
+    pub overtaken: bool,
 }
 
 /// The stage of a task that is done, though its record does not say so yet.
@@ -135,6 +138,12 @@ pub struct Observed {
     pub lease_until: Option<BootTime>,
     /// Whether to go on.
     pub life: Life,
+    /// When it was asked to stop.
+    pub stopping_since: Option<BootTime>,
+    /// When this process first saw the primary role, and the wish about it, as they are now.
+    pub role_since: Option<BootTime>,
+    /// Addresses that were announced and are there since, each with the latest occasion.
+    pub announcements: BTreeMap<(LinkName, IpAddr), u64>,
 }
 
 impl Observed {

@@ -29,8 +29,10 @@ pub struct Plan {
 pub enum Resource {
     /// The keepalive: a lane of its own, which nothing else may block.
     Heartbeat,
-    /// This node's registration and role.
+    /// This node's registration.
     Node,
+    /// The primary role.
+    Primary,
     /// One VM.
     Vm(VmId),
     /// One task.
@@ -142,6 +144,19 @@ pub enum Reason {
     KeepaliveDue,
     NodeStops,
     RoleVacant { node: NodeName },
+    HolderGone { node: NodeName },
+    Claimed { node: NodeName },
+    Yielded { node: NodeName },
+    HolderHangs { node: NodeName },
+    TakenOver { node: NodeName },
+    LetGo { node: NodeName },
+    FormerGone { node: NodeName },
+    TakenBack { node: NodeName },
+    WishVoid,
+    RoleHere,
+    RoleRenewed,
+    RoleTold,
+    RoleLeft,
     Wished,
     Crashed { times: u32 },
     FailureOver,
@@ -192,6 +207,27 @@ impl fmt::Display for Reason {
             Self::RoleVacant { node } => {
                 write!(f, "nobody holds the primary role; {node} takes it")
             }
+            Self::HolderGone { node } => write!(f, "{node} held the primary role and is gone"),
+            Self::Claimed { node } => write!(f, "{node} is to hand the primary role over"),
+            Self::Yielded { node } => {
+                write!(f, "{node} is to take the primary role, and everything is ready for it")
+            }
+            Self::HolderHangs { node } => write!(f, "{node} does not hand the primary role over in time"),
+            Self::TakenOver { node } => {
+                write!(f, "everything that the primary role needs is here; {node} may let go")
+            }
+            Self::LetGo { node } => {
+                write!(f, "nothing of the primary role is left here; {node} has it alone")
+            }
+            Self::FormerGone { node } => {
+                write!(f, "{node} is gone, or does not let go of the primary role in time")
+            }
+            Self::TakenBack { node } => write!(f, "{node} does not take the primary role"),
+            Self::WishVoid => write!(f, "nobody came to take the primary role"),
+            Self::RoleHere => write!(f, "the primary role is here, and so is its address"),
+            Self::RoleRenewed => write!(f, "the lease of the primary role was renewed"),
+            Self::RoleTold => write!(f, "everybody is to know that the primary role is here"),
+            Self::RoleLeft => write!(f, "the primary role is not here"),
             Self::Wished => write!(f, "the operator wishes it to run"),
             Self::Crashed { times } => {
                 write!(f, "the guest ended by itself ({times} in a row) and should run")
@@ -249,6 +285,11 @@ impl fmt::Display for Reason {
 }
 
 impl Reason {
+    /// Whether it comes again and again while nothing happens.
+    pub fn is_routine(&self) -> bool {
+        matches!(self, Self::KeepaliveDue | Self::RoleRenewed)
+    }
+
     /// The reason's name, as it stands in logs: its variant in kebab-case.
     pub fn name(&self) -> &'static str {
         match self {
@@ -258,6 +299,19 @@ impl Reason {
             Self::KeepaliveDue => "keepalive-due",
             Self::NodeStops => "node-stops",
             Self::RoleVacant { .. } => "role-vacant",
+            Self::HolderGone { .. } => "holder-gone",
+            Self::Claimed { .. } => "claimed",
+            Self::Yielded { .. } => "yielded",
+            Self::HolderHangs { .. } => "holder-hangs",
+            Self::TakenOver { .. } => "taken-over",
+            Self::LetGo { .. } => "let-go",
+            Self::FormerGone { .. } => "former-gone",
+            Self::TakenBack { .. } => "taken-back",
+            Self::WishVoid => "wish-void",
+            Self::RoleHere => "role-here",
+            Self::RoleRenewed => "role-renewed",
+            Self::RoleTold => "role-told",
+            Self::RoleLeft => "role-left",
             Self::Wished => "wished",
             Self::Crashed { .. } => "crashed",
             Self::StartUncertain { .. } => "start-uncertain",
@@ -304,6 +358,7 @@ impl fmt::Display for Resource {
         match self {
             Self::Heartbeat => write!(f, "heartbeat"),
             Self::Node => write!(f, "node"),
+            Self::Primary => write!(f, "primary"),
             Self::Vm(id) => write!(f, "vm:{id}"),
             Self::Task(id) => write!(f, "task:{id}"),
             Self::Link(link) => write!(f, "link:{link}"),

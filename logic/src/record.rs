@@ -6,10 +6,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cluster::{ApiSecret, ClusterSettings, Maintenance, Primary};
+use crate::cluster::{ApiSecret, ClusterSettings, Maintenance};
 use crate::id::{NodeName, TaskId, VmId, VmName};
 use crate::node::drain::NodeWish;
 use crate::node::{Node, NodeStatus, Presence};
+use crate::primary::{Primary, PrimaryWish};
 use crate::task::{Task, TaskFact};
 use crate::vm::{Vm, VmFact};
 
@@ -25,6 +26,8 @@ pub enum RecordId {
     ApiSecret,
     /// Who holds the primary role, with its term. Written by the holder and its successor.
     Primary,
+    /// Who is to hold the primary role. Written by the API.
+    PrimaryWish,
     /// A node's registration. Written by that node.
     Node(NodeName),
     /// Lives as long as the node daemon's session with the store. Written by that node.
@@ -60,6 +63,7 @@ pub enum Record {
     Maintenance(Maintenance),
     ApiSecret(ApiSecret),
     Primary(Primary),
+    PrimaryWish(PrimaryWish),
     Node(Node),
     Presence(Presence),
     NodeStatus(NodeStatus),
@@ -220,6 +224,7 @@ record_from!(
     Maintenance(Maintenance),
     ApiSecret(ApiSecret),
     Primary(Primary),
+    PrimaryWish(PrimaryWish),
     Node(Node),
     Presence(Presence),
     NodeStatus(NodeStatus),

@@ -81,6 +81,27 @@ pub enum Refusal {
         /// Which.
         node: NodeName,
     },
+    /// A node that can never hold the primary role.
+    #[error("Node \"{node}\" is a hypervisor: only a coordinator can hold the primary role.")]
+    NoCoordinator {
+        /// Which.
+        node: NodeName,
+    },
+    /// The primary role is on its way to a node.
+    #[error("The primary role is just being taken by node \"{to}\"; ask again when it has it.")]
+    HandoverUnderWay {
+        /// Which.
+        to: NodeName,
+    },
+    /// There is nobody to hand the primary role to.
+    #[error("Node \"{node}\" is primary, and no other coordinator runs that could take the role.")]
+    NobodyElse {
+        /// The holder.
+        node: NodeName,
+    },
+    /// Nobody holds the primary role yet.
+    #[error("Nobody holds the primary role yet; a coordinator takes it within seconds. Ask again.")]
+    RoleVacant,
     /// No such task.
     #[error("Task \"{task}\" not found.")]
     TaskUnknown {

@@ -103,5 +103,8 @@ pub(crate) fn observed(guests: &[(VmId, Option<u64>)]) -> Observed {
         keepalive_at: None,
         lease_until: None,
         life: Life::Going,
+        stopping_since: None,
+        role_since: None,
+        announcements: Default::default(),
     }
 }

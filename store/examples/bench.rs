@@ -5,10 +5,10 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use logic::cluster::Primary;
 use logic::config::StoreUrl;
 use logic::id::{NodeName, VmId};
 use logic::node::BootId;
+use logic::primary::Primary;
 use logic::record::{Expect, RecordId, Records, VmNameOwner};
 use logic::time::WallTime;
 use logic::vm::{Meta, Power, TagMark, Vm, VmFact, Wish};
@@ -127,7 +127,7 @@ fn small(store: &dyn Store, name: &str, figures: &mut Figures) {
 }
 
 fn write_primary(store: &dyn Store, expect: Expect, term: u64) -> Expect {
-    let primary = Primary { node: node(0), term };
+    let primary = Primary { node: node(0), term, handover: None, former: None };
     let committed =
         commit_records(store, &Records::default().write(RecordId::Primary, expect, primary.into()));
     Expect::Version(committed.expect("nobody else writes it").versions[0].1.expect("it was written"))

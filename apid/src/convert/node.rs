@@ -109,9 +109,12 @@ fn stale(entry: &NodeEntry, status: Option<&NodeStatus>) -> Vec<String> {
     keepalive.into_iter().chain(told).collect()
 }
 
-/// Whether a node is the primary coordinator. Alone it is, with or without a record that says so.
+/// A node's part among the coordinators. Alone it is primary, with or without a record that says so.
 pub fn coordinator_state(cluster: &Cluster, name: &NodeName) -> &'static str {
-    if primary(cluster).as_ref() == Some(name) { "primary" } else { "secondary" }
+    match cluster.primary {
+        None if primary(cluster).as_ref() == Some(name) => "primary",
+        _ => logic::primary::coordinator_state(cluster, name).as_str(),
+    }
 }
 
 /// The primary coordinator.

@@ -38,9 +38,6 @@ pub fn initialise(
     if let Some(maintenance) = &cluster.maintenance {
         records = records.delete(RecordId::Maintenance, maintenance.expect());
     }
-    if let Some(primary) = &cluster.primary {
-        records = records.delete(RecordId::Primary, primary.expect());
-    }
     for (id, entry) in &cluster.vms {
         for write in crate::vm::accept::deletion(cluster, *id, entry).writes {
             records.writes.push(write);

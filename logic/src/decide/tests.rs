@@ -18,6 +18,7 @@ fn a_failed_step_waits_twice_as_long_each_time_and_no_other_waits() {
         why: "x".into(),
         at: NOW.boot,
         in_a_row,
+        overtaken: false,
     };
     for (in_a_row, wait_ms) in [(1, 100), (2, 200), (5, 1600), (6, 2000), (40, 2000)] {
         seen.failures.insert(Resource::Vm(VM), failed(in_a_row));
@@ -33,8 +34,14 @@ fn a_failed_step_waits_twice_as_long_each_time_and_no_other_waits() {
 fn the_failure_of_one_step_does_not_hold_back_another_on_the_same_vm() {
     let cluster = cluster_with_vm(Power::Start, Some(fact(Phase::Starting)));
     let mut seen = observed(&[]);
-    let failure =
-        StepFailure { step: "start-guest", incarnation: 1, why: "x".into(), at: NOW.boot, in_a_row: 1 };
+    let failure = StepFailure {
+        step: "start-guest",
+        incarnation: 1,
+        why: "x".into(),
+        at: NOW.boot,
+        in_a_row: 1,
+        overtaken: false,
+    };
     seen.failures.insert(Resource::Vm(VM), failure);
     assert!(noded(&cluster, &seen, NOW).steps.iter().any(|step| step.reason.name() == "start-failed"));
 }

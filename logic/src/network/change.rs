@@ -38,6 +38,22 @@ pub enum Change {
         /// To this machine.
         gateway: IpAddr,
     },
+    /// The link does not have this address.
+    RemoveAddress {
+        /// The link.
+        link: LinkName,
+        /// The address.
+        ip: IpAddr,
+    },
+    /// Everybody on the link is told that this address is here.
+    AnnounceAddress {
+        /// The link.
+        link: LinkName,
+        /// The address.
+        ip: IpAddr,
+        /// What for: a later one has a greater number.
+        occasion: u64,
+    },
 }
 
 impl Change {
@@ -48,6 +64,8 @@ impl Change {
             Self::EnsureBridge(_) => "ensure-bridge",
             Self::EnsureAddress { .. } => "ensure-address",
             Self::EnsureDefaultRoute { .. } => "ensure-default-route",
+            Self::RemoveAddress { .. } => "remove-address",
+            Self::AnnounceAddress { .. } => "announce-address",
         }
     }
 }

@@ -1,27 +1,26 @@
-//! What this node must do about itself: be announced, be registered, hold the vacant role, send its keepalive.
+//! What this node must do about itself: be announced, be registered, send its keepalive.
 //!
 //! The heartbeat begins last, once the node is registered, and ends last: the final status says `stop`.
 
 use super::{DaemonState, NodeStatus, Presence, Stale};
-use crate::cluster::{Cluster, NodeEntry, Primary};
+use crate::cluster::{Cluster, NodeEntry};
 use crate::id::VmId;
 use crate::limits::STALE_AFTER;
 use crate::observed::{Guests, Life, Observed};
 use crate::plan::{Action, Plan, Reason, Resource, Step};
+use crate::primary;
 use crate::record::{Expect, Record, RecordId, Records, expect_of};
 use crate::time::{BootTime, Now};
 
-/// Decides about this node. Only the role waits until the cluster is initialised.
+/// Decides about this node.
 pub fn decide(cluster: &Cluster, observed: &Observed, now: Now) -> Plan {
     let mut plan = Plan::default();
     let vacant = NodeEntry::default();
     let entry = cluster.nodes.get(&observed.name).map_or(&vacant, AsRef::as_ref);
     if observed.life == Life::Going {
-        plan.steps.extend(
-            announce(observed).or_else(|| register(entry, observed)).or_else(|| role(cluster, observed)),
-        );
+        plan.steps.extend(announce(observed).or_else(|| register(entry, observed)));
     }
-    plan.append(keepalive(entry, observed, now));
+    plan.append(keepalive((cluster, entry), observed, now));
     plan
 }
 
@@ -46,23 +45,14 @@ fn register(entry: &NodeEntry, observed: &Observed) -> Option<Step> {
     Some(record(Resource::Node, id, expect_of(current), observed.node.clone().into(), reason))
 }
 
-/// The primary role, where nobody ever held it.
-fn role(cluster: &Cluster, observed: &Observed) -> Option<Step> {
-    if cluster.primary.is_some() || cluster.settings.is_none() {
-        return None;
-    }
-    let primary = Primary { node: observed.name.clone(), term: 1 };
-    let reason = Reason::RoleVacant { node: observed.name.clone() };
-    Some(record(Resource::Node, RecordId::Primary, Expect::Absent, primary.into(), reason))
-}
-
 /// The status record: when it is due, and once more when the daemon's state changes.
-fn keepalive(entry: &NodeEntry, observed: &Observed, now: Now) -> Plan {
+fn keepalive((cluster, entry): (&Cluster, &NodeEntry), observed: &Observed, now: Now) -> Plan {
     let mut plan = Plan::default();
     if entry.node.as_ref().is_none_or(|node| node.value != observed.node) {
         return plan;
     }
-    let daemon = state(entry, observed);
+    let lets_stop = primary::decide::is_let_go(cluster, observed, now);
+    let daemon = state(entry, observed, lets_stop);
     let current = entry.status.as_ref();
     let said =
         current.filter(|status| status.value.boot == observed.node.boot).map(|status| status.value.daemon);
@@ -93,7 +83,7 @@ fn keepalive(entry: &NodeEntry, observed: &Observed, now: Now) -> Plan {
         },
         interfaces: observed.gauged.interfaces.clone(),
         stale: stale(observed, now),
-        network_faults: network_faults(observed),
+        network_faults: network_faults(cluster, observed, now),
     };
     let reason = if observed.life == Life::Stopping { Reason::NodeStops } else { Reason::KeepaliveDue };
     let id = RecordId::NodeStatus(observed.name.clone());
@@ -101,11 +91,13 @@ fn keepalive(entry: &NodeEntry, observed: &Observed, now: Now) -> Plan {
     plan
 }
 
-/// The daemon's word about itself: `init` until the first look at the guests, `shutdown` before `stop`.
-fn state(entry: &NodeEntry, observed: &Observed) -> DaemonState {
+/// The daemon's word about itself: `init` until the first look at the guests, `shutdown` before `stop`, and until then for
+/// as long as something is to be handed over.
+fn state(entry: &NodeEntry, observed: &Observed, lets_stop: bool) -> DaemonState {
     let said = entry.status.as_ref().filter(|status| status.value.boot == observed.node.boot);
     match (observed.life, said.map(|status| status.value.daemon)) {
-        (Life::Stopping, Some(DaemonState::Shutdown | DaemonState::Stop)) => DaemonState::Stop,
+        (Life::Stopping, Some(DaemonState::Stop)) => DaemonState::Stop,
+        (Life::Stopping, Some(DaemonState::Shutdown)) if lets_stop => DaemonState::Stop,
         (Life::Stopping, _) => DaemonState::Shutdown,
         (Life::Going, _) if observed.keepalives == 0 => DaemonState::Init,
         (Life::Going, _) => DaemonState::Run,
@@ -120,9 +112,13 @@ fn stale(observed: &Observed, now: Now) -> Vec<Stale> {
 }
 
 /// What no step can mend, and the steps that failed.
-fn network_faults(observed: &Observed) -> Vec<String> {
-    let failed = observed.failures.iter().filter(|(resource, _)| resource.is_of_networks());
+fn network_faults(cluster: &Cluster, observed: &Observed, now: Now) -> Vec<String> {
+    let failed = observed
+        .failures
+        .iter()
+        .filter(|(resource, failure)| resource.is_of_networks() && !failure.overtaken);
     let mut faults = crate::network::system::decide(&observed.networks).troubles;
+    faults.extend(primary::decide::troubles(cluster, observed, now));
     faults.extend(failed.map(|(_, failure)| failure.why.clone()));
     faults
 }

@@ -56,6 +56,7 @@ impl Builder {
             RecordId::Maintenance => cluster.maintenance = pick(record, |r| take!(r, Maintenance)),
             RecordId::ApiSecret => cluster.api_secret = pick(record, |r| take!(r, ApiSecret)),
             RecordId::Primary => cluster.primary = pick(record, |r| take!(r, Primary)),
+            RecordId::PrimaryWish => cluster.primary_wish = pick(record, |r| take!(r, PrimaryWish)),
             RecordId::Incarnations => cluster.incarnations = pick(record, |r| take!(r, Incarnations)),
             RecordId::Node(name) => self.node(name, |entry| entry.node = pick(record, |r| take!(r, Node))),
             RecordId::NodeStatus(name) => {

@@ -1,15 +1,24 @@
 //! Records survive the way to bytes and back, and what cannot be read is named.
 
-use logic::cluster::{Maintenance, Primary};
+use logic::cluster::Maintenance;
+use logic::primary::Primary;
 
 use super::*;
 use crate::memory::{CommitFault, Memory, MemoryStore};
 
 #[test]
 fn a_record_comes_back_as_it_went() {
-    let record: Record = Primary { node: "hv1".parse().unwrap(), term: 3 }.into();
+    let record: Record =
+        Primary { node: "hv1".parse().unwrap(), term: 3, handover: None, former: None }.into();
     let bytes = encode(&RecordId::Primary, &record);
     assert_eq!(decode(&RecordId::Primary, &bytes).unwrap(), record);
+}
+
+#[test]
+fn a_role_from_before_there_were_handovers_is_read() {
+    let bytes = br#"{"schema":1,"txn":"x","node":"hv1","term":3}"#;
+    let held = Primary { node: "hv1".parse().unwrap(), term: 3, handover: None, former: None };
+    assert_eq!(decode(&RecordId::Primary, bytes).unwrap(), held.into());
 }
 
 #[test]
@@ -41,6 +50,7 @@ fn every_record_has_a_key_of_its_own_and_is_found_by_it() {
         RecordId::Maintenance,
         RecordId::ApiSecret,
         RecordId::Primary,
+        RecordId::PrimaryWish,
         RecordId::Node(node.clone()),
         RecordId::NodeStatus(node.clone()),
         RecordId::NodeLedger(node.clone()),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::network::NetworkKind;
+use crate::time::BootTime;
 
 fn name(text: &str) -> LinkName {
     text.parse().unwrap()
@@ -45,7 +46,11 @@ fn whole() -> Seen {
 }
 
 fn outlook(seen: Seen) -> Outlook {
-    decide(&Networks { wanted: Arc::new([upstream()]), sighting: Sighting::Seen(Arc::new(seen)) })
+    decide(&Networks {
+        wanted: Arc::new([upstream()]),
+        sighting: Sighting::Seen(Arc::new(seen)),
+        at: BootTime(0),
+    })
 }
 
 fn steps(seen: Seen) -> Vec<&'static str> {
@@ -116,7 +121,7 @@ fn what_no_step_can_mend_is_told_and_asked_of_nobody() {
     strayed.addresses.push(address("ens4", 24, Lifetime::Forever));
     assert!(trouble(strayed).contains("ip address del 10.0.0.1/24 dev ens4"));
     let unknown = Sighting::Unknown { why: "hung".into() };
-    let silent = decide(&Networks { wanted: Arc::new([upstream()]), sighting: unknown });
+    let silent = decide(&Networks { wanted: Arc::new([upstream()]), sighting: unknown, at: BootTime(0) });
     assert_eq!((silent.steps, silent.troubles.len()), (Vec::new(), 1));
 }
 
@@ -134,6 +139,7 @@ fn networks_of_one_device_make_its_bridge_once() {
         decide(&Networks {
             wanted: Arc::new([upstream(), storage.clone()]),
             sighting: Sighting::Seen(Arc::new(seen)),
+            at: BootTime(0),
         })
     };
     assert_eq!(both(card).steps.len(), 1);

@@ -1,4 +1,4 @@
-//! A node's own life: announce, register, take the vacant role, keep alive, stop.
+//! A node's own life: announce, register, keep alive, stop.
 
 use super::*;
 use crate::testing::{NOW, at, cluster, hv1, observed};
@@ -22,21 +22,14 @@ fn with_status(daemon: DaemonState) -> Cluster {
     let mut entry = (*cluster.nodes[&hv1()]).clone();
     entry.status = Some(at(NodeStatus { daemon, boot: seen.node.boot, ..status }));
     cluster.nodes.insert(hv1(), entry.into());
-    cluster.primary = Some(at(Primary { node: hv1(), term: 1 }));
     cluster
 }
 
 #[test]
-fn a_daemon_announces_registers_takes_the_vacant_role_and_then_keeps_alive() {
+fn a_daemon_announces_registers_and_then_keeps_alive() {
     assert_eq!(steps(&Cluster::default(), &observed(&[]), NOW), [("announce", "session-began")]);
     assert_eq!(steps(&Cluster::default(), &announced(), NOW), [("record", "node-starts")]);
-    assert_eq!(
-        steps(&cluster(), &announced(), NOW),
-        [("record", "role-vacant"), ("record", "keepalive-due")]
-    );
-    let mut uninitialised = cluster();
-    uninitialised.settings = None;
-    assert_eq!(steps(&uninitialised, &announced(), NOW), [("record", "keepalive-due")]);
+    assert_eq!(steps(&cluster(), &announced(), NOW), [("record", "keepalive-due")]);
 }
 
 #[test]

@@ -179,8 +179,14 @@ fn the_power_button_is_pressed_again_and_an_overdue_guest_is_ended() {
 
 fn failing(why: &str) -> Observed {
     let mut seen = observed(&[]);
-    let failure =
-        StepFailure { step: "start-guest", incarnation: 1, why: why.into(), at: NOW.boot, in_a_row: 1 };
+    let failure = StepFailure {
+        step: "start-guest",
+        incarnation: 1,
+        why: why.into(),
+        at: NOW.boot,
+        in_a_row: 1,
+        overtaken: false,
+    };
     seen.failures.insert(Resource::Vm(VM), failure);
     seen
 }
