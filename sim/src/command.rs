@@ -58,6 +58,8 @@ pub enum Ask {
     Move { vm: VmName, to: Option<NodeName> },
     Migrate { vm: VmName, to: Option<NodeName> },
     Unmigrate { vm: VmName },
+    Primary { node: NodeName },
+    Secondary { node: NodeName },
     Flush { node: NodeName },
     Ready { node: NodeName },
     Attach { vm: VmName, device: String },

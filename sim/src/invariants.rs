@@ -15,6 +15,7 @@ use crate::command::Ask;
 use crate::invariants::role::Role;
 
 pub mod capacity;
+pub mod floating;
 pub mod role;
 
 /// What the operator wishes of a VM.

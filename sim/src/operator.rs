@@ -8,6 +8,8 @@ use logic::cluster::Cluster;
 use logic::cluster::accept::{Overwrite, initialise};
 use logic::id::{NodeName, TaskId, VmId, VmName};
 use logic::node::drain::{Duty, domain_states, wish_duty};
+use logic::primary::accept::{wish_primary, wish_secondary};
+use logic::primary::coordinator_state;
 use logic::record::Records;
 use logic::refusal::Refusal;
 use logic::task::accept::{DeviceChange, change_device};
@@ -40,6 +42,8 @@ pub struct Operator {
     uuids: BTreeMap<VmName, VmId>,
     /// The records when they were last looked at.
     seen: Arc<Cluster>,
+    /// What was shown last of the nodes' parts among the coordinators.
+    roles: BTreeMap<NodeName, &'static str>,
     /// What was shown last of the nodes' services.
     services: BTreeMap<NodeName, &'static str>,
     /// What was shown last, by VM.
@@ -70,6 +74,7 @@ impl Operator {
             uuids: BTreeMap::new(),
             seen: Arc::default(),
             services: BTreeMap::new(),
+            roles: BTreeMap::new(),
             shown: BTreeMap::new(),
         }
     }
@@ -124,6 +129,19 @@ impl Operator {
         };
         let changes = now.iter().filter(differs).map(|(node, state)| (node.clone(), *state)).collect();
         self.services = now;
+        changes
+    }
+
+    /// What is shown of the nodes' parts among the coordinators, where it differs from the last time.
+    pub fn role_news(&mut self) -> Vec<DutyShown> {
+        let seen = Arc::clone(&self.seen);
+        let state = |node: &NodeName| coordinator_state(&seen, node).as_str();
+        let now: BTreeMap<NodeName, _> = seen.nodes.keys().map(|node| (node.clone(), state(node))).collect();
+        let differs = |(node, state): &(&NodeName, &&'static str)| {
+            self.roles.get(*node).copied().unwrap_or("secondary") != **state
+        };
+        let changes = now.iter().filter(differs).map(|(node, state)| (node.clone(), *state)).collect();
+        self.roles = now;
         changes
     }
 
@@ -182,6 +200,8 @@ impl Operator {
                 relocated(cluster, of(vm)?, request, now)?
             }
             Ask::Flush { node } => (None, serviced(cluster, node, Duty::Flushed, now)?),
+            Ask::Primary { node } => (None, wish_primary(cluster, node)?.unwrap_or_default()),
+            Ask::Secondary { node } => (None, wish_secondary(cluster, node)?.unwrap_or_default()),
             Ask::Ready { node } => (None, serviced(cluster, node, Duty::Ready, now)?),
             Ask::Unmigrate { vm } => relocated(cluster, of(vm)?, Relocation::Unmigrate, now)?,
             Ask::Attach { vm, device } => self.device(cluster, of(vm)?, DeviceChange::Attach, device)?,

@@ -45,7 +45,7 @@ pub fn play(seed: u64) -> Outcome {
     let script = script(seed);
     let timers = Timers { keepalive_interval: Span::seconds(5), vm_shutdown_timeout: Span::seconds(20) };
     let nodes: Vec<NodeName> = (1..=script::node_count(seed)).map(script::node).collect();
-    let mut world = World::new(&nodes, timers, Keepalives::Hidden, Chance::from_seed(seed));
+    let mut world = World::new(&nodes, timers, Keepalives::Hidden, Chance::from_seed(seed)).with_networks();
     for (at, order) in &script {
         world.run_until(*at);
         world.order(order);

@@ -18,6 +18,7 @@ use crate::counts::Counts;
 use crate::daemon::{Chore, Daemon, Ground};
 use crate::invariants::Judge;
 use crate::invariants::capacity::Capacity;
+use crate::invariants::floating::Floating;
 use crate::operator::Operator;
 use crate::world::chance::Chance;
 use crate::world::nets::Nets;
@@ -95,6 +96,7 @@ pub struct World {
     last_work: BootTime,
     judge: Judge,
     capacity: Capacity,
+    floating: Floating,
     log: String,
     violation: Option<String>,
     /// What was met so far.
@@ -130,6 +132,7 @@ impl World {
             last_work: BEGIN,
             judge: Judge::default(),
             capacity: Capacity::default(),
+            floating: Floating::default(),
             log: String::new(),
             violation: None,
             counts: Counts::default(),
@@ -260,7 +263,7 @@ impl World {
             return;
         }
         for job in jobs {
-            if job.step.resource != Resource::Heartbeat {
+            if job.step.resource != Resource::Heartbeat && !job.step.reason.is_routine() {
                 self.last_work = now;
             }
             let span = self.chance.to_check();

@@ -178,6 +178,8 @@ fn parse_ask(words: &[&str]) -> Result<Option<Ask>> {
         ["move", vm, to] => Ask::Move { vm: vm.parse()?, to: Some(to.parse()?) },
         ["migrate", vm] => Ask::Migrate { vm: vm.parse()?, to: None },
         ["migrate", vm, to] => Ask::Migrate { vm: vm.parse()?, to: Some(to.parse()?) },
+        ["primary", node] => Ask::Primary { node: node.parse()? },
+        ["secondary", node] => Ask::Secondary { node: node.parse()? },
         ["flush", node] => Ask::Flush { node: node.parse()? },
         ["ready", node] => Ask::Ready { node: node.parse()? },
         ["unmigrate", vm] => Ask::Unmigrate { vm: vm.parse()? },

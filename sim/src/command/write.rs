@@ -71,6 +71,8 @@ impl fmt::Display for Ask {
             Self::Migrate { vm, to: None } => write!(f, "migrate {vm}"),
             Self::Migrate { vm, to: Some(to) } => write!(f, "migrate {vm} {to}"),
             Self::Unmigrate { vm } => write!(f, "unmigrate {vm}"),
+            Self::Primary { node } => write!(f, "primary {node}"),
+            Self::Secondary { node } => write!(f, "secondary {node}"),
             Self::Flush { node } => write!(f, "flush {node}"),
             Self::Ready { node } => write!(f, "ready {node}"),
             Self::Attach { vm, device } => write!(f, "attach {vm} {device}"),

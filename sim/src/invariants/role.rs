@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use logic::cluster::Primary;
 use logic::id::NodeName;
+use logic::primary::Primary;
 
 /// Remembers who held which term.
 #[derive(Debug, Default)]

@@ -7,7 +7,7 @@ use rand::RngExt as _;
 use rand::rngs::StdRng;
 use store::memory::CommitFault;
 
-use crate::command::{Blow, Command, Kind, Moment, Place, Reach};
+use crate::command::{Blow, Command, Kind, Mishap, Moment, Place, Reach};
 
 /// A fault, and what ends it where it does not end by itself.
 pub(super) fn fault(
@@ -32,7 +32,16 @@ pub(super) fn fault(
         }
         4 => add(at, Command::Befalls(place, Blow::Stall(Span(random.random_range(100..15_000))))),
         5..=8 => {
-            let steps = ["start-guest", "stop-guest", "press-power", "record", "attach-device"];
+            let steps = [
+                "start-guest",
+                "stop-guest",
+                "press-power",
+                "record",
+                "attach-device",
+                "ensure-address",
+                "announce-address",
+                "remove-address",
+            ];
             let step = steps[random.random_range(0..steps.len())].to_owned();
             let moment = if random.random_ratio(1, 2) { Moment::Checked } else { Moment::Acted };
             let stall = Blow::Stall(Span(random.random_range(100..15_000)));
@@ -98,7 +107,9 @@ fn fault_of_a_machine(random: &mut StdRng, at: Span, later: Span, node: &NodeNam
                 }),
             );
         }
-        _ => match random.random_range(0..3) {
+        _ => match random.random_range(0..5) {
+            3 => add(at, Command::Network(node.clone(), Mishap::Down)),
+            4 => add(at, Command::Network(node.clone(), Mishap::Refused)),
             0 => add(at, Command::CutPower(vec![node.clone()])),
             1 => add(at, Command::Grow(node.clone(), random.random_range(4096..65_536))),
             _ => add(at, Command::LoseWakes(node.clone(), random.random_range(1..4))),

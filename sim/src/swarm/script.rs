@@ -55,7 +55,9 @@ fn wish(random: &mut StdRng, vm: &VmName, nodes: u64) -> Ask {
     if nodes > 1 && random.random_ratio(1, 4) {
         let to = random.random_ratio(2, 3).then(|| node(random.random_range(1..=nodes)));
         let node = node(random.random_range(1..=nodes));
-        return match random.random_range(0..6) {
+        return match random.random_range(0..8) {
+            6 => Ask::Primary { node },
+            7 => Ask::Secondary { node },
             0 => Ask::Flush { node },
             1 => Ask::Flush { node },
             2 => Ask::Ready { node },

@@ -17,6 +17,21 @@ use crate::command::Mishap;
 /// The network that every machine is on.
 const CONFIG: &str = "[network.upstream]\ndevice = 'ens4'\nnetwork = '10.0.0.0/24'\nfloating = '10.0.0.100'\ngateway = '10.0.0.254'\n";
 
+/// Whether the floating address came to a machine or went from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Floats {
+    Came,
+    Went,
+}
+
+/// Something that happened to an address.
+#[derive(Debug)]
+pub(super) struct NetNews {
+    pub(super) node: NodeName,
+    pub(super) line: String,
+    pub(super) floating: Option<Floats>,
+}
+
 /// The machines' networks.
 #[derive(Debug)]
 pub(super) struct Nets {
@@ -63,7 +78,7 @@ impl Nets {
     }
 
     /// What happened to addresses since the last time.
-    pub(super) fn news(&mut self) -> Vec<String> {
+    pub(super) fn news(&mut self) -> Vec<NetNews> {
         let mut lines = Vec::new();
         for (node, stack) in &self.stacks {
             let ledger = stack.ledger();
@@ -74,10 +89,23 @@ impl Nets {
                     Happening::Announced => "is announced".to_owned(),
                     Happening::Ended(end) => format!("went: {end:?}"),
                 };
-                lines.push(format!("{node} the address {} on {} {what}", entry.ip, entry.link));
+                let is_floating = |network: &SystemNetwork| network.floating == Some(entry.ip);
+                let floats = self.wanted.get(node).is_some_and(|networks| networks.iter().any(is_floating));
+                let floating = match entry.happening {
+                    Happening::Began => Some(Floats::Came),
+                    Happening::Ended(_) => Some(Floats::Went),
+                    Happening::Announced => None,
+                };
+                let line = format!("{node} the address {} on {} {what}", entry.ip, entry.link);
+                lines.push(NetNews { node: node.clone(), line, floating: floating.filter(|_| floats) });
             }
         }
         lines
+    }
+
+    /// Whether PVC is to make any.
+    pub(super) fn are_made(&self) -> bool {
+        !self.wanted.is_empty()
     }
 
     /// Something befalls a machine's networks.

@@ -1,6 +1,7 @@
 //! The end of a story: the faults end, every wish comes true, and nothing is left to do.
 
 use logic::node::drain::{DomainState, domain_states};
+use logic::primary::is_candidate;
 use logic::task::TaskState;
 use logic::time::Span;
 use logic::vm::{State, shown_state};
@@ -75,6 +76,18 @@ impl World {
         }
     }
 
+    /// One node is primary, nothing of a handover is left, and the floating address is at that node alone.
+    fn role_rests(&self, cluster: &logic::cluster::Cluster) -> Result<(), String> {
+        let primary = cluster.primary.as_ref().map(|primary| &primary.value).ok_or("nobody is primary")?;
+        if primary.handover.is_some() || primary.former.is_some() || !is_candidate(cluster, &primary.node) {
+            return Err(format!("the role is not settled: {primary:?}"));
+        }
+        if self.nets.are_made() && self.floating.holder() != Some(&primary.node) {
+            return Err(format!("{} is primary, and the address is at {:?}", primary.node, self.floating));
+        }
+        Ok(())
+    }
+
     fn at_rest(&self) -> Result<(), String> {
         self.judge.fulfilled(self.sites.values().map(|site| &*site.machine))?;
         let cluster = self.operator.cluster().ok_or("the store does not answer")?;
@@ -103,6 +116,7 @@ impl World {
         {
             return Err(format!("node {node} is {}", state.as_str()));
         }
+        self.role_rests(&cluster)?;
         if self.now() - self.last_work < CALM {
             return Err("the daemons go on doing things".into());
         }

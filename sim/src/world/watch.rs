@@ -11,6 +11,7 @@ use logic::time::Span;
 use store::Key;
 
 use super::World;
+use super::nets::{Floats, NetNews};
 use crate::command::Place;
 use crate::daemon::Chore;
 
@@ -43,9 +44,7 @@ impl World {
     pub(super) fn aftermath(&mut self) {
         self.answer_bells();
         self.write_ledgers();
-        for line in self.nets.news() {
-            self.line(&line);
-        }
+        self.tell_of_networks();
         let changes = self.memory.changes();
         if self.shown_changes == changes {
             return;
@@ -59,10 +58,35 @@ impl World {
             let node = node.map_or(String::new(), |node| format!(", on {node}"));
             self.line(&format!("api {name} is {state}{node}"));
         }
-        for (node, state) in services {
+        let roles = self.operator.role_news();
+        for (node, state) in services.into_iter().chain(roles) {
             self.counts.add("services", state);
             self.line(&format!("api node {node} is {state}"));
         }
+    }
+
+    /// What happened to addresses, and whether it may.
+    fn tell_of_networks(&mut self) {
+        let now = self.now();
+        for NetNews { node, line, floating } in self.nets.news() {
+            self.line(&line);
+            let judged = match floating {
+                Some(Floats::Came) => {
+                    let cluster = self.operator.cluster();
+                    let cluster = cluster.as_deref().unwrap_or(self.operator.seen());
+                    let role = cluster.primary.as_ref().map(|primary| &primary.value);
+                    self.floating.came(&node, role, now)
+                }
+                Some(Floats::Went) => {
+                    self.floating.went(&node);
+                    Ok(())
+                }
+                None => Ok(()),
+            };
+            self.judge_by(judged);
+        }
+        let judged = self.floating.at(now);
+        self.judge_by(judged);
     }
 
     /// Sets the chores on their way that daemons were rung for.

@@ -125,7 +125,8 @@ impl World {
         let Work { place, job, .. } = work;
         let outcome = outcome.and_then(|done| job.world.within_lease(job.step.not_after).map(|()| done));
         self.counts.add("reasons", job.step.reason.name());
-        if job.step.resource != Resource::Heartbeat || self.keepalives == Keepalives::Shown {
+        let is_routine = job.step.resource == Resource::Heartbeat || job.step.reason.is_routine();
+        if !is_routine || self.keepalives == Keepalives::Shown {
             let (step, reason) = (job.step.action.name(), &job.step.reason);
             let mut line = format!(
                 "{place} step={step} resource={} reason={} : {reason}",
