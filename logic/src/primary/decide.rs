@@ -34,7 +34,8 @@ pub fn decide(cluster: &Cluster, observed: &Observed, now: Now) -> Plan {
         plan.look_at(now.boot + ADDRESS_LOOK);
     }
     // Every wait of a handover ends.
-    let begins = observed.role_since.into_iter().chain(observed.stopping_since);
+    let since = observed.role_since.filter(|_| turn.is_moving());
+    let begins = since.into_iter().chain(observed.stopping_since);
     for end in begins.flat_map(|begin| WAITS.map(|most| begin + most)).filter(|end| *end > now.boot) {
         plan.look_at(end);
     }
@@ -80,6 +81,14 @@ impl<'a> Turn<'a> {
 
     fn stopping_for(&self) -> Span {
         self.observed.stopping_since.map_or(Span(0), |since| self.now.boot - since)
+    }
+
+    /// Whether somebody waits for something.
+    fn is_moving(&self) -> bool {
+        self.current.map(|current| &current.value).is_some_and(|current| {
+            let is_gone = gone(self.cluster, &current.node).is_some();
+            current.handover.is_some() || current.former.is_some() || is_gone || self.wish(current).is_some()
+        })
     }
 
     fn stand(&self) -> Stand<'a> {

@@ -1,9 +1,9 @@
 //! Removing a node: each refusal, and that nothing of it is left.
 
 use super::*;
-use crate::cluster::Primary;
 use crate::node::NodeStatus;
 use crate::node::place::tests::{add, name};
+use crate::primary::Primary;
 use crate::record::{NodeLedger, Record};
 use crate::testing::{VM, at, cluster_with_vm, fact};
 use crate::vm::{MigrationMethod, Phase, Power, Transfer, VmFact};
@@ -77,7 +77,7 @@ fn what_runs_is_not_removed_and_neither_is_what_holds_vms_or_the_role() {
     });
     assert!(refused(&still_there, "hv2").contains("web1"));
     let mut primary = down.clone();
-    primary.primary = Some(at(Primary { node: name("hv2"), term: 1 }));
+    primary.primary = Some(at(Primary { node: name("hv2"), term: 1, handover: None, former: None }));
     assert!(refused(&primary, "hv2").contains("primary"));
     let mut alone = down;
     alone.nodes.remove(&name("hv1"));
