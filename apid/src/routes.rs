@@ -75,7 +75,7 @@ fn closed_routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(node::list))
         .routes(routes!(node::show, node::remove))
         .routes(routes!(node::daemon_state))
-        .routes(routes!(node::coordinator_state))
+        .routes(routes!(node::coordinator_state, node::set_coordinator_state))
         .routes(routes!(node::domain_state, node::set_domain_state))
         .routes(routes!(node::log))
         .routes(routes!(vm::list::list, vm::define::define))

@@ -16,6 +16,8 @@ mod links;
 mod outages;
 #[path = "wire/relocations.rs"]
 mod relocations;
+#[path = "wire/role.rs"]
+mod role;
 #[path = "wire/sessions.rs"]
 mod sessions;
 #[path = "wire/shapes.rs"]

@@ -17,7 +17,7 @@ mod vm;
 pub(crate) use cluster::{ClusterCommand, Maintenance};
 pub(crate) use connection::{ConnectionAdd, ConnectionCommand};
 pub(crate) use format::{ConnectionFormat, DetailFormat, PlainFormat, StatusFormat, TableFormat};
-pub(crate) use node::{NodeCommand, NodeDuty, NodeList};
+pub(crate) use node::{NodeCommand, NodeDuty, NodeList, NodePart};
 pub(crate) use vm::{TagCommand, VmCommand, VmDefine, VmList, VmMeta, VmModify};
 
 /// The whole command line.

@@ -19,6 +19,8 @@ mod modify;
 mod nodes;
 #[path = "wire/relocations.rs"]
 mod relocations;
+#[path = "wire/role.rs"]
+mod role;
 #[path = "wire/server.rs"]
 mod server;
 #[path = "wire/streams.rs"]

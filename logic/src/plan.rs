@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::id::{NodeName, TaskId, VmId, VmName};
 use crate::network::{Change, LinkName};
+use crate::primary::reason::RoleReason;
 use crate::record::{Guard, Records};
 use crate::time::BootTime;
 
@@ -143,20 +144,7 @@ pub enum Reason {
     SessionBegan,
     KeepaliveDue,
     NodeStops,
-    RoleVacant { node: NodeName },
-    HolderGone { node: NodeName },
-    Claimed { node: NodeName },
-    Yielded { node: NodeName },
-    HolderHangs { node: NodeName },
-    TakenOver { node: NodeName },
-    LetGo { node: NodeName },
-    FormerGone { node: NodeName },
-    TakenBack { node: NodeName },
-    WishVoid,
-    RoleHere,
-    RoleRenewed,
-    RoleTold,
-    RoleLeft,
+    Role(RoleReason),
     Wished,
     Crashed { times: u32 },
     FailureOver,
@@ -204,30 +192,7 @@ impl fmt::Display for Reason {
             Self::SessionBegan => write!(f, "the session with the store is new"),
             Self::KeepaliveDue => write!(f, "a keepalive is due"),
             Self::NodeStops => write!(f, "the node's daemon is stopping"),
-            Self::RoleVacant { node } => {
-                write!(f, "nobody holds the primary role; {node} takes it")
-            }
-            Self::HolderGone { node } => write!(f, "{node} held the primary role and is gone"),
-            Self::Claimed { node } => write!(f, "{node} is to hand the primary role over"),
-            Self::Yielded { node } => {
-                write!(f, "{node} is to take the primary role, and everything is ready for it")
-            }
-            Self::HolderHangs { node } => write!(f, "{node} does not hand the primary role over in time"),
-            Self::TakenOver { node } => {
-                write!(f, "everything that the primary role needs is here; {node} may let go")
-            }
-            Self::LetGo { node } => {
-                write!(f, "nothing of the primary role is left here; {node} has it alone")
-            }
-            Self::FormerGone { node } => {
-                write!(f, "{node} is gone, or does not let go of the primary role in time")
-            }
-            Self::TakenBack { node } => write!(f, "{node} does not take the primary role"),
-            Self::WishVoid => write!(f, "nobody came to take the primary role"),
-            Self::RoleHere => write!(f, "the primary role is here, and so is its address"),
-            Self::RoleRenewed => write!(f, "the lease of the primary role was renewed"),
-            Self::RoleTold => write!(f, "everybody is to know that the primary role is here"),
-            Self::RoleLeft => write!(f, "the primary role is not here"),
+            Self::Role(reason) => reason.fmt(f),
             Self::Wished => write!(f, "the operator wishes it to run"),
             Self::Crashed { times } => {
                 write!(f, "the guest ended by itself ({times} in a row) and should run")
@@ -287,7 +252,7 @@ impl fmt::Display for Reason {
 impl Reason {
     /// Whether it comes again and again while nothing happens.
     pub fn is_routine(&self) -> bool {
-        matches!(self, Self::KeepaliveDue | Self::RoleRenewed)
+        matches!(self, Self::KeepaliveDue | Self::Role(RoleReason::Renewed))
     }
 
     /// The reason's name, as it stands in logs: its variant in kebab-case.
@@ -298,20 +263,7 @@ impl Reason {
             Self::SessionBegan => "session-began",
             Self::KeepaliveDue => "keepalive-due",
             Self::NodeStops => "node-stops",
-            Self::RoleVacant { .. } => "role-vacant",
-            Self::HolderGone { .. } => "holder-gone",
-            Self::Claimed { .. } => "claimed",
-            Self::Yielded { .. } => "yielded",
-            Self::HolderHangs { .. } => "holder-hangs",
-            Self::TakenOver { .. } => "taken-over",
-            Self::LetGo { .. } => "let-go",
-            Self::FormerGone { .. } => "former-gone",
-            Self::TakenBack { .. } => "taken-back",
-            Self::WishVoid => "wish-void",
-            Self::RoleHere => "role-here",
-            Self::RoleRenewed => "role-renewed",
-            Self::RoleTold => "role-told",
-            Self::RoleLeft => "role-left",
+            Self::Role(reason) => reason.name(),
             Self::Wished => "wished",
             Self::Crashed { .. } => "crashed",
             Self::StartUncertain { .. } => "start-uncertain",

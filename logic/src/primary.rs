@@ -35,6 +35,7 @@ pub mod accept;
 pub mod decide;
 pub mod floating;
 pub mod part;
+pub mod reason;
 
 /// Who holds the primary role, and to whom it goes. Written by the holder, its successor and its former.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -11,6 +11,9 @@ use logic::id::NodeName;
 use logic::node::accept;
 use logic::node::drain::{Duty, foresee, wish_duty};
 use logic::node::shown_daemon_state;
+use logic::primary::CoordinatorState;
+use logic::primary::accept::{wish_primary, wish_secondary};
+use logic::refusal::Refusal;
 use serde::Deserialize;
 use store::mirror::Snapshot;
 use utoipa::{IntoParams, ToSchema};
@@ -104,6 +107,59 @@ pub async fn coordinator_state(
     let cluster = api.view.cluster().await?;
     let coordinator_state = convert::node::coordinator_state(&cluster, &name).into();
     Ok(Answer(NodeCoordinatorState { name: name.to_string(), coordinator_state }))
+}
+
+/// What a node is to be among the coordinators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Part {
+    Primary,
+    Secondary,
+}
+
+/// What a node is to be among the coordinators.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct SetCoordinatorState {
+    /// `primary` moves the role to it, `secondary` to another one.
+    #[param(inline)]
+    state: Part,
+}
+
+/// Moves the primary role to a node, or away from it. The answer comes at once; the role follows within a second.
+#[utoipa::path(post, path = "/node/{node}/coordinator-state", tag = "node", params(SetCoordinatorState))]
+pub async fn set_coordinator_state(
+    State(api): State<Arc<Api>>,
+    Path(node): Path<String>,
+    Parameters(asked): Parameters<SetCoordinatorState>,
+) -> Answered<Message> {
+    let accept = |cluster: &Cluster| {
+        let unknown = || Refusal::NodeUnknown { node: node.chars().take(80).collect() };
+        let name: NodeName = node.parse().map_err(|_| unknown())?;
+        let records = match asked.state {
+            Part::Primary => wish_primary(cluster, &name)?,
+            Part::Secondary => wish_secondary(cluster, &name)?,
+        };
+        let state = logic::primary::coordinator_state(cluster, &name);
+        Ok(Change { told: (records.is_some(), state), records })
+    };
+    let (is_new, state) = api.view.write(accept).await?;
+    told(match (asked.state, is_new, state) {
+        (Part::Primary, true, CoordinatorState::Primary) => {
+            format!("Node \"{node}\" stays primary; the move of the role is called off.")
+        }
+        (Part::Primary, true, _) => format!("Setting node \"{node}\" in primary coordinator state."),
+        (Part::Primary, false, CoordinatorState::Primary) => {
+            format!("Node \"{node}\" is already in primary coordinator state.")
+        }
+        (Part::Primary, false, _) => format!("Node \"{node}\" is taking the primary role already."),
+        (Part::Secondary, true, _) => format!("Setting node \"{node}\" in secondary coordinator state."),
+        (Part::Secondary, false, CoordinatorState::Secondary) => {
+            format!("Node \"{node}\" is already in secondary coordinator state.")
+        }
+        (Part::Secondary, false, _) => format!("Node \"{node}\" is handing the primary role over already."),
+    })
 }
 
 /// Shows whether a node accepts VMs.

@@ -25,6 +25,12 @@ pub(crate) enum NodeCommand {
     /// Let a node carry VMs again, and call those home that left it
     #[command(after_help = "Examples:\n  pvc node ready hv2 --dry-run\n  pvc node ready hv2 --wait")]
     Ready(NodeDuty),
+    /// Make a node the primary coordinator
+    #[command(after_help = "Examples:\n  pvc node primary hv2\n  pvc node primary hv2 --wait")]
+    Primary(NodePart),
+    /// Let another node be the primary coordinator
+    #[command(after_help = "Examples:\n  pvc node secondary hv1\n  pvc node secondary hv1 --wait")]
+    Secondary(NodePart),
     /// Tell by the exit code whether a node is the primary coordinator: 0 if it is, 1 if it is not
     #[command(after_help = "Examples:\n  pvc node is-primary\n  pvc node is-primary hv2")]
     IsPrimary {
@@ -52,6 +58,19 @@ pub(crate) enum NodeCommand {
         #[arg(short, long)]
         follow: bool,
     },
+}
+
+/// A node that is to be primary, or not.
+#[derive(Debug, Options)]
+pub(crate) struct NodePart {
+    /// The node; without it, this machine
+    pub(crate) node: Option<String>,
+    /// Wait until the role has moved
+    #[arg(short, long, overrides_with = "no_wait")]
+    pub(crate) wait: bool,
+    /// Do not wait; this is so without a word
+    #[arg(long, overrides_with = "wait")]
+    pub(crate) no_wait: bool,
 }
 
 /// A node that is to be emptied or filled.

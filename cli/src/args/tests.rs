@@ -59,6 +59,8 @@ fn the_tree_has_the_commands_of_the_contract_and_no_others() {
         "pvc node info",
         "pvc node flush",
         "pvc node ready",
+        "pvc node primary",
+        "pvc node secondary",
         "pvc node is-primary",
         "pvc node remove",
         "pvc node log",

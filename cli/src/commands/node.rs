@@ -4,7 +4,7 @@ use api::client::{Method, Request};
 use api::{Node, NodeCoordinatorState};
 
 use super::{ask_list, show_details, show_list, show_log, wait};
-use crate::args::{NodeCommand, NodeDuty, NodeList, PlainFormat};
+use crate::args::{NodeCommand, NodeDuty, NodeList, NodePart, PlainFormat};
 use crate::ask::confirm;
 use crate::connection::{HOSTNAME_FILE, hostname};
 use crate::failure::Failure;
@@ -21,6 +21,8 @@ pub(crate) fn run(command: NodeCommand, session: &Session) -> Result<(), Failure
         }
         NodeCommand::Flush(duty) => serve(session, duty, "flush"),
         NodeCommand::Ready(duty) => serve(session, duty, "ready"),
+        NodeCommand::Primary(part) => move_role(session, part, "primary"),
+        NodeCommand::Secondary(part) => move_role(session, part, "secondary"),
         NodeCommand::IsPrimary { node } => tell_primary(session, node),
         NodeCommand::Remove { node, yes } => {
             confirm(session, &format!("Forget node \"{node}\" for good?"), yes.into())?;
@@ -38,6 +40,16 @@ fn tell_primary(session: &Session, node: Option<String>) -> Result<(), Failure> 
     let node = node.map_or_else(this_machine, Ok)?;
     let state: NodeCoordinatorState = session.read(&Request::get(&["node", &node, "coordinator-state"]))?;
     if state.coordinator_state == "primary" { Ok(()) } else { Err(Failure::No) }
+}
+
+/// Asks for the primary role to move, and may wait for it.
+fn move_role(session: &Session, part: NodePart, state: &str) -> Result<(), Failure> {
+    let node = part.node.map_or_else(this_machine, Ok)?;
+    session.order(&Request::post(&["node", &node, "coordinator-state"]).with("state", state))?;
+    if part.no_wait || !part.wait {
+        return Ok(());
+    }
+    session.screen.show(&wait::role(session, &node, state)?)
 }
 
 /// Asks a node to be emptied or filled, and may wait for it; or only asks what that would do.

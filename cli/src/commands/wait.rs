@@ -5,7 +5,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use api::client::Request;
-use api::{Node, TaskStatus, Vm};
+use api::{Node, NodeCoordinatorState, TaskStatus, Vm};
 
 use super::only;
 use crate::failure::Failure;
@@ -14,6 +14,10 @@ use crate::session::Session;
 
 /// Between two questions.
 const PAUSE: Duration = Duration::from_millis(500);
+/// Between two questions about the primary role, which moves within a second.
+const ROLE_PAUSE: Duration = Duration::from_millis(100);
+/// How long the role may take to move at the longest: three times as long as a handover that goes badly.
+const ROLE_MAX: Duration = Duration::from_secs(60);
 /// How long the API may be away in between.
 const ABSENCE_MAX: Duration = Duration::from_secs(60);
 
@@ -88,6 +92,31 @@ pub(crate) fn served(session: &Session, node: &str) -> Result<String, Failure> {
             state => return Ok(format!("Node \"{node}\" is in state \"{state}\" now.")),
         }
         sleep(PAUSE);
+    }
+}
+
+/// Waits until a node has, or has no longer, the primary role. It ends badly when the role stays where it is.
+pub(crate) fn role(session: &Session, node: &str, goal: &str) -> Result<String, Failure> {
+    let progress = Progress::new(&session.screen);
+    let begin = Instant::now();
+    let mut was_moving = false;
+    loop {
+        let shown: NodeCoordinatorState =
+            patiently(|| session.read(&Request::get(&["node", node, "coordinator-state"])))?;
+        let state = shown.coordinator_state;
+        let is_moving = matches!(state.as_str(), "takeover" | "relinquish");
+        if state == goal {
+            return Ok(format!("Node \"{node}\" is {goal} now."));
+        }
+        if (was_moving && !is_moving) || begin.elapsed() > ROLE_MAX {
+            return Err(Failure::Other(format!(
+                "The primary role stayed where it was: node \"{node}\" is in state \"{state}\". The nodes' logs say why: \
+                 pvc node log {node}"
+            )));
+        }
+        was_moving |= is_moving;
+        progress.wait(&format!("The primary role moves; node \"{node}\" is in state \"{state}\""));
+        sleep(ROLE_PAUSE);
     }
 }
 

@@ -4,6 +4,7 @@
 //! candidates one wins; the others find a record that asks nothing of them.
 
 use super::part::{Stance, Stand, Standing, stance};
+use super::reason::RoleReason;
 use super::{Handover, Phase, Primary, gone, has_other_candidate, is_candidate};
 use crate::cluster::Cluster;
 use crate::id::NodeName;
@@ -63,7 +64,7 @@ struct Turn<'a> {
 }
 
 /// What is written next, what it rests on besides the record itself, and why.
-type Next = (Primary, Option<Guard>, Reason);
+type Next = (Primary, Option<Guard>, RoleReason);
 
 impl<'a> Turn<'a> {
     fn new(cluster: &'a Cluster, observed: &'a Observed, now: Now) -> Self {
@@ -128,7 +129,7 @@ impl<'a> Turn<'a> {
     fn next(&self, standing: &Standing) -> Option<Next> {
         let Some(current) = self.current.map(|current| &current.value) else {
             let taken = Primary::held(self.me().clone(), 1);
-            return self.may_take().then(|| (taken, None, Reason::RoleVacant { node: self.me().clone() }));
+            return self.may_take().then(|| (taken, None, RoleReason::Vacant { node: self.me().clone() }));
         };
         let is_to_me = current.handover.as_ref().is_some_and(|handover| handover.to == *self.me());
         if current.node == *self.me() {
@@ -138,7 +139,7 @@ impl<'a> Turn<'a> {
         } else if current.former.as_ref() == Some(self.me()) {
             let is_over = standing.awaited == 0 || self.waited() >= HANDOVER_PHASE_MAX;
             let alone = Primary { former: None, ..current.clone() };
-            is_over.then_some((alone, None, Reason::LetGo { node: current.node.clone() }))
+            is_over.then_some((alone, None, RoleReason::LetGo { node: current.node.clone() }))
         } else {
             self.as_bystander(current)
         }
@@ -151,18 +152,18 @@ impl<'a> Turn<'a> {
         };
         if let Some(Handover { to, phase }) = &current.handover {
             if !is_candidate(self.cluster, to) || self.waited() >= HANDOVER_TRY_MAX {
-                return Some((back(), None, Reason::TakenBack { node: to.clone() }));
+                return Some((back(), None, RoleReason::TakenBack { node: to.clone() }));
             }
             let is_quiet = standing.awaited == 0 || self.waited() >= HANDOVER_PHASE_MAX;
             let yielded = Handover { to: to.clone(), phase: Phase::Yielded };
             let yields = *phase == Phase::Claimed && is_quiet;
             let yielded = Primary { handover: Some(yielded), ..current.clone() };
-            return yields.then_some((yielded, None, Reason::Yielded { node: to.clone() }));
+            return yields.then_some((yielded, None, RoleReason::Yielded { node: to.clone() }));
         }
         if let Some(former) = &current.former {
             let is_over = gone(self.cluster, former).is_some() || self.waited() >= HANDOVER_TRY_MAX;
             let alone = Primary { former: None, ..current.clone() };
-            return is_over.then_some((alone, None, Reason::FormerGone { node: former.clone() }));
+            return is_over.then_some((alone, None, RoleReason::FormerGone { node: former.clone() }));
         }
         // A wish that nobody comes forward for is void: nobody is to come forward much later.
         let wish = self.wish(current)?;
@@ -171,7 +172,7 @@ impl<'a> Turn<'a> {
             None => has_other_candidate(self.cluster, self.me()),
         };
         let is_void = !can_come || self.waited() >= HANDOVER_PHASE_MAX;
-        is_void.then(|| (back(), None, Reason::WishVoid))
+        is_void.then(|| (back(), None, RoleReason::WishVoid))
     }
 
     fn as_successor(&self, current: &Primary, standing: &Standing) -> Option<Next> {
@@ -181,7 +182,7 @@ impl<'a> Turn<'a> {
         let me = self.me().clone();
         let taken = Primary::held(me.clone(), current.term + 1);
         if let Some(guard) = gone(self.cluster, &current.node) {
-            return Some((taken, Some(guard), Reason::HolderGone { node: current.node.clone() }));
+            return Some((taken, Some(guard), RoleReason::HolderGone { node: current.node.clone() }));
         }
         let from = current.node.clone();
         match current.handover.as_ref()?.phase {
@@ -189,12 +190,12 @@ impl<'a> Turn<'a> {
                 let yielded = Handover { to: me, phase: Phase::Yielded };
                 let yielded = Primary { handover: Some(yielded), ..current.clone() };
                 let is_late = self.waited() >= HANDOVER_PHASE_MAX;
-                is_late.then_some((yielded, None, Reason::HolderHangs { node: from }))
+                is_late.then_some((yielded, None, RoleReason::HolderHangs { node: from }))
             }
             Phase::Yielded => {
                 let is_here = standing.awaited == 0 || self.waited() >= HANDOVER_PHASE_MAX;
                 let taken = Primary { former: Some(from.clone()), ..taken };
-                is_here.then_some((taken, None, Reason::TakenOver { node: from }))
+                is_here.then_some((taken, None, RoleReason::TakenOver { node: from }))
             }
         }
     }
@@ -210,7 +211,7 @@ impl<'a> Turn<'a> {
             let is_anothers = current.handover.as_ref().is_some_and(|handover| others_turn(&handover.to));
             let taken = Primary::held(self.me().clone(), current.term + 1);
             return (!is_anothers)
-                .then(|| (taken, Some(guard), Reason::HolderGone { node: current.node.clone() }));
+                .then(|| (taken, Some(guard), RoleReason::HolderGone { node: current.node.clone() }));
         }
         if current.handover.is_some() || current.former.is_some() {
             return None;
@@ -224,7 +225,7 @@ impl<'a> Turn<'a> {
         };
         let claim = Handover { to: self.me().clone(), phase: Phase::Claimed };
         let claimed = Primary { handover: Some(claim), ..current.clone() };
-        is_mine.then(|| (claimed, None, Reason::Claimed { node: current.node.clone() }))
+        is_mine.then(|| (claimed, None, RoleReason::Claimed { node: current.node.clone() }))
     }
 
     /// The wish, while it is good.
@@ -233,12 +234,18 @@ impl<'a> Turn<'a> {
         wish.filter(|wish| wish.term == current.term && wish.to.as_ref() != Some(&current.node))
     }
 
-    fn record(&self, primary: Primary, guard: Option<Guard>, reason: Reason) -> Step {
+    fn record(&self, primary: Primary, guard: Option<Guard>, reason: RoleReason) -> Step {
         let mut records =
             Records::default().write(RecordId::Primary, expect_of(self.current), primary.into());
         records.guards.extend(guard);
         let action = Action::Record(Box::new(records));
-        Step { resource: Resource::Primary, action, guards: Vec::new(), not_after: None, reason }
+        Step {
+            resource: Resource::Primary,
+            action,
+            guards: Vec::new(),
+            not_after: None,
+            reason: Reason::Role(reason),
+        }
     }
 }
 

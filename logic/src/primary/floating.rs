@@ -7,6 +7,7 @@
 use std::net::IpAddr;
 
 use super::part::{Stance, Stand, Standing};
+use super::reason::RoleReason;
 use crate::limits::{ADDRESS_RENEWAL, KERNEL_LATENESS};
 use crate::network::{Change, Lifetime, LinkKind, LinkName, Seen, Sighting, SystemNetwork, lifetime};
 use crate::plan::{Action, Reason, Resource, Step};
@@ -50,7 +51,7 @@ impl One<'_> {
         &self.network.bridge
     }
 
-    fn step(&self, standing: &mut Standing, change: Change, reason: Reason) {
+    fn step(&self, standing: &mut Standing, change: Change, reason: RoleReason) {
         let resource = Resource::Address(self.bridge().clone(), self.ip);
         // What has just failed is tried again, and waited for no longer.
         let failure = self.stand.observed.failures.get(&resource);
@@ -60,13 +61,19 @@ impl One<'_> {
             _ => self.stand.observed.lease_until,
         };
         let action = Action::Network(change);
-        standing.steps.push(Step { resource, action, guards: self.stand.guards(), not_after, reason });
+        standing.steps.push(Step {
+            resource,
+            action,
+            guards: self.stand.guards(),
+            not_after,
+            reason: Reason::Role(reason),
+        });
     }
 
     fn away(&self, standing: &mut Standing) {
         if self.seen.address(self.bridge(), self.ip).is_some() {
             let change = Change::RemoveAddress { link: self.bridge().clone(), ip: self.ip };
-            self.step(standing, change, Reason::RoleLeft);
+            self.step(standing, change, RoleReason::Left);
         }
     }
 
@@ -91,15 +98,15 @@ impl One<'_> {
         let occasion = self.stand.occasion();
         let told = self.stand.observed.announcements.get(&(link.clone(), ip));
         if told.is_none_or(|told| *told < occasion) {
-            self.step(standing, Change::AnnounceAddress { link, ip, occasion }, Reason::RoleTold);
+            self.step(standing, Change::AnnounceAddress { link, ip, occasion }, RoleReason::Told);
         }
     }
 
     /// Why the address must be given: it is not there, is not as it shall be, or can stay longer by now.
-    fn lacks(&self, until: Option<BootTime>) -> Option<Reason> {
+    fn lacks(&self, until: Option<BootTime>) -> Option<RoleReason> {
         let found = self.seen.address(self.bridge(), self.ip);
         let found = found.filter(|found| found.prefix_length == self.network.subnet.length());
-        let Some(found) = found else { return Some(Reason::RoleHere) };
+        let Some(found) = found else { return Some(RoleReason::Here) };
         let renewed = match (found.lifetime, until) {
             (Lifetime::Forever, None) => false,
             (Lifetime::Forever, Some(_)) | (Lifetime::Seconds { .. }, None) => true,
@@ -109,6 +116,6 @@ impl One<'_> {
                 self.stand.observed.networks.at + left + ADDRESS_RENEWAL < until
             }
         };
-        renewed.then_some(Reason::RoleRenewed)
+        renewed.then_some(RoleReason::Renewed)
     }
 }

@@ -31,6 +31,22 @@ fn kebab(name: &str) -> String {
     text
 }
 
+/// Enums of reasons that stand for one variant of `Reason`: the variant, the file, and the enum. The variant's name comes
+/// before theirs.
+const NESTED: [(&str, &str, &str); 1] = [("role", "logic/src/primary/reason.rs", "RoleReason")];
+
+/// Every reason there is.
+fn reasons() -> Vec<String> {
+    let mut reasons = variants(&tree::read("logic/src/plan.rs").unwrap(), "Reason");
+    for (name, file, nested) in NESTED {
+        let place = reasons.iter().position(|reason| reason == name);
+        reasons.remove(place.unwrap_or_else(|| panic!("there is no reason {name}")));
+        let below = variants(&tree::read(file).unwrap(), nested);
+        reasons.extend(below.iter().map(|reason| format!("{name}-{reason}")));
+    }
+    reasons
+}
+
 /// The values of a key such as `reason=` in a log.
 fn values<'a>(log: &'a str, key: &str) -> BTreeSet<&'a str> {
     log.split_whitespace().filter_map(|word| word.strip_prefix(key)?.strip_prefix('=')).collect()
@@ -98,10 +114,7 @@ fn every_step_is_rehearsed_by_a_scenario() {
 
 #[test]
 fn every_reason_is_rehearsed_by_a_scenario_that_counts_for_eight() {
-    nothing_found(&uncounted(
-        &variants(&tree::read("logic/src/plan.rs").unwrap(), "Reason"),
-        &expected_logs(),
-    ));
+    nothing_found(&uncounted(&reasons(), &expected_logs()));
 }
 
 #[test]

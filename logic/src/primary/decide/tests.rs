@@ -109,10 +109,10 @@ fn a_wished_handover_goes_phase_by_phase_and_each_is_one_sides_turn() {
     assert_eq!(
         log,
         [
-            "primary secondary hv2 claimed",
-            "relinquish takeover hv1 yielded",
-            "relinquish takeover hv2 taken-over",
-            "relinquish primary hv1 let-go",
+            "primary secondary hv2 role-claimed",
+            "relinquish takeover hv1 role-yielded",
+            "relinquish takeover hv2 role-taken-over",
+            "relinquish primary hv1 role-let-go",
         ]
     );
     assert_eq!(cluster.primary, Some(at(Primary::held(name("hv2"), 2))));
@@ -124,11 +124,11 @@ fn a_wished_handover_goes_phase_by_phase_and_each_is_one_sides_turn() {
 fn a_wish_for_anybody_is_claimed_by_all_who_can_and_a_named_one_by_nobody_else() {
     let mut cluster = three();
     cluster.primary_wish = Some(at(PrimaryWish { term: 1, to: None }));
-    assert_eq!(reason(&cluster, "hv2", SOON), Some("claimed"));
-    assert_eq!(reason(&cluster, "hv3", SOON), Some("claimed"));
+    assert_eq!(reason(&cluster, "hv2", SOON), Some("role-claimed"));
+    assert_eq!(reason(&cluster, "hv3", SOON), Some("role-claimed"));
     assert_eq!((reason(&cluster, "hv1", SOON), reason(&cluster, "hv4", SOON)), (None, None));
     cluster.primary_wish = Some(at(PrimaryWish { term: 1, to: Some(name("hv3")) }));
-    assert_eq!((reason(&cluster, "hv2", SOON), reason(&cluster, "hv3", SOON)), (None, Some("claimed")));
+    assert_eq!((reason(&cluster, "hv2", SOON), reason(&cluster, "hv3", SOON)), (None, Some("role-claimed")));
     cluster.primary_wish = Some(at(PrimaryWish { term: 0, to: Some(name("hv3")) }));
     assert_eq!(reason(&cluster, "hv3", SOON), None, "a wish of an earlier term is void");
 }
@@ -137,21 +137,21 @@ fn a_wish_for_anybody_is_claimed_by_all_who_can_and_a_named_one_by_nobody_else()
 fn a_wish_that_nobody_comes_forward_for_is_void() {
     let mut cluster = three();
     cluster.primary_wish = Some(at(PrimaryWish { term: 1, to: Some(name("hv2")) }));
-    assert_eq!(reason(&cluster, "hv1", LATE), Some("wish-void"));
+    assert_eq!(reason(&cluster, "hv1", LATE), Some("role-wish-void"));
     lose(&mut cluster, "hv2");
     let (primary, reason) = turn(&cluster, &sees("hv1", SOON)).unwrap();
-    assert_eq!((primary, reason), (Primary::held(name("hv1"), 2), "wish-void"));
+    assert_eq!((primary, reason), (Primary::held(name("hv1"), 2), "role-wish-void"));
 }
 
 #[test]
 fn a_holder_that_is_gone_is_succeeded_and_what_shows_it_is_part_of_the_write() {
     for (daemon, is_present, expected) in [
         (DaemonState::Run, true, None),
-        (DaemonState::Run, false, Some("holder-gone")),
+        (DaemonState::Run, false, Some("role-holder-gone")),
         (DaemonState::Init, true, None),
-        (DaemonState::Stop, true, Some("holder-gone")),
-        (DaemonState::Shutdown, true, Some("claimed")),
-        (DaemonState::Shutdown, false, Some("holder-gone")),
+        (DaemonState::Stop, true, Some("role-holder-gone")),
+        (DaemonState::Shutdown, true, Some("role-claimed")),
+        (DaemonState::Shutdown, false, Some("role-holder-gone")),
     ] {
         let mut cluster = three();
         set(&mut cluster, "hv1", Role::Coordinator, daemon);
@@ -168,7 +168,7 @@ fn a_holder_that_is_gone_is_succeeded_and_what_shows_it_is_part_of_the_write() {
     assert!(records.guards.iter().any(|guard| guard.record == RecordId::Presence(name("hv1"))));
     let mut demoted = three();
     set(&mut demoted, "hv1", Role::Hypervisor, DaemonState::Run);
-    assert_eq!(reason(&demoted, "hv2", SOON), Some("holder-gone"));
+    assert_eq!(reason(&demoted, "hv2", SOON), Some("role-holder-gone"));
 }
 
 #[test]
@@ -177,13 +177,13 @@ fn a_holder_that_dies_in_a_handover_is_succeeded_by_its_successor_first() {
         let mut cluster = three();
         phase(&mut cluster, "hv2", at_phase);
         lose(&mut cluster, "hv1");
-        assert_eq!(reason(&cluster, "hv2", SOON), Some("holder-gone"));
+        assert_eq!(reason(&cluster, "hv2", SOON), Some("role-holder-gone"));
         assert_eq!(
             (reason(&cluster, "hv3", SOON), reason(&cluster, "hv3", LATE)),
-            (None, Some("holder-gone"))
+            (None, Some("role-holder-gone"))
         );
         lose(&mut cluster, "hv2");
-        assert_eq!(reason(&cluster, "hv3", SOON), Some("holder-gone"), "both are gone");
+        assert_eq!(reason(&cluster, "hv3", SOON), Some("role-holder-gone"), "both are gone");
     }
 }
 
@@ -192,10 +192,10 @@ fn a_successor_that_dies_or_does_not_come_on_loses_the_role_to_its_holder() {
     for at_phase in [Phase::Claimed, Phase::Yielded] {
         let mut cluster = three();
         phase(&mut cluster, "hv2", at_phase);
-        assert_eq!(reason(&cluster, "hv1", TOO_LATE), Some("taken-back"));
+        assert_eq!(reason(&cluster, "hv1", TOO_LATE), Some("role-taken-back"));
         lose(&mut cluster, "hv2");
         let (primary, reason) = turn(&cluster, &sees("hv1", SOON)).unwrap();
-        assert_eq!((primary, reason), (Primary::held(name("hv1"), 2), "taken-back"));
+        assert_eq!((primary, reason), (Primary::held(name("hv1"), 2), "role-taken-back"));
     }
 }
 
@@ -203,16 +203,19 @@ fn a_successor_that_dies_or_does_not_come_on_loses_the_role_to_its_holder() {
 fn every_wait_for_the_other_side_ends() {
     let mut cluster = three();
     phase(&mut cluster, "hv2", Phase::Claimed);
-    assert_eq!((reason(&cluster, "hv2", SOON), reason(&cluster, "hv2", LATE)), (None, Some("holder-hangs")));
+    assert_eq!(
+        (reason(&cluster, "hv2", SOON), reason(&cluster, "hv2", LATE)),
+        (None, Some("role-holder-hangs"))
+    );
     let former = Primary { former: Some(name("hv1")), ..Primary::held(name("hv2"), 2) };
     cluster.primary = Some(at(former));
     assert_eq!(
         (reason(&cluster, "hv2", SOON), reason(&cluster, "hv2", TOO_LATE)),
-        (None, Some("former-gone"))
+        (None, Some("role-former-gone"))
     );
     assert_eq!(reason(&cluster, "hv3", TOO_LATE), None);
     lose(&mut cluster, "hv1");
-    assert_eq!(reason(&cluster, "hv2", SOON), Some("former-gone"));
+    assert_eq!(reason(&cluster, "hv2", SOON), Some("role-former-gone"));
 }
 
 #[test]
@@ -299,10 +302,10 @@ fn the_successor_has_the_address_before_it_takes_the_role_and_the_former_takes_i
     let mut there = networked("hv2", FRESH);
     assert_eq!(steps(&cluster, &there), [("announce-address", "role-told")]);
     there.announcements.insert((there.networks.wanted[0].bridge.clone(), FLOATING.parse().unwrap()), 4);
-    assert_eq!(steps(&cluster, &there), [("record", "taken-over")]);
+    assert_eq!(steps(&cluster, &there), [("record", "role-taken-over")]);
     cluster.primary = Some(at(Primary { former: Some(name("hv1")), ..Primary::held(name("hv2"), 2) }));
     assert_eq!(steps(&cluster, &networked("hv1", FRESH)), [("remove-address", "role-left")]);
-    assert_eq!(steps(&cluster, &networked("hv1", None)), [("record", "let-go")]);
+    assert_eq!(steps(&cluster, &networked("hv1", None)), [("record", "role-let-go")]);
     assert_eq!(steps(&cluster, &there), [], "it was told when it came");
     cluster.primary = Some(at(Primary::held(name("hv2"), 2)));
     assert_eq!(steps(&cluster, &there), [("announce-address", "role-told")], "and once more, alone");
@@ -323,17 +326,17 @@ fn a_part_that_fails_or_cannot_be_here_degrades_the_role_and_does_not_stop_it() 
         overtaken,
     };
     failed.failures.insert(resource.clone(), failure(false));
-    assert_eq!(turn(&cluster, &failed).unwrap().1, "taken-over");
+    assert_eq!(turn(&cluster, &failed).unwrap().1, "role-taken-over");
     failed.failures.insert(resource, failure(true));
     assert_eq!(turn(&cluster, &failed), None, "what was only overtaken is waited for");
     let mut bare = networked("hv2", None);
     bare.networks.sighting = Sighting::Seen(Arc::default());
-    assert_eq!(turn(&cluster, &bare).unwrap().1, "taken-over");
+    assert_eq!(turn(&cluster, &bare).unwrap().1, "role-taken-over");
     assert!(troubles(&cluster, &bare, NOW)[0].contains("there is no brupstream"));
     bare.networks.sighting = Sighting::Unknown { why: "hung".into() };
     assert_eq!(turn(&cluster, &bare), None);
     let late = Observed { role_since: sees("hv2", LATE).role_since, ..bare };
-    assert_eq!(turn(&cluster, &late).unwrap().1, "taken-over", "nothing is waited for without end");
+    assert_eq!(turn(&cluster, &late).unwrap().1, "role-taken-over", "nothing is waited for without end");
 }
 
 #[test]
