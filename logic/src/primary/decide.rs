@@ -52,7 +52,7 @@ pub fn troubles(cluster: &Cluster, observed: &Observed, now: Now) -> Vec<String>
 pub fn is_let_go(cluster: &Cluster, observed: &Observed, now: Now) -> bool {
     let turn = Turn::new(cluster, observed, now);
     let stand = turn.stand();
-    turn.stopping_for() >= HANDOVER_TRY_MAX || (stand.stance == Stance::Away && stand.all().awaited == 0)
+    turn.stopping_for() >= HANDOVER_TRY_MAX || (stand.stance == Stance::Away && stand.all().missing == 0)
 }
 
 /// One look at the role from one node.
@@ -137,7 +137,7 @@ impl<'a> Turn<'a> {
         } else if is_to_me {
             self.as_successor(current, standing)
         } else if current.former.as_ref() == Some(self.me()) {
-            let is_over = standing.awaited == 0 || self.waited() >= HANDOVER_PHASE_MAX;
+            let is_over = standing.missing == 0 || self.waited() >= HANDOVER_PHASE_MAX;
             let alone = Primary { former: None, ..current.clone() };
             is_over.then_some((alone, None, RoleReason::LetGo { node: current.node.clone() }))
         } else {
@@ -154,7 +154,7 @@ impl<'a> Turn<'a> {
             if !is_candidate(self.cluster, to) || self.waited() >= HANDOVER_TRY_MAX {
                 return Some((back(), None, RoleReason::TakenBack { node: to.clone() }));
             }
-            let is_quiet = standing.awaited == 0 || self.waited() >= HANDOVER_PHASE_MAX;
+            let is_quiet = standing.missing == 0 || self.waited() >= HANDOVER_PHASE_MAX;
             let yielded = Handover { to: to.clone(), phase: Phase::Yielded };
             let yields = *phase == Phase::Claimed && is_quiet;
             let yielded = Primary { handover: Some(yielded), ..current.clone() };
@@ -193,7 +193,7 @@ impl<'a> Turn<'a> {
                 is_late.then_some((yielded, None, RoleReason::HolderHangs { node: from }))
             }
             Phase::Yielded => {
-                let is_here = standing.awaited == 0 || self.waited() >= HANDOVER_PHASE_MAX;
+                let is_here = standing.missing == 0 || self.waited() >= HANDOVER_PHASE_MAX;
                 let taken = Primary { former: Some(from.clone()), ..taken };
                 is_here.then_some((taken, None, RoleReason::TakenOver { node: from }))
             }

@@ -29,11 +29,11 @@ pub fn stand(stand: &Stand<'_>) -> Standing {
                 }
             }
         }
-        Sighting::Unknown { .. } => standing.awaited = floating.count(),
+        Sighting::Unknown { .. } => standing.missing = floating.count(),
     }
     if matches!(stand.stance, Stance::Ready | Stance::Quiet) {
         // Nothing is prepared, and both may have them at once.
-        standing.awaited = 0;
+        standing.missing = 0;
     }
     standing
 }
@@ -55,7 +55,7 @@ impl One<'_> {
         let resource = Resource::Address(self.bridge().clone(), self.ip);
         // What has just failed is tried again, and waited for no longer.
         let failure = self.stand.observed.failures.get(&resource);
-        standing.awaited += usize::from(failure.is_none_or(|failure| failure.overtaken));
+        standing.missing += usize::from(failure.is_none_or(|failure| failure.overtaken));
         let not_after = match self.stand.stance {
             Stance::Away => None,
             _ => self.stand.observed.lease_until,
@@ -88,7 +88,7 @@ impl One<'_> {
             self.stand.observed.lease_until.map(|end| BootTime(end.0.saturating_sub(KERNEL_LATENESS.0)));
         if lifetime(until, self.stand.now.boot).is_none() {
             // The lease is over, or about to be: nothing is given for that short.
-            standing.awaited += 1;
+            standing.missing += 1;
             return;
         }
         if let Some(reason) = self.lacks(until) {

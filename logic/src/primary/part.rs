@@ -56,7 +56,7 @@ pub struct Standing {
     /// What brings it there.
     pub steps: Vec<Step>,
     /// How many things it still waits for. What has failed is not waited for.
-    pub awaited: usize,
+    pub missing: usize,
     /// What is wrong with it that no step can mend.
     pub troubles: Vec<String>,
 }
@@ -74,7 +74,7 @@ impl Stand<'_> {
         for part in PARTS {
             let standing = part(self);
             all.steps.extend(standing.steps);
-            all.awaited += standing.awaited;
+            all.missing += standing.missing;
             all.troubles.extend(standing.troubles);
         }
         all
