@@ -10,6 +10,7 @@
 //! | [`clock`] | the port to the machine's two clocks, and the kernel's |
 //! | [`identity`] | the node's key and certificates, and the authority that issues them |
 //! | [`memory`] | a machine in memory, with faults |
+//! | [`storage`] | the port to pools, volumes and snapshots; Ceph, a directory, and one in memory |
 //! | [`tail`] | the end of a log file, and what follows |
 //! | [`command`] | the one place that starts a process |
 //! | [`signals`] | what the machine asks of a daemon by a signal |
@@ -18,6 +19,7 @@
 //!
 //! Contains no decision. It alone starts processes or uses `unsafe`.
 
+mod calls;
 pub mod clock;
 pub mod command;
 mod device;
@@ -31,4 +33,5 @@ pub mod migration;
 pub mod network;
 pub mod notify;
 pub mod signals;
+pub mod storage;
 pub mod tail;

@@ -14,16 +14,15 @@ use virt::domain::Domain;
 use virt::error::ErrorNumber;
 use virt_sys as sys;
 
+use crate::calls::{Calls, Claim, Late};
 use crate::hypervisor::{Activity, Error, Guest, GuestStatistics, Hypervisor, Start, Waker};
 
-mod calls;
 mod connection;
 mod device;
 mod events;
 pub mod migration;
 mod statistics;
 
-use calls::{Calls, Claim, Late, Subject};
 use connection::{Connection, Keeper, Known, NoConnection};
 
 /// How long calls may take, the opening of a connection included.
@@ -53,12 +52,30 @@ struct Inner {
     uri: String,
     deadlines: Deadlines,
     keeper: Arc<Keeper>,
-    calls: Calls,
+    calls: Calls<Subject>,
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
         self.keeper.end();
+    }
+}
+
+/// What a call is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Subject {
+    /// One guest. Its calls are made one after the other.
+    Guest(VmId),
+    /// All guests: a look, which changes nothing.
+    All,
+}
+
+impl crate::calls::Subject for Subject {
+    fn calls_max(&self) -> usize {
+        match self {
+            Self::Guest(_) => 1,
+            Self::All => 4,
+        }
     }
 }
 

@@ -107,6 +107,25 @@ name_type!(
     "-_.:"
 );
 
+name_type!(
+    /// A storage pool's name.
+    PoolName,
+    "pool name",
+    "-_."
+);
+name_type!(
+    /// A volume's name, unique in its pool.
+    VolumeName,
+    "volume name",
+    "-_."
+);
+name_type!(
+    /// A snapshot's name, unique among those of its volume.
+    SnapshotName,
+    "snapshot name",
+    "-_."
+);
+
 /// A VM's identity: the UUID of its libvirt document.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

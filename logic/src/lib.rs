@@ -20,6 +20,7 @@
 //! | [`network`] | the machine's own networks: wanted, seen, and the steps between |
 //! | [`node`] | nodes: record, status, registration, keepalive |
 //! | [`primary`] | the primary role: record, phases of its handover, what moves with it |
+//! | [`storage`] | pools, volumes and snapshots: where each lies, and how often it is kept |
 //! | [`task`] | long work as resumable stages |
 //! | [`refusal`] | why a request is refused, and what to do |
 //! | [`health`] | what is wrong with the cluster, and by how much |
@@ -38,6 +39,7 @@ pub mod plan;
 pub mod primary;
 pub mod record;
 pub mod refusal;
+pub mod storage;
 pub mod task;
 pub mod time;
 pub mod vm;

@@ -8,9 +8,9 @@ use virt::connect::Connect;
 use virt::error::Error;
 
 use super::Run;
-use super::calls::left;
 use super::device::Names;
 use super::events::{Bells, Subscription};
+use crate::calls::left;
 
 /// How long after a failed opening the next is tried.
 const REOPEN_AFTER: Duration = Duration::from_millis(500);

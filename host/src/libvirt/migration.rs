@@ -15,8 +15,7 @@ use virt::domain::Domain;
 use virt::error::ErrorNumber;
 use virt_sys as sys;
 
-use super::calls::Subject;
-use super::{Libvirt, Session};
+use super::{Libvirt, Session, Subject};
 use crate::hypervisor::Error;
 use crate::migration::{Change, Course, Departure, Method, Migration, Progress, Sighting, Standing};
 

@@ -1,38 +1,25 @@
 //! Calls that may hang: each on a thread of its own, with a deadline for its caller and a bound on those under way.
 //!
 //! A call that is late is left to its thread. What it has not yet asked for by then it must not ask for any more, and
-//! a stuck guest can hold up calls on itself alone.
+//! what is stuck can hold up calls on itself alone.
 
 use std::collections::HashMap;
+use std::fmt::Debug;
+use std::hash::Hash;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use logic::id::VmId;
-
 /// What a call is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Subject {
-    /// One guest. Its calls are made one after the other.
-    Guest(VmId),
-    /// All guests: a look, which changes nothing.
-    All,
-}
-
-impl Subject {
-    /// How many calls may be under way at once, hung ones included.
-    fn calls_max(self) -> usize {
-        match self {
-            Self::Guest(_) => 1,
-            Self::All => 4,
-        }
-    }
+pub(crate) trait Subject: Clone + Debug + Eq + Hash + Send + 'static {
+    /// How many calls on it may be under way at once, hung ones included.
+    fn calls_max(&self) -> usize;
 }
 
 /// Why there is no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Late {
+pub(crate) enum Late {
     /// Earlier calls on the same subject are still under way; this one was never begun.
     InLine,
     /// It was begun and did not come back.
@@ -41,11 +28,11 @@ pub(super) enum Late {
 
 /// Whether somebody still waits for a call.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Claim(Arc<AtomicBool>);
+pub(crate) struct Claim(Arc<AtomicBool>);
 
 impl Claim {
     /// `false` once the caller was told that the call is late.
-    pub(super) fn is_held(&self) -> bool {
+    pub(crate) fn is_held(&self) -> bool {
         !self.0.load(Ordering::SeqCst)
     }
 
@@ -55,25 +42,31 @@ impl Claim {
 }
 
 /// The calls under way.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Calls {
-    line: Arc<Line>,
+#[derive(Clone, Debug)]
+pub(crate) struct Calls<S: Subject> {
+    line: Arc<Line<S>>,
 }
 
-#[derive(Debug, Default)]
-struct Line {
-    under_way: Mutex<HashMap<Subject, usize>>,
+impl<S: Subject> Default for Calls<S> {
+    fn default() -> Self {
+        Self { line: Arc::new(Line { under_way: Mutex::default(), freed: Condvar::new() }) }
+    }
+}
+
+#[derive(Debug)]
+struct Line<S: Subject> {
+    under_way: Mutex<HashMap<S, usize>>,
     freed: Condvar,
 }
 
 /// A call's place among those under way; given back when the call ends, however it ends.
 #[derive(Debug)]
-struct Place {
-    line: Arc<Line>,
-    subject: Subject,
+struct Place<S: Subject> {
+    line: Arc<Line<S>>,
+    subject: S,
 }
 
-impl Drop for Place {
+impl<S: Subject> Drop for Place<S> {
     fn drop(&mut self) {
         let mut under_way = self.line.lock();
         if let Some(count) = under_way.get_mut(&self.subject) {
@@ -86,17 +79,17 @@ impl Drop for Place {
     }
 }
 
-impl Line {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Subject, usize>> {
+impl<S: Subject> Line<S> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<S, usize>> {
         self.under_way.lock().expect("nobody panics while counting calls")
     }
 }
 
-impl Calls {
+impl<S: Subject> Calls<S> {
     /// Performs `act` on a thread of its own and waits for its answer, no longer than `until`.
-    pub(super) fn run<T: Send + 'static>(
+    pub(crate) fn run<T: Send + 'static>(
         &self,
-        subject: Subject,
+        subject: S,
         until: Instant,
         act: impl FnOnce(&Claim) -> T + Send + 'static,
     ) -> Result<T, Late> {
@@ -109,7 +102,7 @@ impl Calls {
             // The caller may be gone; then nobody wants the answer.
             let _ = answer.send(act(&held));
         };
-        if std::thread::Builder::new().name("libvirt-call".into()).spawn(call).is_err() {
+        if std::thread::Builder::new().name("call".into()).spawn(call).is_err() {
             return Err(Late::InLine);
         }
         let outcome = answered.recv_timeout(left(until));
@@ -120,9 +113,9 @@ impl Calls {
     }
 
     /// A place among the calls under way, as soon as there is one.
-    fn place(&self, subject: Subject, until: Instant) -> Option<Place> {
+    fn place(&self, subject: S, until: Instant) -> Option<Place<S>> {
         let under_way = self.line.lock();
-        let full = |under_way: &mut HashMap<Subject, usize>| {
+        let full = |under_way: &mut HashMap<S, usize>| {
             under_way.get(&subject).is_some_and(|count| *count >= subject.calls_max())
         };
         let (mut under_way, waited) = self
@@ -133,13 +126,13 @@ impl Calls {
         if waited.timed_out() {
             return None;
         }
-        *under_way.entry(subject).or_default() += 1;
+        *under_way.entry(subject.clone()).or_default() += 1;
         Some(Place { line: Arc::clone(&self.line), subject })
     }
 }
 
 /// The time left.
-pub(super) fn left(until: Instant) -> Duration {
+pub(crate) fn left(until: Instant) -> Duration {
     until.saturating_duration_since(Instant::now())
 }
 

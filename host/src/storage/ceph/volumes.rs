@@ -1,0 +1,167 @@
+//! Volumes in Ceph: images of librbd's, looked at before they are changed, so that refusals are ours and plain.
+
+use logic::id::{PoolName, VolumeName};
+use logic::storage::{SnapshotPath, VolumePath};
+
+use super::answers::address;
+use super::image::Image;
+use super::transfers::is_staging;
+use super::{Ceph, Outcome, Session};
+use crate::storage::error::Refusal;
+use crate::storage::{Error, Location, Lock, User, Volume, Volumes};
+
+fn users_of(image: &Image) -> Outcome<Vec<User>> {
+    let user = |(id, at): (i64, String)| User { who: format!("client.{id}"), address: address(&at) };
+    Ok(image.watchers()?.into_iter().map(user).collect())
+}
+
+impl Session {
+    /// Refuses what somebody has open.
+    pub(super) fn idle(volume: &VolumePath, image: &Image) -> Outcome {
+        match users_of(image)?.first() {
+            None => Ok(()),
+            Some(user) => {
+                let at = user.address.map(|at| format!(" at {at}")).unwrap_or_default();
+                Err(Refusal::in_use(volume, &format!("{}{at}", user.who)).into())
+            }
+        }
+    }
+
+    fn create(&self, volume: &VolumePath, size_bytes: u64) -> Outcome {
+        let pool = self.pool(&volume.pool)?;
+        if size_bytes == 0 {
+            return Err(Refusal::empty().into());
+        }
+        let name = volume.volume.as_str();
+        match pool.create(name, size_bytes) {
+            Ok(()) => Ok(()),
+            Err(failure) if failure.code == libc::EEXIST => match self.seen(volume)? {
+                Some(image) if image.sizes()?.0 == size_bytes => Ok(()),
+                Some(_) => Err(Refusal::exists(format!("{volume} of another size")).into()),
+                // One whose making was cut off: its name is taken, and there is no image.
+                None => {
+                    pool.remove(name)?;
+                    Ok(pool.create(name, size_bytes)?)
+                }
+            },
+            Err(failure) => Err(failure.into()),
+        }
+    }
+
+    fn resize(&self, volume: &VolumePath, size_bytes: u64) -> Outcome {
+        let (has, _) = self.demand(volume)?.sizes()?;
+        if size_bytes < has {
+            return Err(Refusal::shrinks(volume, has).into());
+        }
+        if size_bytes > has {
+            self.changed(volume)?.grow(size_bytes)?;
+        }
+        Ok(())
+    }
+
+    fn rename(&self, volume: &VolumePath, to: &VolumeName) -> Outcome {
+        let target = volume.beside(to);
+        match (self.seen(volume)?, self.seen(&target)?) {
+            (Some(image), None) => {
+                Self::idle(volume, &image)?;
+                drop(image);
+                Ok(self.pool(&volume.pool)?.rename(volume.volume.as_str(), to.as_str())?)
+            }
+            (Some(_), Some(_)) if *to != volume.volume => Err(Refusal::exists(target).into()),
+            (_, Some(_)) => Ok(()),
+            (None, None) => Err(Refusal::absent(format!("volume {volume}")).into()),
+        }
+    }
+
+    fn remove(&self, volume: &VolumePath) -> Outcome {
+        let Some(image) = self.seen(volume)? else { return Ok(()) };
+        Self::idle(volume, &image)?;
+        let count = image.snapshots()?.len();
+        if count > 0 {
+            return Err(Refusal::has_snapshots(volume, count).into());
+        }
+        drop(image);
+        match self.pool(&volume.pool)?.remove(volume.volume.as_str()) {
+            Err(failure) if failure.code != libc::ENOENT => Err(failure.into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn volume(&self, path: &VolumePath) -> Outcome<Option<Volume>> {
+        let Some(image) = self.seen(path)? else { return Ok(None) };
+        let (size_bytes, object_size_bytes) = image.sizes()?;
+        let parent = |(pool, volume, snapshot): (String, String, String)| {
+            format!("{pool}/{volume}@{snapshot}").parse::<SnapshotPath>().ok()
+        };
+        Ok(Some(Volume {
+            path: path.clone(),
+            size_bytes,
+            id: image.id()?,
+            object_size_bytes,
+            features: image.features()?,
+            snapshot_count: image.snapshots()?.len(),
+            clone_of: image.parent()?.and_then(parent),
+            location: Location::Rbd,
+        }))
+    }
+}
+
+impl Volumes for Ceph {
+    fn volumes(&self, pool: &PoolName) -> Result<Vec<VolumeName>, Error> {
+        let pool = pool.clone();
+        self.look(&format!("list the volumes of {pool}"), move |session| {
+            let names = session.pool(&pool)?.images()?;
+            let mut ours: Vec<VolumeName> =
+                names.iter().filter(|name| !is_staging(name)).filter_map(|name| name.parse().ok()).collect();
+            ours.sort();
+            Ok(ours)
+        })
+    }
+
+    fn volume(&self, volume: &VolumePath) -> Result<Option<Volume>, Error> {
+        let path = volume.clone();
+        self.look(&format!("look at {volume}"), move |session| session.volume(&path))
+    }
+
+    fn create(&self, volume: &VolumePath, size_bytes: u64) -> Result<(), Error> {
+        let what = format!("make {volume}");
+        self.change(&what, volume, move |session, volume| session.create(volume, size_bytes))
+    }
+
+    fn resize(&self, volume: &VolumePath, size_bytes: u64) -> Result<(), Error> {
+        let what = format!("resize {volume} to {size_bytes} bytes");
+        self.change(&what, volume, move |session, volume| session.resize(volume, size_bytes))
+    }
+
+    fn rename(&self, volume: &VolumePath, to: &VolumeName) -> Result<(), Error> {
+        let (what, to) = (format!("rename {volume} to {to}"), to.clone());
+        self.change(&what, volume, move |session, volume| session.rename(volume, &to))
+    }
+
+    fn remove(&self, volume: &VolumePath) -> Result<(), Error> {
+        self.change(&format!("remove {volume}"), volume, |session, volume| session.remove(volume))
+    }
+
+    fn users(&self, volume: &VolumePath) -> Result<(Vec<User>, Vec<Lock>), Error> {
+        let path = volume.clone();
+        self.look(&format!("see who uses {volume}"), move |session| {
+            let image = session.demand(&path)?;
+            let lock = |(holder, cookie, at): (String, String, String)| Lock {
+                holder,
+                cookie,
+                address: address(&at),
+            };
+            Ok((users_of(&image)?, image.lockers()?.into_iter().map(lock).collect()))
+        })
+    }
+
+    fn break_lock(&self, volume: &VolumePath, lock: &Lock) -> Result<(), Error> {
+        let (what, lock) = (format!("break the lock of {} on {volume}", lock.holder), lock.clone());
+        self.change(&what, volume, move |session, volume| {
+            match session.changed(volume)?.break_lock(&lock.holder, &lock.cookie) {
+                Err(failure) if failure.code != libc::ENOENT => Err(failure.into()),
+                _ => Ok(()),
+            }
+        })
+    }
+}

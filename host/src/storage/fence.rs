@@ -1,0 +1,38 @@
+//! What a fence at the storage is: the blockade that was laid, and how far it is known to have come.
+
+use std::net::IpAddr;
+
+use logic::id::PoolName;
+
+/// Addresses that were blocked, and from when on.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Blockade {
+    /// The addresses.
+    pub addresses: Vec<IpAddr>,
+    /// The storage's map has them from this epoch on.
+    pub epoch: u64,
+}
+
+/// How far a blockade is known to have come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Confirmation {
+    /// Every OSD that the newest map calls up keeps to it.
+    Everywhere {
+        /// The epoch of that map.
+        epoch: u64,
+        /// Pools in which an OSD that is cut off takes writes alone, because one copy is all that they keep: for a
+        /// volume in them this proves nothing.
+        unproven: Vec<PoolName>,
+    },
+    /// Some do not, or did not answer.
+    Awaited(Vec<Awaited>),
+}
+
+/// An OSD that has not confirmed a blockade.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Awaited {
+    /// Its number.
+    pub osd: i32,
+    /// The epoch that it reports; `None` when it did not answer.
+    pub epoch: Option<u64>,
+}

@@ -1,0 +1,73 @@
+//! One contract for storage: the same laws for one in memory, a directory, and a real Ceph.
+//!
+//! Three lists, because not every storage can be everything: laws of all; laws of those that keep images, into which
+//! other formats are converted; and laws of those that several machines reach.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+#[path = "storage/ceph.rs"]
+mod ceph;
+#[path = "storage/content.rs"]
+mod content;
+#[path = "storage/fences.rs"]
+mod fences;
+#[path = "storage/lab.rs"]
+mod lab;
+#[path = "storage/laws.rs"]
+mod laws;
+#[path = "storage/memory.rs"]
+mod memory;
+#[path = "storage/transfers.rs"]
+mod transfers;
+#[path = "storage/world.rs"]
+mod world;
+#[path = "storage/writer.rs"]
+mod writer;
+
+macro_rules! laws {
+    ($module:ident: $book:ident on $($on:ident: $world:expr),*; $laws:tt) => {
+        mod $module {
+            $(mod $on {
+                laws!(@each $book, $world, $laws);
+            })*
+        }
+    };
+    (@each $book:ident, $world:expr, ($($law:ident),* $(,)?)) => {
+        $(#[test]
+        fn $law() {
+            crate::world::on_a_thread(|| crate::$book::$law(&*$world));
+        })*
+    };
+}
+
+laws!(of_all: laws on memory: crate::memory::world(), ceph: crate::ceph::world(); (
+    a_pool_is_made_once_and_removed_when_it_is_empty,
+    a_pool_that_is_not_there_is_named,
+    a_volume_is_made_once_with_its_size,
+    a_volume_grows_and_never_shrinks,
+    a_volume_is_renamed_and_none_is_overwritten,
+    a_volume_is_removed_after_its_snapshots,
+    a_volume_that_is_open_is_left_to_whom_it_serves,
+    snapshots_are_listed_as_they_were_taken,
+    a_snapshot_keeps_what_was_there,
+    a_clone_goes_its_own_way_and_keeps_its_snapshot,
+    figures_tell_of_every_pool,
+    a_storage_that_is_not_there_is_said_to_be,
+));
+
+laws!(of_transfers: transfers on memory: crate::memory::world(), ceph: crate::ceph::world(); (
+    an_upload_is_the_whole_content,
+    an_upload_that_fails_leaves_everything_as_it_was,
+    an_upload_is_watched_and_can_be_ended,
+    a_copy_is_whole_and_apart,
+    what_was_cut_off_is_swept_and_never_seen,
+));
+
+laws!(of_clusters: fences on memory: crate::memory::world(), ceph: crate::ceph::alone(); (
+    who_is_blocked_writes_no_more_nor_does_who_comes_later,
+    a_blockade_is_laid_once_and_taken_once,
+    an_osd_that_is_held_back_gives_no_confirmation,
+    one_copy_proves_nothing,
+    a_dead_writers_lock_is_broken_and_the_next_one_writes,
+    a_storage_that_hangs_costs_no_more_than_the_deadline,
+    a_full_storage_says_so_in_time,
+));

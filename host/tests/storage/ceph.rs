@@ -1,0 +1,123 @@
+//! A real Ceph as a world, shared by all laws; those that disturb it have it alone.
+
+use std::net::IpAddr;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+use host::storage::Storage;
+use host::storage::ceph::{Ceph, Deadlines, Settings};
+use logic::id::PoolName;
+use logic::storage::{Replication, VolumePath};
+
+use crate::lab::{Lab, THERE};
+use crate::world::{Shared, World, Writer, wait};
+use crate::writer::QemuIo;
+
+static DISTURBED: RwLock<()> = RwLock::new(());
+
+/// Kept for as long as a law runs.
+enum Place {
+    Shared { _guard: RwLockReadGuard<'static, ()> },
+    Alone { _guard: RwLockWriteGuard<'static, ()> },
+}
+
+struct OnCeph {
+    lab: &'static Lab,
+    place: Place,
+}
+
+/// Ceph beside other laws.
+pub(crate) fn world() -> Box<dyn Shared> {
+    let guard = DISTURBED.read().unwrap_or_else(PoisonError::into_inner);
+    enter(Place::Shared { _guard: guard })
+}
+
+/// Ceph for a law that disturbs it.
+pub(crate) fn alone() -> Box<dyn Shared> {
+    let guard = DISTURBED.write().unwrap_or_else(PoisonError::into_inner);
+    enter(Place::Alone { _guard: guard })
+}
+
+fn enter(place: Place) -> Box<dyn Shared> {
+    let lab = Lab::shared();
+    lab.enter();
+    Box::new(OnCeph { lab, place })
+}
+
+impl OnCeph {
+    fn settings(&self) -> Settings {
+        Settings { file: self.lab.file.clone(), user: "client.admin".into(), deadlines: Deadlines::default() }
+    }
+
+    fn must_be_alone(&self) {
+        assert!(matches!(self.place, Place::Alone { .. }), "this law disturbs Ceph: it must have it alone");
+    }
+}
+
+impl Drop for OnCeph {
+    fn drop(&mut self) {
+        if matches!(self.place, Place::Alone { .. }) {
+            self.heal();
+        }
+    }
+}
+
+impl World for OnCeph {
+    fn open(&self) -> Arc<dyn Storage> {
+        Arc::new(Ceph::open(self.settings()))
+    }
+
+    fn open_nothing(&self) -> Arc<dyn Storage> {
+        Arc::new(Ceph::open(Settings { file: "/nonexistent/ceph.conf".into(), ..self.settings() }))
+    }
+
+    fn replication(&self) -> Replication {
+        Replication { copies: 2, copies_min: 1 }
+    }
+
+    fn writer(&self, volume: &VolumePath) -> Box<dyn Writer> {
+        let file = format!("rbd:{volume}:id=admin:conf={}", self.lab.file);
+        Box::new(QemuIo::open(&self.lab.there(), "raw", &file))
+    }
+
+    fn leave_remains(&self, volume: &VolumePath) {
+        let name = format!("{}/.upload.{}", volume.pool, volume.volume);
+        self.lab.ceph("rbd", &["create", "--size", "4M", &name]);
+    }
+}
+
+impl Shared for OnCeph {
+    fn open_hasty(&self) -> (Arc<dyn Storage>, Duration) {
+        let deadline = Duration::from_millis(1500);
+        let deadlines = Deadlines { look: deadline, change: deadline, osd: deadline, stall: deadline };
+        (Arc::new(Ceph::open(Settings { deadlines, ..self.settings() })), deadline)
+    }
+
+    fn address_of_writers(&self) -> IpAddr {
+        THERE.into()
+    }
+
+    fn hang(&self) {
+        self.must_be_alone();
+        self.lab.signal("*.pid", "STOP");
+    }
+
+    fn hold_osd(&self) -> i32 {
+        self.must_be_alone();
+        self.lab.signal("osd.1.pid", "STOP");
+        1
+    }
+
+    fn heal(&self) {
+        self.lab.signal("*.pid", "CONT");
+    }
+
+    fn fill(&self, pool: &PoolName) {
+        self.lab.ceph("ceph", &["osd", "pool", "set-quota", pool.as_str(), "max_objects", "1"]);
+        wait("the pool is full", || {
+            let pools = self.lab.ceph("ceph", &["osd", "pool", "ls", "detail"]);
+            let mut lines = pools.lines().filter(|line| line.contains(&format!("'{pool}'")));
+            lines.any(|line| line.contains("full_quota"))
+        });
+    }
+}

@@ -1,0 +1,151 @@
+//! The laws of a storage that several machines reach: fences, locks of the dead, and what hangs.
+
+use std::time::Instant;
+
+use host::storage::{Cause, Confirmation, Error, Fence, Storage};
+use logic::storage::Replication;
+
+use crate::content::{SIZE_BYTES, content, download, upload};
+use crate::world::{Home, PATIENCE, Shared, cause, wait};
+
+fn fence(storage: &dyn Storage) -> &dyn Fence {
+    storage.fence().unwrap()
+}
+
+pub(crate) fn who_is_blocked_writes_no_more_nor_does_who_comes_later(world: &(impl Shared + ?Sized)) {
+    let home = Home::of(world);
+    let fence = fence(&*home.storage);
+    let volume = home.volume("web_disk0");
+    let mut writer = world.writer(&volume);
+    writer.write(0, 1).unwrap();
+    let addresses = [world.address_of_writers()];
+    let blockade = fence.block(&addresses).unwrap();
+    let mut last = None;
+    wait("the blockade has come everywhere", || {
+        last = Some(fence.confirmation(&blockade).unwrap());
+        matches!(last, Some(Confirmation::Everywhere { .. }))
+    });
+    let Some(Confirmation::Everywhere { epoch, unproven }) = last else { unreachable!() };
+    assert!(epoch >= blockade.epoch && !unproven.contains(&home.pool), "{epoch} {unproven:?}");
+    let before = download(&*home.storage, &volume);
+    writer.write(0, 2).unwrap_err();
+    // The volume is open to others at once: it must not wait for the blocked writer's watch to end.
+    let db = home.volume("db_disk0");
+    let later = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.writer(&db).write(0, 3)));
+    assert!(!matches!(later, Ok(Ok(()))), "a client that came later wrote");
+    assert_eq!(download(&*home.storage, &db)[0], 0);
+    assert_eq!(download(&*home.storage, &volume), before);
+    drop(writer);
+    fence.unblock(&addresses).unwrap();
+    wait("its address writes again", || {
+        let again = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.writer(&db).write(0, 4)));
+        matches!(again, Ok(Ok(())))
+    });
+}
+
+pub(crate) fn a_blockade_is_laid_once_and_taken_once(world: &(impl Shared + ?Sized)) {
+    let home = Home::of(world);
+    let fence = fence(&*home.storage);
+    let addresses = ["203.0.113.7".parse().unwrap(), "2001:db8::7".parse().unwrap()];
+    let first = fence.block(&addresses).unwrap();
+    let second = fence.block(&addresses).unwrap();
+    assert!(second.epoch >= first.epoch);
+    assert!(addresses.iter().all(|address| fence.blocked().unwrap().contains(address)));
+    wait("the blockade has come everywhere", || {
+        matches!(fence.confirmation(&first).unwrap(), Confirmation::Everywhere { .. })
+    });
+    for _ in 0..2 {
+        fence.unblock(&addresses).unwrap();
+    }
+    assert!(!addresses.iter().any(|address| fence.blocked().unwrap().contains(address)));
+    assert_eq!(cause(fence.confirmation(&first)), Cause::Absent);
+}
+
+pub(crate) fn an_osd_that_is_held_back_gives_no_confirmation(world: &(impl Shared + ?Sized)) {
+    let home = Home::of(world);
+    let fence = fence(&*home.storage);
+    let osd = world.hold_osd();
+    let addresses = ["203.0.113.8".parse().unwrap()];
+    let blockade = fence.block(&addresses).unwrap();
+    let Confirmation::Awaited(awaited) = fence.confirmation(&blockade).unwrap() else {
+        panic!("an OSD that does not answer confirmed a blockade");
+    };
+    assert!(awaited.iter().any(|awaited| awaited.osd == osd && awaited.epoch.is_none()), "{awaited:?}");
+    world.heal();
+    wait("it confirms when it goes on", || {
+        matches!(fence.confirmation(&blockade).unwrap(), Confirmation::Everywhere { .. })
+    });
+    fence.unblock(&addresses).unwrap();
+}
+
+pub(crate) fn one_copy_proves_nothing(world: &(impl Shared + ?Sized)) {
+    let home = Home::with(world, Replication { copies: 1, copies_min: 1 });
+    let fence = fence(&*home.storage);
+    let addresses = ["203.0.113.9".parse().unwrap()];
+    let blockade = fence.block(&addresses).unwrap();
+    wait("the blockade has come everywhere and proves nothing for the pool", || {
+        let seen = fence.confirmation(&blockade).unwrap();
+        matches!(&seen, Confirmation::Everywhere { unproven, .. } if unproven.contains(&home.pool))
+    });
+    fence.unblock(&addresses).unwrap();
+}
+
+pub(crate) fn a_dead_writers_lock_is_broken_and_the_next_one_writes(world: &(impl Shared + ?Sized)) {
+    let home = Home::of(world);
+    let storage = &home.storage;
+    let volume = home.volume("web_disk0");
+    let mut writer = world.writer(&volume);
+    writer.write(0, 1).unwrap();
+    let (users, locks) = storage.users(&volume).unwrap();
+    assert_eq!((users.len(), locks.len()), (1, 1), "{users:?} {locks:?}");
+    assert_eq!(users[0].address, Some(world.address_of_writers()));
+    assert_eq!((&locks[0].holder, locks[0].address), (&users[0].who, users[0].address));
+    writer.die();
+    assert_eq!(storage.users(&volume).unwrap().1, locks, "a lock outlives its holder");
+    for _ in 0..2 {
+        storage.break_lock(&volume, &locks[0]).unwrap();
+    }
+    assert_eq!(storage.users(&volume).unwrap().1, []);
+    world.writer(&volume).write(0, 2).unwrap();
+    wait("nobody has it open", || storage.users(&volume).unwrap().0.is_empty());
+    assert_eq!(download(&**storage, &volume)[0], 2);
+}
+
+pub(crate) fn a_storage_that_hangs_costs_no_more_than_the_deadline(world: &(impl Shared + ?Sized)) {
+    let home = Home::of(world);
+    let volume = home.volume("web_disk0");
+    let (hasty, deadline) = world.open_hasty();
+    hasty.volume(&volume).unwrap();
+    world.hang();
+    let bound = deadline + std::time::Duration::from_secs(2);
+    let silent = |what: &str, act: &dyn Fn() -> Result<(), Error>| {
+        let began = Instant::now();
+        let error = act().unwrap_err();
+        assert!(matches!(error, Error::Silent { .. }), "{what}: {error}");
+        assert!(began.elapsed() < bound, "{what} took {:?}", began.elapsed());
+    };
+    for _ in 0..3 {
+        silent("pools", &|| hasty.pools().map(drop));
+        silent("cluster", &|| hasty.cluster().map(drop));
+        silent("volume", &|| hasty.volume(&volume).map(drop));
+        silent("create", &|| hasty.create(&home.path("db_disk0"), SIZE_BYTES));
+        silent("upload", &|| upload(&*hasty, &volume, &content(1, SIZE_BYTES)));
+        silent("block", &|| fence(&*hasty).block(&["203.0.113.10".parse().unwrap()]).map(drop));
+    }
+    world.heal();
+    wait("it answers again", || hasty.volume(&volume).is_ok() && hasty.pools().is_ok());
+    wait("it changes again", || hasty.resize(&volume, 2 * SIZE_BYTES).is_ok());
+    wait("no blockade is left", || fence(&*hasty).unblock(&["203.0.113.10".parse().unwrap()]).is_ok());
+}
+
+pub(crate) fn a_full_storage_says_so_in_time(world: &(impl Shared + ?Sized)) {
+    let home = Home::of(world);
+    let volume = home.volume("web_disk0");
+    world.fill(&home.pool);
+    let began = Instant::now();
+    assert_eq!(cause(upload(&*home.storage, &volume, &content(1, SIZE_BYTES))), Cause::Full);
+    assert_eq!(cause(home.storage.create(&home.path("db_disk0"), SIZE_BYTES)), Cause::Full);
+    assert!(began.elapsed() < PATIENCE);
+    assert_eq!(home.names(), ["web_disk0"]);
+    home.storage.remove(&volume).unwrap();
+}

@@ -1,0 +1,113 @@
+//! The storage in memory as a world.
+
+use std::cell::RefCell;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use host::storage::Storage;
+use host::storage::memory::{Cluster, Opened, Written};
+use logic::id::PoolName;
+use logic::storage::{Replication, VolumePath};
+
+use crate::content::content;
+use crate::world::{Shared, World, Writer};
+
+/// Three OSDs, and this machine at the address of the first.
+pub(crate) fn world() -> Box<dyn Shared> {
+    let addresses = [1, 2, 3].map(address);
+    Box::new(InMemory { cluster: Cluster::new(&addresses), held: RefCell::default() })
+}
+
+fn address(last: u8) -> IpAddr {
+    [10, 0, 2, last].into()
+}
+
+struct InMemory {
+    cluster: Arc<Cluster>,
+    held: RefCell<Vec<usize>>,
+}
+
+impl World for InMemory {
+    fn open(&self) -> Arc<dyn Storage> {
+        Arc::new(self.cluster.open(address(1)))
+    }
+
+    fn open_nothing(&self) -> Arc<dyn Storage> {
+        let nothing = Cluster::new(&[]);
+        nothing.cut("connection refused");
+        Arc::new(nothing.open(address(1)))
+    }
+
+    fn replication(&self) -> Replication {
+        Replication { copies: 3, copies_min: 2 }
+    }
+
+    fn writer(&self, volume: &VolumePath) -> Box<dyn Writer> {
+        let opened = self.cluster.open_volume(volume, self.address_of_writers()).unwrap();
+        Box::new(InMemoryWriter { cluster: self.cluster.clone(), opened: Some(opened) })
+    }
+
+    fn leave_remains(&self, volume: &VolumePath) {
+        self.cluster.break_transfers_after(Some(1 << 20));
+        let content = content(9, crate::content::SIZE_BYTES);
+        crate::content::upload(&self.cluster.open(address(2)), volume, &content).unwrap_err();
+        self.cluster.break_transfers_after(None);
+    }
+}
+
+impl Shared for InMemory {
+    fn open_hasty(&self) -> (Arc<dyn Storage>, Duration) {
+        (self.open(), Duration::ZERO)
+    }
+
+    fn address_of_writers(&self) -> IpAddr {
+        address(9)
+    }
+
+    fn hang(&self) {
+        self.cluster.hang();
+    }
+
+    fn hold_osd(&self) -> i32 {
+        self.cluster.hold_osd(2);
+        self.held.borrow_mut().push(2);
+        2
+    }
+
+    fn heal(&self) {
+        self.cluster.heal();
+        for osd in self.held.take() {
+            self.cluster.let_osd_go(osd);
+        }
+    }
+
+    fn fill(&self, _: &PoolName) {
+        self.cluster.fill();
+    }
+}
+
+struct InMemoryWriter {
+    cluster: Arc<Cluster>,
+    opened: Option<Opened>,
+}
+
+impl Writer for InMemoryWriter {
+    fn write(&mut self, offset: u64, byte: u8) -> Result<(), String> {
+        let offset = usize::try_from(offset).unwrap();
+        match self.cluster.write(self.opened.unwrap(), offset, &[byte; 4096]) {
+            Written::Landed => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    }
+
+    fn die(mut self: Box<Self>) {
+        self.opened.take().into_iter().for_each(|opened| self.cluster.kill(opened));
+    }
+}
+
+impl Drop for InMemoryWriter {
+    fn drop(&mut self) {
+        self.opened.take().into_iter().for_each(|opened| self.cluster.close(opened));
+    }
+}
