@@ -22,6 +22,7 @@ use logic::storage::{SnapshotPath, VolumePath};
 
 pub mod ceph;
 mod convert;
+pub mod directory;
 mod error;
 mod fence;
 mod figures;

@@ -8,6 +8,8 @@
 mod ceph;
 #[path = "storage/content.rs"]
 mod content;
+#[path = "storage/directory.rs"]
+mod directory;
 #[path = "storage/fences.rs"]
 mod fences;
 #[path = "storage/lab.rs"]
@@ -39,7 +41,7 @@ macro_rules! laws {
     };
 }
 
-laws!(of_all: laws on memory: crate::memory::world(), ceph: crate::ceph::world(); (
+laws!(of_all: laws on memory: crate::memory::world(), directory: crate::directory::world(), ceph: crate::ceph::world(); (
     a_pool_is_made_once_and_removed_when_it_is_empty,
     a_pool_that_is_not_there_is_named,
     a_volume_is_made_once_with_its_size,
@@ -54,7 +56,7 @@ laws!(of_all: laws on memory: crate::memory::world(), ceph: crate::ceph::world()
     a_storage_that_is_not_there_is_said_to_be,
 ));
 
-laws!(of_transfers: transfers on memory: crate::memory::world(), ceph: crate::ceph::world(); (
+laws!(of_transfers: transfers on memory: crate::memory::world(), directory: crate::directory::world(), ceph: crate::ceph::world(); (
     an_upload_is_the_whole_content,
     an_upload_that_fails_leaves_everything_as_it_was,
     an_upload_is_watched_and_can_be_ended,
@@ -70,4 +72,9 @@ laws!(of_clusters: fences on memory: crate::memory::world(), ceph: crate::ceph::
     a_dead_writers_lock_is_broken_and_the_next_one_writes,
     a_storage_that_hangs_costs_no_more_than_the_deadline,
     a_full_storage_says_so_in_time,
+));
+
+laws!(of_images: transfers on directory: crate::directory::world(), ceph: crate::ceph::world(); (
+    other_formats_are_converted,
+    an_image_that_names_other_files_is_refused,
 ));

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use crate::command::{output, program, run};
 
 /// Every package, and what it is needed for. The list of the whole project: nothing else names a package.
-pub const PACKAGES: [(&str, &str); 23] = [
+pub const PACKAGES: [(&str, &str); 31] = [
     ("git", "the tests look at the tracked files"),
     ("systemd", "its systemd-analyze checks the units; nothing of it is run"),
     ("ca-certificates", "crates and packages come over HTTPS"),
@@ -30,6 +30,14 @@ pub const PACKAGES: [(&str, &str); 23] = [
     ("iputils-ping", "counts what is lost while something moves"),
     ("openipmi", "plays the machines' power controllers"),
     ("ipmitool", "asks the machines' power controllers"),
+    ("qemu-utils", "the tests write to volumes past PVC, and images are converted"),
+    ("qemu-block-extra", "QEMU reaches volumes in Ceph"),
+    ("librados2", "the node daemon speaks to Ceph"),
+    ("librbd1", "the node daemon speaks to Ceph"),
+    ("ceph-common", "the tests look at Ceph past PVC"),
+    ("ceph-mon", "the tests' own Ceph"),
+    ("ceph-mgr", "the tests' own Ceph"),
+    ("ceph-osd", "the tests' own Ceph"),
     ("libzookeeper-java", "the store of several nodes"),
     ("libslf4j-java", "without it ZooKeeper says nothing"),
     ("openjdk-17-jre-headless", "runs ZooKeeper"),

@@ -194,7 +194,9 @@ impl Ceph {
         act: impl FnOnce(&Session, &PoolName) -> Outcome<T> + Send + 'static,
     ) -> Result<T, Error> {
         let name = pool.clone();
-        self.call(what, Subject::Pool(pool.clone()), self.deadlines().change, move |session| act(session, &name))
+        self.call(what, Subject::Pool(pool.clone()), self.deadlines().change, move |session| {
+            act(session, &name)
+        })
     }
 
     /// A call that changes a volume. Those on one volume are made one after the other.

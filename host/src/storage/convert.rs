@@ -20,21 +20,13 @@ const WHOLE_VMDK: [&str; 2] = ["monolithicSparse", "streamOptimized"];
 
 /// `qemu-img info`, as far as it is read.
 #[derive(Clone, Debug, Deserialize)]
-pub(super) struct Info {
+pub(super) struct Description {
     #[serde(rename = "virtual-size")]
     pub(super) virtual_size: u64,
     #[serde(rename = "backing-filename")]
     pub(super) backing_file: Option<String>,
-    #[serde(default)]
-    pub(super) snapshots: Vec<InfoSnapshot>,
     #[serde(rename = "format-specific", default)]
     specific: Specific,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-pub(super) struct InfoSnapshot {
-    pub(super) id: String,
-    pub(super) name: String,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -85,7 +77,7 @@ fn refusal(words: &str) -> Refusal {
 }
 
 /// Looks at an image without opening any file that it names.
-pub(super) fn info(what: &str, format: Format, file: &str) -> Result<Info, Error> {
+fn describe(what: &str, format: Format, file: &str) -> Result<Description, Error> {
     let text = run(what, &["info", "--output", "json", "-U", "-f", format.as_str(), file], LOOK)?;
     serde_json::from_str(&text).map_err(|error| {
         let why = format!("what qemu-img says of it is not understood: {error}");
@@ -100,13 +92,14 @@ pub(super) fn checked(
     file: &str,
     (volume, size_bytes): (&VolumePath, u64),
 ) -> Result<(), Error> {
-    let info = info(what, format, file)?;
+    let info = describe(what, format, file)?;
     let SpecificParts { data_file, create_type } = &info.specific.data;
-    let is_whole = format != Format::Vmdk
-        || create_type.as_deref().is_some_and(|kind| WHOLE_VMDK.contains(&kind));
+    let is_whole =
+        format != Format::Vmdk || create_type.as_deref().is_some_and(|kind| WHOLE_VMDK.contains(&kind));
     if info.backing_file.is_some() || data_file.is_some() || !is_whole {
         let why = "it is not whole: it names other files";
-        let refusal = Refusal::new(Cause::Content, why, "convert it to one file with qemu-img, and upload that");
+        let refusal =
+            Refusal::new(Cause::Content, why, "convert it to one file with qemu-img, and upload that");
         return Err(Error::refused(what, refusal));
     }
     if info.virtual_size > size_bytes {
@@ -122,14 +115,13 @@ mod tests {
     #[test]
     fn what_qemu_img_says_is_read() {
         let text = r#"{"virtual-size": 4194304, "filename": "a", "format": "qcow2", "actual-size": 200704,
-            "snapshots": [{"id": "1", "name": "before", "vm-state-size": 0}],
             "backing-filename": "/etc/shadow",
             "format-specific": {"type": "qcow2", "data": {"compat": "1.1", "data-file": "x"}}}"#;
-        let info: Info = serde_json::from_str(text).unwrap();
+        let info: Description = serde_json::from_str(text).unwrap();
         assert_eq!(info.backing_file.as_deref(), Some("/etc/shadow"));
         assert_eq!(info.specific.data.data_file.as_deref(), Some("x"));
-        assert_eq!((info.virtual_size, info.snapshots[0].name.as_str()), (4_194_304, "before"));
-        let bare: Info = serde_json::from_str(r#"{"virtual-size": 1, "format": "raw"}"#).unwrap();
-        assert!(bare.backing_file.is_none() && bare.snapshots.is_empty());
+        assert_eq!(info.virtual_size, 4_194_304);
+        let bare: Description = serde_json::from_str(r#"{"virtual-size": 1, "format": "raw"}"#).unwrap();
+        assert!(bare.backing_file.is_none());
     }
 }

@@ -1,9 +1,17 @@
 //! What all transfers have in common: pieces, progress, and what is said when too much or too little comes.
 
+use std::io::Write;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
 use logic::storage::VolumePath;
 
 use super::error::Refusal;
 use super::{Cause, Error, Format, Onward, Upload, Watch};
+
+/// How much is moved at once: an object of Ceph's.
+pub(super) const PIECE_BYTES: usize = 4 << 20;
 
 /// How far a transfer is.
 pub(super) struct Meter<'a> {
@@ -94,4 +102,180 @@ pub(super) fn read_piece(
         return Err(Error::refused(what, Refusal::too_short(came_bytes, upload.size_bytes)));
     }
     Ok(count)
+}
+
+/// The pieces of what is brought.
+pub(super) fn brought<'a>(
+    what: &'a str,
+    upload: &'a mut Upload<'_>,
+) -> impl FnMut() -> Result<Option<Vec<u8>>, Error> {
+    let mut came_bytes = 0;
+    move || {
+        let mut piece = vec![0; PIECE_BYTES];
+        let count = read_piece(what, upload, &mut piece, came_bytes)?;
+        came_bytes += count as u64;
+        piece.truncate(count);
+        Ok((count > 0).then_some(piece))
+    }
+}
+
+/// Something that pieces are read from and written to; many at once. The error is a number, as in `errno.h`.
+pub(super) trait Store: Send + Sync + 'static {
+    /// Fills the piece from there on.
+    fn read_at(&self, offset: u64, piece: &mut [u8]) -> Result<(), i32>;
+    /// Writes all of the piece there.
+    fn write_at(&self, offset: u64, piece: &[u8]) -> Result<(), i32>;
+}
+
+/// Where pieces come from: the next, or none at the end.
+pub(super) type Pieces<'a> = &'a mut dyn FnMut() -> Result<Option<Vec<u8>>, Error>;
+
+/// How a transfer goes: for how long nothing may move, and what is said when it fails.
+pub(super) struct Road<'a> {
+    pub(super) what: &'a str,
+    pub(super) stall: Duration,
+    /// What the caller is told of an error number.
+    pub(super) told: Box<dyn Fn(i32) -> Error + 'a>,
+}
+
+impl Road<'_> {
+    /// Writes the pieces that come, so many at once; zeroes are left out, for what is filled is fresh. When this
+    /// returns, nothing is written any more, unless the store hangs.
+    pub(super) fn fill(
+        &self,
+        store: &Arc<dyn Store>,
+        writers: usize,
+        pieces: Pieces<'_>,
+        meter: &mut Meter<'_>,
+    ) -> Result<(), Error> {
+        let mut writers = Writers::of(store, writers);
+        let outcome = self.pump(&mut writers, pieces, meter);
+        writers.end(self.stall);
+        outcome
+    }
+
+    fn pump(&self, writers: &mut Writers, pieces: Pieces<'_>, meter: &mut Meter<'_>) -> Result<(), Error> {
+        let mut offset = 0;
+        let written = |writers: &mut Writers, meter: &mut Meter<'_>| match writers.written(self.stall) {
+            Some(Ok(count)) => meter.add(count),
+            Some(Err(code)) => Err((self.told)(code)),
+            None => Err(Error::silent(self.what, self.stall)),
+        };
+        while let Some(piece) = pieces()? {
+            let length = piece.len();
+            if is_zero(&piece) {
+                meter.add(length)?;
+            } else {
+                writers.hand(offset, piece);
+            }
+            offset += length as u64;
+            while writers.under_way >= writers.count {
+                written(writers, meter)?;
+            }
+        }
+        while writers.under_way > 0 {
+            written(writers, meter)?;
+        }
+        Ok(())
+    }
+
+    /// The pieces of a store, read ahead.
+    pub(super) fn pieces_of(
+        &self,
+        store: impl Store,
+        size_bytes: u64,
+    ) -> impl FnMut() -> Result<Option<Vec<u8>>, Error> {
+        let pieces = reader(store, size_bytes);
+        move || match pieces.recv_timeout(self.stall) {
+            Ok(piece) => piece.map(Some).map_err(&self.told),
+            Err(RecvTimeoutError::Disconnected) => Ok(None),
+            Err(RecvTimeoutError::Timeout) => Err(Error::silent(self.what, self.stall)),
+        }
+    }
+
+    /// Passes a store on.
+    pub(super) fn drain(
+        &self,
+        store: impl Store,
+        size_bytes: u64,
+        (sink, meter): (&mut dyn Write, &mut Meter<'_>),
+    ) -> Result<(), Error> {
+        let mut pieces = self.pieces_of(store, size_bytes);
+        while let Some(piece) = pieces()? {
+            sink.write_all(&piece).map_err(|error| meter.sink_failed(&error))?;
+            meter.add(piece.len())?;
+        }
+        Ok(())
+    }
+}
+
+/// Writes pieces on threads of its own, some at once.
+struct Writers {
+    jobs: Option<Sender<(u64, Vec<u8>)>>,
+    results: Receiver<Result<usize, i32>>,
+    under_way: usize,
+    count: usize,
+}
+
+impl Writers {
+    fn of(store: &Arc<dyn Store>, count: usize) -> Self {
+        let (jobs, taken) = channel::<(u64, Vec<u8>)>();
+        let (done, results) = channel();
+        let taken = Arc::new(Mutex::new(taken));
+        for _ in 0..count {
+            let (store, taken, done) = (Arc::clone(store), Arc::clone(&taken), done.clone());
+            let write = move || {
+                loop {
+                    let job = taken.lock().ok().and_then(|taken| taken.recv().ok());
+                    let Some((offset, piece)) = job else { return };
+                    let outcome = store.write_at(offset, &piece).map(|()| piece.len());
+                    if done.send(outcome).is_err() {
+                        return;
+                    }
+                }
+            };
+            let _ = std::thread::Builder::new().name("storage-write".into()).spawn(write);
+        }
+        Self { jobs: Some(jobs), results, under_way: 0, count }
+    }
+
+    /// Hands a piece to a writer. What no writer takes is noticed as a stall.
+    fn hand(&mut self, offset: u64, piece: Vec<u8>) {
+        if let Some(jobs) = &self.jobs {
+            let _ = jobs.send((offset, piece));
+            self.under_way += 1;
+        }
+    }
+
+    /// Waits for the next piece that is written; `None` when it takes too long.
+    fn written(&mut self, stall: Duration) -> Option<Result<usize, i32>> {
+        let outcome = self.results.recv_timeout(stall).ok()?;
+        self.under_way -= 1;
+        Some(outcome)
+    }
+
+    /// Waits until all writers have gone, and let go of the store.
+    fn end(mut self, stall: Duration) {
+        self.jobs = None;
+        while self.results.recv_timeout(stall).is_ok() {}
+    }
+}
+
+/// Reads a store piece by piece, some ahead.
+fn reader(store: impl Store, size_bytes: u64) -> Receiver<Result<Vec<u8>, i32>> {
+    let (sender, pieces) = sync_channel(2);
+    let read = move || {
+        let mut offset = 0;
+        while offset < size_bytes {
+            let length = usize::try_from(size_bytes - offset).unwrap_or(PIECE_BYTES).min(PIECE_BYTES);
+            let mut piece = vec![0; length];
+            let outcome = store.read_at(offset, &mut piece).map(|()| piece);
+            if sender.send(outcome).is_err() {
+                return;
+            }
+            offset += length as u64;
+        }
+    };
+    let _ = std::thread::Builder::new().name("storage-read".into()).spawn(read);
+    pieces
 }

@@ -8,8 +8,6 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-/// The address of Ceph, and of the machine that this test is.
-pub(crate) const HERE: [u8; 4] = [10, 98, 0, 1];
 /// The address of the other machine.
 pub(crate) const THERE: [u8; 4] = [10, 98, 0, 2];
 
@@ -116,11 +114,11 @@ monmaptool --create --fsid $fsid --set-min-mon-release pacific --addv a '[v2:10.
 ceph-mon --mkfs -i a --monmap monmap --keyring seed
 ceph-mon -i a
 ceph-mgr -i a --keyring mgr/keyring
-for id in 0 1; do ceph-osd -i $id --mkfs --osd-uuid $(cat uuid.$id) --no-mon-config --fsid $fsid & done
+for id in 0 1; do ceph-osd -i $id --mkfs --osd-uuid $(cat uuid.$id) --no-mon-config --fsid $fsid 2>mkfs.$id.log & done
 ceph config set mgr mgr/devicehealth/enable_monitoring false --force
 for id in 0 1; do ceph osd new $(cat uuid.$id) $id; done
 wait
-for id in 0 1; do ceph-osd -i $id --keyring osd.$id/keyring; done
+for id in 0 1; do ceph-osd -i $id --keyring osd.$id/keyring 2>start.$id.log; done
 touch ready
 exec tini -s -- sleep infinity
 "#;
@@ -217,7 +215,10 @@ impl Lab {
 }
 
 /// Starts the process that holds the namespaces.
-#[expect(clippy::disallowed_methods, reason = "the lab must outlive the call that makes it, and end with this test")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the lab must outlive the call that makes it, and end with this test"
+)]
 fn hold() -> Child {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "--", "unshare", "--mount", "--pid", "--net", "--uts", "--ipc"]);

@@ -2,7 +2,8 @@
 
 use std::io::Cursor;
 
-use host::storage::{Cause, Format, Upload};
+use host::storage::{Cause, Error, Format, Storage, Upload};
+use logic::storage::VolumePath;
 
 use crate::content::{
     BreaksOff, SIZE_BYTES, Unwatched, Watcher, assert_same, content, download, padded, upload, upload_from,
@@ -50,24 +51,25 @@ pub(crate) fn an_upload_that_fails_leaves_everything_as_it_was(world: &(impl Wor
 pub(crate) fn an_upload_is_watched_and_can_be_ended(world: &(impl World + ?Sized)) {
     let home = Home::of(world);
     let storage = &*home.storage;
-    let volume = home.volume("web_disk0");
-    let content = content(1, SIZE_BYTES);
+    let (volume, size_bytes) = (home.path("web_disk0"), 6 * SIZE_BYTES);
+    storage.create(&volume, size_bytes).unwrap();
+    let content = content(1, size_bytes);
     let offer = |watcher: &Watcher| {
-        let upload = Upload { source: &mut &*content, size_bytes: SIZE_BYTES, format: Format::Raw };
+        let upload = Upload { source: &mut &*content, size_bytes, format: Format::Raw };
         storage.upload(&volume, upload, watcher)
     };
-    let ends = Watcher { end_after_bytes: Some(SIZE_BYTES / 2), ..Watcher::default() };
+    let ends = Watcher { end_after_bytes: Some(1), ..Watcher::default() };
     assert_eq!(cause(offer(&ends)), Cause::Ended);
-    assert!(ends.told.lock().unwrap().last().unwrap().0 < SIZE_BYTES, "it was ended on its way");
-    assert_same(&download(storage, &volume), &padded(vec![], SIZE_BYTES));
+    assert!(ends.told.lock().unwrap().last().unwrap().0 < size_bytes, "it was ended on its way");
+    assert_same(&download(storage, &volume), &padded(vec![], size_bytes));
     assert_eq!(storage.sweep(&home.pool).unwrap(), 0, "nothing was left over");
 
     let watcher = Watcher::default();
     offer(&watcher).unwrap();
     let told = watcher.told.into_inner().unwrap();
     assert!(told.len() > 1 && told.is_sorted(), "{told:?}");
-    assert!(told.iter().all(|(_, total)| *total == SIZE_BYTES), "{told:?}");
-    assert_eq!(told.last().unwrap().0, SIZE_BYTES);
+    assert!(told.iter().all(|(_, total)| *total == size_bytes), "{told:?}");
+    assert_eq!(told.last().unwrap().0, size_bytes);
     let ends = Watcher { end_after_bytes: Some(1), ..Watcher::default() };
     let mut sink = Vec::new();
     assert_eq!(cause(storage.download(&volume, &mut sink, &ends)), Cause::Ended);
@@ -110,4 +112,66 @@ pub(crate) fn what_was_cut_off_is_swept_and_never_seen(world: &(impl World + ?Si
     assert_same(&download(storage, &volume), &content(2, SIZE_BYTES));
     storage.remove(&volume).unwrap();
     storage.remove_pool(&home.pool).unwrap();
+}
+
+/// Makes an image of this format out of raw bytes, by `qemu-img`.
+fn converted(format: Format, content: &[u8]) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let (raw, made) = (folder.path().join("raw"), folder.path().join("made"));
+    std::fs::write(&raw, content).unwrap();
+    let paths = [raw.to_str().unwrap(), made.to_str().unwrap()];
+    qemu_img(&["convert", "-f", "raw", "-O", format.as_str(), paths[0], paths[1]]);
+    std::fs::read(made).unwrap()
+}
+
+fn qemu_img(arguments: &[&str]) {
+    let done = host::command::run("qemu-img", arguments, std::time::Duration::from_secs(60)).unwrap();
+    assert_eq!(done.code, Some(0), "{}", done.errors);
+}
+
+fn upload_image(
+    storage: &dyn Storage,
+    volume: &VolumePath,
+    (format, image): (Format, &[u8]),
+) -> Result<(), Error> {
+    let upload = Upload { source: &mut &*image, size_bytes: image.len() as u64, format };
+    storage.upload(volume, upload, &Unwatched)
+}
+
+pub(crate) fn other_formats_are_converted(world: &(impl World + ?Sized)) {
+    let home = Home::of(world);
+    let storage = &*home.storage;
+    let volume = home.volume("web_disk0");
+    let content = content(1, SIZE_BYTES / 2);
+    for format in [Format::Qcow2, Format::Vmdk, Format::Vdi] {
+        upload(storage, &volume, &crate::content::content(7, SIZE_BYTES)).unwrap();
+        upload_image(storage, &volume, (format, &converted(format, &content))).unwrap();
+        assert_same(&download(storage, &volume), &padded(content.clone(), SIZE_BYTES));
+    }
+    let larger = converted(Format::Qcow2, &crate::content::content(1, 2 * SIZE_BYTES));
+    assert_eq!(cause(upload_image(storage, &volume, (Format::Qcow2, &larger))), Cause::Content);
+    assert_eq!(cause(upload_image(storage, &volume, (Format::Qcow2, &content))), Cause::Content);
+    assert_same(&download(storage, &volume), &padded(content, SIZE_BYTES));
+    assert_eq!(home.names(), ["web_disk0"]);
+    assert_eq!(storage.sweep(&home.pool).unwrap(), 0, "nothing was left over");
+}
+
+pub(crate) fn an_image_that_names_other_files_is_refused(world: &(impl World + ?Sized)) {
+    let home = Home::of(world);
+    let storage = &*home.storage;
+    let volume = home.volume("web_disk0");
+    let folder = tempfile::tempdir().unwrap();
+    let [secret, image] = ["secret", "image"].map(|name| folder.path().join(name).display().to_string());
+    std::fs::write(&secret, content(1, 1 << 20)).unwrap();
+    qemu_img(&["create", "-f", "qcow2", "-b", &secret, "-F", "raw", &image]);
+    let backed = std::fs::read(&image).unwrap();
+    let descriptor = format!(
+        "# Disk DescriptorFile\nversion=1\nCID=12345678\nparentCID=ffffffff\ncreateType=\"monolithicFlat\"\n\
+         RW 2048 FLAT \"{secret}\" 0\n"
+    );
+    for (format, image) in [(Format::Qcow2, backed), (Format::Vmdk, descriptor.into_bytes())] {
+        assert_eq!(cause(upload_image(storage, &volume, (format, &image))), Cause::Content);
+        assert_same(&download(storage, &volume), &padded(vec![], SIZE_BYTES));
+    }
+    assert_eq!(storage.sweep(&home.pool).unwrap(), 0, "nothing was left over");
 }

@@ -51,7 +51,11 @@ pub(super) struct Map {
 impl Map {
     /// The addresses that are blocked whole.
     pub(super) fn blocked(&self) -> Vec<IpAddr> {
-        self.blocklist.keys().filter(|entry| entry.ends_with(":0/0")).filter_map(|entry| address(entry)).collect()
+        self.blocklist
+            .keys()
+            .filter(|entry| entry.ends_with(":0/0"))
+            .filter_map(|entry| address(entry))
+            .collect()
     }
 
     pub(super) fn pool(&self, name: &str) -> Option<&PoolEntry> {
@@ -61,8 +65,6 @@ impl Map {
 
 #[derive(Debug, Deserialize)]
 pub(super) struct PoolEntry {
-    #[serde(rename = "pool")]
-    pub(super) id: i64,
     #[serde(rename = "pool_name")]
     pub(super) name: String,
     pub(super) size: u8,
@@ -144,7 +146,8 @@ mod tests {
 
     #[test]
     fn only_whole_addresses_count_as_blocked() {
-        let text = r#"{"epoch":7,"pools":[],"osds":[],"blocklist":{"10.0.2.1:0/0":"2036","10.0.2.2:0/77":"2026"}}"#;
+        let text =
+            r#"{"epoch":7,"pools":[],"osds":[],"blocklist":{"10.0.2.1:0/0":"2036","10.0.2.2:0/77":"2026"}}"#;
         let map: Map = parsed(text.as_bytes()).unwrap();
         assert_eq!(map.blocked(), ["10.0.2.1".parse::<IpAddr>().unwrap()]);
     }

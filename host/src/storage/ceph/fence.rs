@@ -44,8 +44,7 @@ impl Session {
 
     fn unblock(&self, addresses: &[IpAddr]) -> Outcome {
         for address in addresses {
-            let remove =
-                json!({"prefix": "osd blocklist", "blocklistop": "rm", "addr": whole(*address)});
+            let remove = json!({"prefix": "osd blocklist", "blocklistop": "rm", "addr": whole(*address)});
             self.tell(&remove)?;
         }
         Ok(())

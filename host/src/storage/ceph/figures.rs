@@ -7,9 +7,7 @@ use serde_json::{Value, json};
 
 use super::answers::{OsdEntry, part};
 use super::{Ceph, Outcome, Session};
-use crate::storage::{
-    ClusterFigures, Error, Figures, Health, Osd, OsdFigures, Page, PoolFigures, Rates,
-};
+use crate::storage::{ClusterFigures, Error, Figures, Health, Osd, OsdFigures, Page, PoolFigures, Rates};
 
 #[derive(Deserialize)]
 struct Status {
@@ -295,7 +293,8 @@ mod tests {
 
     #[test]
     fn a_quiet_pool_tells_empty_objects() {
-        let text = r#"[{"pool_name":"vms","pool_id":1,"recovery":{},"recovery_rate":{},"client_io_rate":{}}]"#;
+        let text =
+            r#"[{"pool_name":"vms","pool_id":1,"recovery":{},"recovery_rate":{},"client_io_rate":{}}]"#;
         let quiet: Vec<PoolActivity> = serde_json::from_str(text).unwrap();
         assert_eq!((quiet[0].client_io_rate.read_bytes_sec, quiet[0].recovery.degraded_objects), (0, 0));
     }

@@ -1,4 +1,4 @@
-//! librbd made safe: the images of a pool, and what can be done to one that is open.
+//! Makes librbd safe: the images of a pool, and what can be done to one that is open.
 
 use std::ffi::CStr;
 use std::ptr;
@@ -31,37 +31,6 @@ const OPTION_CLONE_FORMAT: c_int = 12;
 
 /// The format of clones in which the snapshot need not be protected. The default depends on a setting of the cluster.
 const CLONE_FORMAT: u64 = 2;
-
-/// A text of C's, copied; empty where there is none.
-#[expect(unsafe_code, reason = "texts of librbd's")]
-fn copied(text: *const c_char) -> String {
-    if text.is_null() {
-        return String::new();
-    }
-    // SAFETY: librbd's texts end with zero and live until they are cleaned up, which is after this.
-    unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
-}
-
-/// Asks with room for ever more until all of it finds room: the call writes how many there are when there is too little
-/// room, and returns `ERANGE`.
-fn with_room<T>(
-    empty: impl Fn() -> T,
-    mut call: impl FnMut(*mut T, &mut usize) -> c_int,
-) -> Result<Vec<T>, Failure> {
-    let mut room: usize = 16;
-    loop {
-        let mut found: Vec<T> = (0..room).map(|_| empty()).collect();
-        let mut count = room;
-        match checked(call(found.as_mut_ptr(), &mut count)) {
-            Ok(_) => {
-                found.truncate(count);
-                return Ok(found);
-            }
-            Err(failure) if failure.code == ERANGE => room = count.max(room * 2),
-            Err(failure) => return Err(failure),
-        }
-    }
-}
 
 /// A snapshot as librbd tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,15 +68,7 @@ impl PoolHandle {
         let mut order = 0;
         // SAFETY: the text ends with zero and is copied; the order, zero for the default, is written back.
         let code = unsafe {
-            (self.rbd().rbd_create3)(
-                self.handle(),
-                name.as_ptr(),
-                size_bytes,
-                FEATURES,
-                &raw mut order,
-                0,
-                0,
-            )
+            (self.rbd().rbd_create3)(self.handle(), name.as_ptr(), size_bytes, FEATURES, &raw mut order, 0, 0)
         };
         checked(code).map(drop)
     }
@@ -366,7 +327,8 @@ impl Image {
                 count if count < 0 => return Err(Failure::new(-count, "")),
                 count => {
                     let count = usize::try_from(count).unwrap_or_default();
-                    let [holders, cookies, addresses] = [holders, cookies, addresses].map(|list| split(&list, count));
+                    let [holders, cookies, addresses] =
+                        [holders, cookies, addresses].map(|list| split(&list, count));
                     let both = holders.into_iter().zip(cookies).zip(addresses);
                     return Ok(both.map(|((holder, cookie), address)| (holder, cookie, address)).collect());
                 }
@@ -424,18 +386,16 @@ impl Image {
     #[expect(unsafe_code, reason = "a function of librbd's")]
     pub(super) fn read(&self, offset: u64, piece: &mut [u8]) -> Result<(), Failure> {
         // SAFETY: the image is open, and the buffer has the length that is given.
-        let count = unsafe {
-            (self.rbd().rbd_read2)(self.handle, offset, piece.len(), piece.as_mut_ptr().cast(), 0)
-        };
+        let count =
+            unsafe { (self.rbd().rbd_read2)(self.handle, offset, piece.len(), piece.as_mut_ptr().cast(), 0) };
         all(count, piece.len())
     }
 
     #[expect(unsafe_code, reason = "a function of librbd's")]
     pub(super) fn write(&self, offset: u64, piece: &[u8]) -> Result<(), Failure> {
         // SAFETY: the image is open, and the buffer has the length that is given.
-        let count = unsafe {
-            (self.rbd().rbd_write2)(self.handle, offset, piece.len(), piece.as_ptr().cast(), 0)
-        };
+        let count =
+            unsafe { (self.rbd().rbd_write2)(self.handle, offset, piece.len(), piece.as_ptr().cast(), 0) };
         all(count, piece.len())
     }
 
@@ -443,6 +403,37 @@ impl Image {
     pub(super) fn flush(&self) -> Result<(), Failure> {
         // SAFETY: the image is open.
         checked(unsafe { (self.rbd().rbd_flush)(self.handle) }).map(drop)
+    }
+}
+
+/// A text of C's, copied; empty where there is none.
+#[expect(unsafe_code, reason = "texts of librbd's")]
+fn copied(text: *const c_char) -> String {
+    if text.is_null() {
+        return String::new();
+    }
+    // SAFETY: librbd's texts end with zero and live until they are cleaned up, which is after this.
+    unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
+}
+
+/// Asks with room for ever more until all of it finds room: the call writes how many there are when there is too little
+/// room, and returns `ERANGE`.
+fn with_room<T>(
+    empty: impl Fn() -> T,
+    mut call: impl FnMut(*mut T, &mut usize) -> c_int,
+) -> Result<Vec<T>, Failure> {
+    let mut room: usize = 16;
+    loop {
+        let mut found: Vec<T> = (0..room).map(|_| empty()).collect();
+        let mut count = room;
+        match checked(call(found.as_mut_ptr(), &mut count)) {
+            Ok(_) => {
+                found.truncate(count);
+                return Ok(found);
+            }
+            Err(failure) if failure.code == ERANGE => room = count.max(room * 2),
+            Err(failure) => return Err(failure),
+        }
     }
 }
 

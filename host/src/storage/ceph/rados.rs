@@ -1,4 +1,4 @@
-//! librados made safe: one connection to a cluster, its commands, and its pools.
+//! Makes librados safe: one connection to a cluster, its commands, and its pools.
 
 use std::ffi::CString;
 use std::ptr;
@@ -81,13 +81,15 @@ impl Cluster {
         checked(unsafe { (rados.rados_create2)(&raw mut handle, name.as_ptr(), user.as_ptr(), 0) })?;
         let cluster = Self { libraries, handle };
         // SAFETY: the handle is fresh, the text ends with zero and is copied.
-        checked(unsafe { (rados.rados_conf_read_file)(handle, file.as_ptr()) })
-            .map_err(|failure| Failure::new(failure.code, format!("its settings cannot be read: {}", failure.text())))?;
+        checked(unsafe { (rados.rados_conf_read_file)(handle, file.as_ptr()) }).map_err(|failure| {
+            Failure::new(failure.code, format!("its settings cannot be read: {}", failure.text()))
+        })?;
         for (key, value) in settings {
             let (name, value) = (text(key), text(value));
             // SAFETY: as above.
-            checked(unsafe { (rados.rados_conf_set)(handle, name.as_ptr(), value.as_ptr()) })
-                .map_err(|failure| Failure::new(failure.code, format!("it does not take {key}: {}", failure.text())))?;
+            checked(unsafe { (rados.rados_conf_set)(handle, name.as_ptr(), value.as_ptr()) }).map_err(
+                |failure| Failure::new(failure.code, format!("it does not take {key}: {}", failure.text())),
+            )?;
         }
         // SAFETY: the handle is set up and not connected yet.
         checked(unsafe { (rados.rados_connect)(handle) })?;

@@ -5,9 +5,7 @@
 //! swept. Pieces of zeroes are not written: a fresh image reads as zeroes.
 
 use std::io::Write;
-use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::Arc;
 
 use logic::id::PoolName;
 use logic::storage::VolumePath;
@@ -17,11 +15,8 @@ use super::image::Image;
 use super::rados::{Failure, PoolHandle};
 use super::{Ceph, Outcome, Session};
 use crate::storage::error::Refusal;
-use crate::storage::transfer::{Meter, announced, is_zero, read_piece};
+use crate::storage::transfer::{Meter, Pieces, Road, Store, announced, brought};
 use crate::storage::{Cause, Error, Format, Transfers, Upload, Watch};
-
-/// How much is moved at once: an object.
-const PIECE_BYTES: usize = 4 << 20;
 
 /// How many pieces are written at once.
 const WRITERS: usize = 8;
@@ -57,7 +52,8 @@ impl Session {
         let pool = self.pool(&volume.pool)?;
         let name = beside(kind, volume);
         if !self.discard(&pool, &name)? {
-            let why = format!("another transfer to {volume} is under way, or broke off less than a minute ago");
+            let why =
+                format!("another transfer to {volume} is under way, or broke off less than a minute ago");
             return Err(Refusal::new(Cause::InUse, why, "wait for its end").into());
         }
         pool.create(&name, size_bytes)?;
@@ -141,141 +137,45 @@ impl Session {
     }
 }
 
-/// Writes pieces on threads of its own, some at once.
-struct Writers {
-    jobs: Option<Sender<(u64, Vec<u8>)>>,
-    results: Receiver<(usize, Result<(), Failure>)>,
-    under_way: usize,
-}
-
-impl Writers {
-    fn of(image: &Arc<Image>) -> Self {
-        let (jobs, taken) = channel::<(u64, Vec<u8>)>();
-        let (done, results) = channel();
-        let taken = Arc::new(Mutex::new(taken));
-        for _ in 0..WRITERS {
-            let (image, taken, done) = (Arc::clone(image), Arc::clone(&taken), done.clone());
-            let write = move || {
-                loop {
-                    let job = taken.lock().ok().and_then(|taken| taken.recv().ok());
-                    let Some((offset, piece)) = job else { return };
-                    let outcome = image.write(offset, &piece);
-                    if done.send((piece.len(), outcome)).is_err() {
-                        return;
-                    }
-                }
-            };
-            let _ = std::thread::Builder::new().name("ceph-write".into()).spawn(write);
-        }
-        Self { jobs: Some(jobs), results, under_way: 0 }
+impl Store for Image {
+    fn read_at(&self, offset: u64, piece: &mut [u8]) -> Result<(), i32> {
+        self.read(offset, piece).map_err(|failure| failure.code)
     }
 
-    /// Hands a piece to a writer.
-    fn hand(&mut self, offset: u64, piece: Vec<u8>) {
-        if let Some(jobs) = &self.jobs
-            && jobs.send((offset, piece)).is_ok()
-        {
-            self.under_way += 1;
-        }
-    }
-
-    /// Waits for the next piece that is written.
-    fn written(&mut self, stall: Duration) -> Result<usize, Failure> {
-        let late = |_| Failure::new(libc::ETIMEDOUT, "");
-        let (count, outcome) = self.results.recv_timeout(stall).map_err(late)?;
-        self.under_way -= 1;
-        outcome.map(|()| count)
-    }
-
-    /// Waits until all writers have gone, and let go of the image.
-    fn end(mut self, stall: Duration) {
-        self.jobs = None;
-        while self.results.recv_timeout(stall).is_ok() {}
+    fn write_at(&self, offset: u64, piece: &[u8]) -> Result<(), i32> {
+        self.write(offset, piece).map_err(|failure| failure.code)
     }
 }
-
-/// Reads an image piece by piece, some ahead.
-fn reader(image: Image, size_bytes: u64) -> Receiver<Result<Vec<u8>, Failure>> {
-    let (sender, pieces) = sync_channel(2);
-    let read = move || {
-        let mut offset = 0;
-        while offset < size_bytes {
-            let length = usize::try_from(size_bytes - offset).unwrap_or(PIECE_BYTES).min(PIECE_BYTES);
-            let mut piece = vec![0; length];
-            let outcome = image.read(offset, &mut piece).map(|()| piece);
-            if sender.send(outcome).is_err() {
-                return;
-            }
-            offset += length as u64;
-        }
-    };
-    let _ = std::thread::Builder::new().name("ceph-read".into()).spawn(read);
-    pieces
-}
-
-/// Where pieces come from: the next, or none at the end.
-type Pieces<'a> = &'a mut dyn FnMut() -> Result<Option<Vec<u8>>, Error>;
 
 impl Ceph {
-    fn failed(&self, what: &str, failure: Failure) -> Error {
-        self.inner.told(what, self.deadlines().stall, failure.into())
+    fn road<'a>(&'a self, what: &'a str) -> Road<'a> {
+        let stall = self.deadlines().stall;
+        let told = move |code: i32| self.inner.told(what, stall, Failure::new(code, "").into());
+        Road { what, stall, told: Box::new(told) }
     }
 
     /// Fills an image with the pieces that come.
-    fn fill(&self, what: &str, image: &Arc<Image>, pieces: Pieces<'_>, meter: &mut Meter<'_>) -> Result<(), Error> {
-        let mut writers = Writers::of(image);
-        let outcome = self.pump(what, &mut writers, pieces, meter);
-        writers.end(self.deadlines().stall);
-        outcome?;
+    fn fill(
+        &self,
+        what: &str,
+        image: &Arc<Image>,
+        pieces: Pieces<'_>,
+        meter: &mut Meter<'_>,
+    ) -> Result<(), Error> {
+        let store: Arc<dyn Store> = image.clone();
+        self.road(what).fill(&store, WRITERS, pieces, meter)?;
+        drop(store);
         let image = Arc::clone(image);
         self.call(what, super::Subject::Look, self.deadlines().stall, move |_| Ok(image.flush()?))
     }
 
-    fn pump(
+    fn bring(
         &self,
         what: &str,
-        writers: &mut Writers,
-        pieces: Pieces<'_>,
-        meter: &mut Meter<'_>,
+        volume: &VolumePath,
+        upload: Upload<'_>,
+        watch: &dyn Watch,
     ) -> Result<(), Error> {
-        let stall = self.deadlines().stall;
-        let mut offset = 0;
-        let written = |writers: &mut Writers, meter: &mut Meter<'_>| {
-            meter.add(writers.written(stall).map_err(|failure| self.failed(what, failure))?)
-        };
-        while let Some(piece) = pieces()? {
-            let length = piece.len();
-            if is_zero(&piece) {
-                meter.add(length)?;
-            } else {
-                writers.hand(offset, piece);
-            }
-            offset += length as u64;
-            while writers.under_way >= WRITERS {
-                written(writers, meter)?;
-            }
-        }
-        while writers.under_way > 0 {
-            written(writers, meter)?;
-        }
-        Ok(())
-    }
-
-    fn pieces_of<'a>(
-        &'a self,
-        what: &'a str,
-        image: Image,
-        size_bytes: u64,
-    ) -> impl FnMut() -> Result<Option<Vec<u8>>, Error> + use<'a> {
-        let pieces = reader(image, size_bytes);
-        move || match pieces.recv_timeout(self.deadlines().stall) {
-            Ok(piece) => piece.map(Some).map_err(|failure| self.failed(what, failure)),
-            Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => Ok(None),
-            Err(std::sync::mpsc::RecvTimeoutError::Timeout) => Err(Error::silent(what, self.deadlines().stall)),
-        }
-    }
-
-    fn bring(&self, what: &str, volume: &VolumePath, upload: Upload<'_>, watch: &dyn Watch) -> Result<(), Error> {
         let (format, bytes) = (upload.format, upload.size_bytes);
         let mut upload = upload;
         let fits = upload.announced();
@@ -285,22 +185,14 @@ impl Ceph {
             session.stage(volume, FILLED, size_bytes)
         })?;
         let mut meter = Meter::new(what, watch, bytes);
-        let mut came_bytes = 0;
-        let mut pieces = || {
-            let mut piece = vec![0; PIECE_BYTES];
-            let count = read_piece(what, &mut upload, &mut piece, came_bytes)?;
-            came_bytes += count as u64;
-            piece.truncate(count);
-            Ok((count > 0).then_some(piece))
-        };
+        let mut pieces = brought(what, &mut upload);
         let outcome = match format {
             Format::Raw => self.fill(what, &filled.image, &mut pieces, &mut meter),
             _ => self.convert(what, volume, Source { format, bytes }, (&filled, &mut pieces, &mut meter)),
         };
         let kept = filled.clone();
-        let outcome = outcome.and_then(|()| {
-            self.change(what, volume, move |session, volume| session.replace(volume, &kept))
-        });
+        let outcome = outcome
+            .and_then(|()| self.change(what, volume, move |session, volume| session.replace(volume, &kept)));
         self.clear(volume, filled, outcome)
     }
 
@@ -314,12 +206,13 @@ impl Ceph {
     ) -> Result<(), Error> {
         // QEMU sees sectors; what is brought is not changed by zeroes behind it.
         let size_bytes = source.bytes.next_multiple_of(512);
-        let brought =
+        let kept =
             self.change(what, volume, move |session, volume| session.stage(volume, BROUGHT, size_bytes))?;
-        let outcome = self.fill(what, &brought.image, pieces, meter);
-        let outcome = outcome
-            .and_then(|()| super::convert::convert(&self.inner.settings, what, volume, (&source, &brought, filled)));
-        self.clear(volume, brought, outcome)
+        let outcome = self.fill(what, &kept.image, pieces, meter);
+        let outcome = outcome.and_then(|()| {
+            super::convert::convert(&self.inner.settings, what, volume, (&source, &kept, filled))
+        });
+        self.clear(volume, kept, outcome)
     }
 
     /// Closes an image aside and, unless it took the volume's place, removes it; passes on what came before.
@@ -335,7 +228,13 @@ impl Ceph {
         outcome
     }
 
-    fn copy_whole(&self, what: &str, from: &VolumePath, to: &VolumePath, watch: &dyn Watch) -> Result<(), Error> {
+    fn copy_whole(
+        &self,
+        what: &str,
+        from: &VolumePath,
+        to: &VolumePath,
+        watch: &dyn Watch,
+    ) -> Result<(), Error> {
         let source = from.clone();
         let (filled, image) = self.change(what, to, move |session, to| {
             let image = session.demand(&source)?;
@@ -347,7 +246,8 @@ impl Ceph {
         let size_bytes = filled.size_bytes;
         let mut meter = Meter::new(what, watch, size_bytes);
         let outcome = {
-            let mut pieces = self.pieces_of(what, image, size_bytes);
+            let road = self.road(what);
+            let mut pieces = road.pieces_of(image, size_bytes);
             self.fill(what, &filled.image, &mut pieces, &mut meter)
         };
         let kept = filled.clone();
@@ -375,12 +275,7 @@ impl Transfers for Ceph {
             Ok((image, size_bytes))
         })?;
         let mut meter = Meter::new(&what, watch, size_bytes);
-        let mut pieces = self.pieces_of(&what, image, size_bytes);
-        while let Some(piece) = pieces()? {
-            sink.write_all(&piece).map_err(|error| meter.sink_failed(&error))?;
-            meter.add(piece.len())?;
-        }
-        Ok(())
+        self.road(&what).drain(image, size_bytes, (sink, &mut meter))
     }
 
     fn copy(&self, from: &VolumePath, to: &VolumePath, watch: &dyn Watch) -> Result<(), Error> {

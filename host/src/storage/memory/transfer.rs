@@ -40,15 +40,6 @@ impl Staging<'_> {
     }
 }
 
-fn may_be_replaced(state: &State, volume: &VolumePath) -> Result<u64, Refusal> {
-    let image = state.image(volume)?;
-    state.idle(volume)?;
-    match image.snapshots.len() {
-        0 => Ok(image.now.size_bytes),
-        count => Err(Refusal::has_snapshots(volume, count)),
-    }
-}
-
 pub(super) fn upload(
     client: &Client,
     volume: &VolumePath,
@@ -132,4 +123,13 @@ pub(super) fn copy(
         false => state.insert(to, copied, None),
     })?;
     client.volume(to).map(drop)
+}
+
+fn may_be_replaced(state: &State, volume: &VolumePath) -> Result<u64, Refusal> {
+    let image = state.image(volume)?;
+    state.idle(volume)?;
+    match image.snapshots.len() {
+        0 => Ok(image.now.size_bytes),
+        count => Err(Refusal::has_snapshots(volume, count)),
+    }
 }
