@@ -79,7 +79,8 @@ impl Switch {
             lines.push(format!("link set {port} master {}", network.name()));
         }
         self.node.ip(&lines)?;
-        self.apply(&self.cuts()?)
+        // What is cut holds for the new ports too.
+        self.change(|_| ())
     }
 
     /// Takes a machine's ports down, so that nothing it still says is heard.
@@ -152,7 +153,9 @@ impl Switch {
             }
         }
         self.node.ip(&lines)?;
-        Ok(fs::write(&self.cuts, serde_json::to_string_pretty(cuts)?)?)
+        let new = self.cuts.with_extension("new");
+        fs::write(&new, serde_json::to_string_pretty(cuts)?)?;
+        Ok(fs::rename(new, &self.cuts)?)
     }
 
     /// How many packets were dropped between pairs, by the kernel's own count since the last change.
