@@ -140,7 +140,11 @@ fn foundation(rack: &Rack) -> Result<()> {
 
 fn cluster(rack: &mut Rack) -> Result<String> {
     if !rack.memory.initialised {
-        rack.pvc(1, &["cluster", "init", "-y"])?;
+        together(rack.server_numbers(), |number| zookeeper::serves(&rack.node(number)?))?;
+        // The API answers before it has reached the store.
+        wait_for("the cluster to be initialised", CLUSTER_LIMIT, || {
+            rack.pvc(1, &["cluster", "init", "-y"]).map(drop)
+        })?;
         rack.memory.initialised = true;
         rack.keep()?;
     }
