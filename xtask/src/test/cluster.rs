@@ -17,6 +17,7 @@ use crate::up::Preparation;
 mod faults;
 mod nodes;
 mod power;
+mod primary;
 mod vms;
 
 /// Runs the suite.
@@ -34,6 +35,7 @@ pub fn run(tally: &mut Tally, xtask: &Path) {
     });
     if let Some(rack) = rack {
         nodes::checks(&rack, tally);
+        primary::checks(&rack, tally);
         vms::checks(&rack, tally);
         power::checks(&rack, tally);
         faults::checks(&rack, tally);

@@ -15,7 +15,7 @@ pub const FLOORS: [(&str, usize); 12] = [
     ("logic", 54),
     ("sim", 10),
     ("store", 100),
-    ("suite cluster", 21),
+    ("suite cluster", 25),
     ("suite lab", 55),
     ("xtask", 83),
 ];

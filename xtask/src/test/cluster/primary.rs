@@ -1,0 +1,83 @@
+//! The primary role: its addresses are on one node, it moves on request, and it is taken over from a node that is gone.
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::bench::handover;
+use crate::command::{output, wait_for};
+use crate::rack::Rack;
+use crate::rack::guests::PATIENCE;
+use crate::rack::network::Network;
+use crate::test::cluster::healed;
+use crate::test::tally::Tally;
+
+pub(super) fn checks(rack: &Rack, tally: &mut Tally) {
+    tally.check("the floating addresses are on the primary, and on no other node", || on_the_primary(rack));
+    tally.check("the role moves on request, and a client that pings hardly notices", || planned(rack));
+    tally.check("the role cannot be given to a node that is not there, or that has it", || refused(rack));
+    tally.check("a primary whose power is cut is succeeded, and comes back as another coordinator", || {
+        healed(rack, || killed(rack))?;
+        on_the_primary(rack)
+    });
+}
+
+/// Waits until the holders of the addresses, by their own kernels, are the node that all APIs tell to be primary.
+fn on_the_primary(rack: &Rack) -> Result<()> {
+    wait_for("the floating addresses to be on the primary alone", PATIENCE, || {
+        let primary = handover::primary(rack, 1)?;
+        for teller in rack.numbers() {
+            let told = handover::primary(rack, teller)?;
+            ensure!(told == primary, "pvc{teller} tells pvc{told}, and pvc1 tells pvc{primary}");
+        }
+        for network in Network::ALL {
+            let holders = holders(rack, network)?;
+            ensure!(
+                holders == [primary],
+                "{} is on {holders:?}, and pvc{primary} is primary",
+                network.floating()
+            );
+        }
+        Ok(())
+    })
+}
+
+fn holders(rack: &Rack, network: Network) -> Result<Vec<u8>> {
+    let own = format!(" {}/", network.floating());
+    let mut holders = Vec::new();
+    for number in rack.numbers() {
+        let node = rack.node(number)?;
+        if output(node.inside("ip").args(["-br", "address"]))?.contains(&own) {
+            holders.push(number);
+        }
+    }
+    Ok(holders)
+}
+
+/// The measurement itself. Its aims are two pings and a second; here the machine may be busy.
+fn planned(rack: &Rack) -> Result<()> {
+    let before = handover::primary(rack, 1)?;
+    let told = handover::planned(rack)?;
+    ensure!(handover::primary(rack, 1)? != before, "it did not move");
+    let lost = told["lost_pings"].as_u64().context("it tells no loss")?;
+    ensure!(lost <= 8, "too much was lost: {told}");
+    on_the_primary(rack)
+}
+
+fn refused(rack: &Rack) -> Result<()> {
+    let before = handover::primary(rack, 1)?;
+    let holder = format!("pvc{before}");
+    for (node, names) in [("pvc9", "pvc9"), (holder.as_str(), holder.as_str())] {
+        let path = format!("/api/v1/node/{node}/coordinator-state");
+        let answer = rack.ask(1, "POST", &path, "state=primary")?;
+        let kept = answer.status == 200 && node == holder;
+        ensure!(kept || (400..500).contains(&answer.status), "{node}: {} {}", answer.status, answer.body);
+        ensure!(answer.body.contains(names), "it does not name {names}: {}", answer.body);
+    }
+    ensure!(handover::primary(rack, 1)? == before, "the role moved");
+    Ok(())
+}
+
+fn killed(rack: &Rack) -> Result<()> {
+    let told = handover::killed(rack)?;
+    ensure!(told["from"] != told["to"], "it tells {told}");
+    Ok(())
+}
