@@ -110,10 +110,10 @@ pub trait Volumes: Send + Sync + Debug {
     /// One of another size is there, the size is zero, there is no such pool, or no room.
     fn create(&self, volume: &VolumePath, size_bytes: u64) -> Result<(), Error>;
 
-    /// The volume has this size. What is open sees it when its hypervisor is told.
+    /// The volume has this size. Whoever has it open sees that when its hypervisor is told.
     ///
     /// # Errors
-    /// It is larger, is not there, or there is no room.
+    /// It is larger, is not there, or there is no room; somebody has it open, where only they can resize it.
     fn resize(&self, volume: &VolumePath, size_bytes: u64) -> Result<(), Error>;
 
     /// The volume has this name. Done if it is not there and one of the new name is.
@@ -223,16 +223,19 @@ pub trait Transfers: Send + Sync + Debug {
     /// than the volume holds, or not of that format; there is no room; or it was ended.
     fn upload(&self, volume: &VolumePath, upload: Upload<'_>, watch: &dyn Watch) -> Result<(), Error>;
 
-    /// Writes the volume's content, as raw bytes.
+    /// Writes the volume's content, as raw bytes. Of one that somebody writes to, what is read is of different moments.
     ///
     /// # Errors
-    /// There is no such volume, the sink does not take it, or it was ended.
+    /// There is no such volume, the sink does not take it, or it was ended; somebody has it open, where such a one cannot
+    /// be read.
     fn download(&self, volume: &VolumePath, sink: &mut dyn Write, watch: &dyn Watch) -> Result<(), Error>;
 
-    /// The target is there with the content that the source has now, and nothing in common with it.
+    /// The target is there with the content that the source has now, and nothing in common with it. Of a source that
+    /// somebody writes to, what is read is of different moments.
     ///
     /// # Errors
-    /// There is no source, a target is there already, there is no room, or it was ended.
+    /// There is no source, a target is there already, there is no room, or it was ended; somebody has the source open,
+    /// where such a one cannot be read.
     fn copy(&self, from: &VolumePath, to: &VolumePath, watch: &dyn Watch) -> Result<(), Error>;
 
     /// What transfers that were cut off left in the pool is finished or cleared away; what is under way is left alone.

@@ -72,6 +72,10 @@ laws!(of_clusters: fences on memory: crate::memory::world(), ceph: crate::ceph::
     a_dead_writers_lock_is_broken_and_the_next_one_writes,
     a_storage_that_hangs_costs_no_more_than_the_deadline,
     a_full_storage_says_so_in_time,
+    the_osds_at_a_blocked_address_are_called_down,
+    a_blocked_machine_is_told_so_and_can_unblock_itself,
+    an_upload_that_stands_still_is_given_up,
+    placement_groups_are_given,
 ));
 
 laws!(of_images: transfers on directory: crate::directory::world(), ceph: crate::ceph::world(); (

@@ -115,10 +115,7 @@ struct Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        // Closing a connection to a cluster that hangs takes as long as the timeouts: nobody waits for that.
-        if let Some(cluster) = self.link.get_mut().ok().and_then(|link| link.open.take()) {
-            let _ = std::thread::Builder::new().name("ceph-close".into()).spawn(move || drop(cluster));
-        }
+        close(self.link.get_mut().ok().and_then(|link| link.open.take()));
     }
 }
 
@@ -304,12 +301,19 @@ impl Inner {
             Trouble::Failed(failure) if failure.code == libc::ETIMEDOUT => Error::silent(what, deadline),
             Trouble::Failed(failure) if failure.code == libc::ESHUTDOWN => {
                 // What such a connection was told stays with it: the next call opens a new one.
-                self.link.lock().expect("nobody panics while connecting").open = None;
+                close(self.link.lock().expect("nobody panics while connecting").open.take());
                 let why = "this node is blocked at the storage";
                 Error::refused(what, Refusal::new(Cause::Blocked, why, "see why it was fenced"))
             }
             Trouble::Failed(failure) => Error::refused(what, refusal(&failure)),
         }
+    }
+}
+
+/// Lets go of a connection. To close one to a cluster that hangs takes as long as the timeouts: nobody waits for that.
+fn close(cluster: Option<Arc<Cluster>>) {
+    if let Some(cluster) = cluster {
+        let _ = std::thread::Builder::new().name("ceph-close".into()).spawn(move || drop(cluster));
     }
 }
 

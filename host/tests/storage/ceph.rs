@@ -4,10 +4,10 @@ use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
-use host::storage::Storage;
 use host::storage::ceph::{Ceph, Deadlines, Settings};
+use host::storage::{Cause, Pool, Storage};
 use logic::id::PoolName;
-use logic::storage::{Replication, VolumePath};
+use logic::storage::{Replication, Tier, VolumePath};
 
 use crate::lab::{Lab, THERE};
 use crate::world::{Shared, World, Writer, wait};
@@ -97,9 +97,30 @@ impl Shared for OnCeph {
         THERE.into()
     }
 
-    fn hang(&self) {
+    fn at_the_writers(&self, act: &(dyn Fn(Arc<dyn Storage>) + Sync)) {
+        std::thread::scope(|scope| {
+            let there = scope.spawn(|| {
+                self.lab.enter_there();
+                act(self.open());
+            });
+            if let Err(failure) = there.join() {
+                std::panic::resume_unwind(failure);
+            }
+        });
+    }
+
+    fn years_blocked(&self, address: IpAddr) -> u64 {
+        let list = self.lab.ceph("ceph", &["osd", "blocklist", "ls"]);
+        let entry = list.lines().find_map(|line| line.strip_prefix(&format!("{address}:0/0 "))).unwrap();
+        let now = self.lab.inside("date", &["+%Y"]);
+        let year = |text: &str| text.trim()[..4].parse::<u64>().unwrap();
+        year(entry) - year(&now)
+    }
+
+    fn hanging(&self) -> Box<dyn FnOnce() + Send> {
         self.must_be_alone();
-        self.lab.signal("*.pid", "STOP");
+        let lab = self.lab;
+        Box::new(|| lab.signal("*.pid", "STOP"))
     }
 
     fn hold_osd(&self) -> i32 {
@@ -120,4 +141,43 @@ impl Shared for OnCeph {
             lines.any(|line| line.contains("full_quota"))
         });
     }
+}
+
+#[test]
+fn a_tier_needs_devices_of_its_class() {
+    crate::world::on_a_thread(|| {
+        let world = alone();
+        let storage = world.open();
+        let pool = Pool {
+            tier: Tier::Nvme,
+            ..crate::world::wanted(&crate::world::fresh_pool_name(), world.replication())
+        };
+        assert_eq!(crate::world::cause(storage.ensure_pool(&pool)), Cause::Unfit);
+        Lab::shared().ceph("ceph", &["osd", "crush", "set-device-class", "nvme", "osd.0", "osd.1"]);
+        storage.ensure_pool(&pool).unwrap();
+        let seen = storage.pools().unwrap().into_iter().find(|seen| seen.name == pool.name);
+        assert_eq!(seen.as_ref(), Some(&pool));
+        assert!(storage.osds().unwrap().iter().all(|osd| osd.class == "nvme"));
+        storage.remove_pool(&pool.name).unwrap();
+    });
+}
+
+#[test]
+fn what_is_no_pool_of_volumes_is_left_alone() {
+    crate::world::on_a_thread(|| {
+        let world = world();
+        let (storage, lab) = (world.open(), Lab::shared());
+        let pool = crate::world::wanted(&crate::world::fresh_pool_name(), world.replication());
+        let name = pool.name.as_str();
+        lab.ceph("ceph", &["osd", "pool", "create", name, "8", "8", "replicated"]);
+        lab.ceph("ceph", &["osd", "pool", "application", "enable", name, "cephfs"]);
+        assert_eq!(crate::world::cause(storage.ensure_pool(&pool)), Cause::Exists);
+        assert_eq!(crate::world::cause(storage.remove_pool(&pool.name)), Cause::Unfit);
+        assert!(storage.pools().unwrap().iter().all(|seen| seen.name != pool.name));
+        let home = crate::world::Home::of(&*world);
+        lab.ceph("rbd", &["create", "--size", "4M", &format!("{}/.trash-of-somebody", home.pool)]);
+        assert_eq!(storage.sweep(&home.pool).unwrap(), 0);
+        assert!(lab.ceph("rbd", &["ls", home.pool.as_str()]).contains(".trash-of-somebody"));
+        assert_eq!(crate::world::cause(storage.remove_pool(&home.pool)), Cause::Holds);
+    });
 }

@@ -1,11 +1,11 @@
 //! The laws of a storage that several machines reach: fences, locks of the dead, and what hangs.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use host::storage::{Cause, Confirmation, Error, Fence, Storage};
 use logic::storage::Replication;
 
-use crate::content::{SIZE_BYTES, content, download, upload};
+use crate::content::{SIZE_BYTES, content, download, upload, upload_from};
 use crate::world::{Home, PATIENCE, Shared, cause, wait};
 
 fn fence(storage: &dyn Storage) -> &dyn Fence {
@@ -35,6 +35,7 @@ pub(crate) fn who_is_blocked_writes_no_more_nor_does_who_comes_later(world: &(im
     assert!(!matches!(later, Ok(Ok(()))), "a client that came later wrote");
     assert_eq!(download(&*home.storage, &db)[0], 0);
     assert_eq!(download(&*home.storage, &volume), before);
+    assert!(world.years_blocked(addresses[0]) >= 9, "an entry that expires is a second writer");
     drop(writer);
     fence.unblock(&addresses).unwrap();
     wait("its address writes again", || {
@@ -116,8 +117,8 @@ pub(crate) fn a_storage_that_hangs_costs_no_more_than_the_deadline(world: &(impl
     let volume = home.volume("web_disk0");
     let (hasty, deadline) = world.open_hasty();
     hasty.volume(&volume).unwrap();
-    world.hang();
-    let bound = deadline + std::time::Duration::from_secs(2);
+    world.hanging()();
+    let bound = deadline + Duration::from_secs(2);
     let silent = |what: &str, act: &dyn Fn() -> Result<(), Error>| {
         let began = Instant::now();
         let error = act().unwrap_err();
@@ -148,4 +149,86 @@ pub(crate) fn a_full_storage_says_so_in_time(world: &(impl Shared + ?Sized)) {
     assert!(began.elapsed() < PATIENCE);
     assert_eq!(home.names(), ["web_disk0"]);
     home.storage.remove(&volume).unwrap();
+}
+
+pub(crate) fn the_osds_at_a_blocked_address_are_called_down(world: &(impl Shared + ?Sized)) {
+    let home = Home::of(world);
+    let fence = fence(&*home.storage);
+    let theirs = world.address_of_writers();
+    let down = || {
+        let osds = home.storage.osds().unwrap();
+        osds.into_iter().filter(|osd| !osd.up).map(|osd| osd.address).collect::<Vec<_>>()
+    };
+    wait("all OSDs are up", || down().is_empty());
+    fence.block(&[theirs]).unwrap();
+    assert_eq!(down(), [theirs.to_string()]);
+    fence.unblock(&[theirs]).unwrap();
+    world.heal();
+    wait("it is up again", || down().is_empty());
+}
+
+pub(crate) fn a_blocked_machine_is_told_so_and_can_unblock_itself(world: &(impl Shared + ?Sized)) {
+    let home = Home::of(world);
+    let volume = home.volume("web_disk0");
+    let address = world.address_of_writers();
+    world.at_the_writers(&|theirs| {
+        theirs.volume(&volume).unwrap();
+        fence(&*home.storage).block(&[address]).unwrap();
+        wait(
+            "it is told",
+            || matches!(theirs.volume(&volume), Err(error) if error.cause() == Some(Cause::Blocked)),
+        );
+        assert!(theirs.pools().unwrap().iter().any(|pool| pool.name == home.pool));
+        assert!(fence(&*theirs).blocked().unwrap().contains(&address));
+        fence(&*theirs).unblock(&[address]).unwrap();
+        wait("it is served again", || theirs.volume(&volume).is_ok());
+    });
+}
+
+/// Does something when so much of it was read.
+struct Acts {
+    source: std::io::Cursor<Vec<u8>>,
+    at_bytes: u64,
+    act: Option<Box<dyn FnOnce() + Send>>,
+}
+
+impl std::io::Read for Acts {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        if self.source.position() >= self.at_bytes {
+            self.act.take().into_iter().for_each(|act| act());
+        }
+        self.source.read(into)
+    }
+}
+
+pub(crate) fn an_upload_that_stands_still_is_given_up(world: &(impl Shared + ?Sized)) {
+    let home = Home::of(world);
+    let (hasty, deadline) = world.open_hasty();
+    let (volume, size_bytes) = (home.path("web_disk0"), 8 * SIZE_BYTES);
+    home.storage.create(&volume, size_bytes).unwrap();
+    upload(&*home.storage, &volume, b"before").unwrap();
+    let source = std::io::Cursor::new(content(1, size_bytes));
+    let mut source = Acts { source, at_bytes: 2 * SIZE_BYTES, act: Some(world.hanging()) };
+    let began = Instant::now();
+    let error = upload_from(&*hasty, &volume, &mut source, size_bytes).unwrap_err();
+    assert!(matches!(error, Error::Silent { .. }), "{error}");
+    // Until it moves no more, until what is under way is given up, and until nothing can be cleared away.
+    assert!(began.elapsed() < 4 * deadline + Duration::from_secs(10), "{:?}", began.elapsed());
+    world.heal();
+    wait("what was brought is gone", || home.storage.sweep(&home.pool).is_ok_and(|count| count == 0));
+    assert_eq!(home.names(), ["web_disk0"]);
+    assert_eq!(&download(&*home.storage, &volume)[..8], b"before\0\0");
+    wait("the next upload succeeds", || upload(&*hasty, &volume, b"after").is_ok());
+}
+
+pub(crate) fn placement_groups_are_given(world: &(impl Shared + ?Sized)) {
+    let home = Home::of(world);
+    let storage = &home.storage;
+    for _ in 0..2 {
+        storage.set_placement_groups(&home.pool, 16).unwrap();
+    }
+    let seen = storage.pools().unwrap().into_iter().find(|pool| pool.name == home.pool).unwrap();
+    assert_eq!(seen.placement_group_count, 16);
+    let none = crate::world::fresh_pool_name();
+    assert_eq!(cause(storage.set_placement_groups(&none, 16)), Cause::Absent);
 }

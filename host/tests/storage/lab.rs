@@ -1,4 +1,4 @@
-//! A real Ceph in namespaces of its own: a monitor, a manager and two OSDs, with two machines that reach it.
+//! A real Ceph in namespaces of its own: a monitor, a manager and two OSDs on two machines.
 //!
 //! All it writes is in a file system of memory that only its namespaces see, and its first process dies with this test's:
 //! so nothing is left behind, however the test ends. All laws share one, because it takes a while to start.
@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-/// The address of the other machine.
+/// The address of the other machine, which has one of the OSDs.
 pub(crate) const THERE: [u8; 4] = [10, 98, 0, 2];
 
 /// Programs and the packages that they are in.
@@ -62,9 +62,8 @@ mgr initial modules = balancer
 ms async op threads = 1
 paxos propose interval = 0.1
 paxos min wait = 0.01
-public addr = 10.98.0.1
-cluster addr = 10.98.0.1
 [mon]
+public addr = 10.98.0.1
 mon data = /run/lab/mon
 mon data avail warn = 3
 mon data avail crit = 1
@@ -76,6 +75,7 @@ mon max pg per osd = 2000
 mon tick interval = 1
 mon rocksdb options = write_buffer_size=8388608,compression=kNoCompression
 [mgr]
+public addr = 10.98.0.1
 mgr data = /run/lab/mgr
 mgr disabled modules = alerts,diskprediction_local,influx,insights,iostat,k8sevents,localpool,mirroring,nfs,osd_perf_query,osd_support,restful,selftest,snap_schedule,stats,telegraf,test_orchestrator,zabbix,dashboard,cephadm,rook,prometheus
 mgr tick period = 1
@@ -94,8 +94,12 @@ bluestore cache size = 33554432
 bluestore fsck on mount = false
 bluestore rocksdb options = compression=kNoCompression,max_write_buffer_number=2,min_write_buffer_number_to_merge=1,write_buffer_size=8388608,max_background_jobs=2
 [osd.0]
+public addr = 10.98.0.1
+cluster addr = 10.98.0.1
 crush location = root=default host=hv1
 [osd.1]
+public addr = 10.98.0.2
+cluster addr = 10.98.0.2
 crush location = root=default host=hv2
 X
 export CEPH_CONF=/run/lab/ceph.conf
@@ -118,7 +122,8 @@ for id in 0 1; do ceph-osd -i $id --mkfs --osd-uuid $(cat uuid.$id) --no-mon-con
 ceph config set mgr mgr/devicehealth/enable_monitoring false --force
 for id in 0 1; do ceph osd new $(cat uuid.$id) $id; done
 wait
-for id in 0 1; do ceph-osd -i $id --keyring osd.$id/keyring 2>start.$id.log; done
+ceph-osd -i 0 --keyring osd.0/keyring 2>start.0.log
+ip netns exec there ceph-osd -i 1 --keyring osd.1/keyring 2>start.1.log
 touch ready
 exec tini -s -- sleep infinity
 "#;
@@ -184,6 +189,12 @@ impl Lab {
     /// From here on the calling thread, and those that it starts, are on the machine that Ceph is on.
     pub(crate) fn enter(&self) {
         let network = std::fs::File::open(format!("/proc/{}/ns/net", self.first)).unwrap();
+        nix::sched::setns(network, nix::sched::CloneFlags::CLONE_NEWNET).expect("root may enter a network");
+    }
+
+    /// The same on the other machine.
+    pub(crate) fn enter_there(&self) {
+        let network = std::fs::File::open(self.path("/run/netns/there")).unwrap();
         nix::sched::setns(network, nix::sched::CloneFlags::CLONE_NEWNET).expect("root may enter a network");
     }
 

@@ -1,6 +1,5 @@
 //! The storage in memory as a world.
 
-use std::cell::RefCell;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +15,7 @@ use crate::world::{Shared, World, Writer};
 /// Three OSDs, and this machine at the address of the first.
 pub(crate) fn world() -> Box<dyn Shared> {
     let addresses = [1, 2, 3].map(address);
-    Box::new(InMemory { cluster: Cluster::new(&addresses), held: RefCell::default() })
+    Box::new(InMemory { cluster: Cluster::new(&addresses) })
 }
 
 fn address(last: u8) -> IpAddr {
@@ -25,7 +24,6 @@ fn address(last: u8) -> IpAddr {
 
 struct InMemory {
     cluster: Arc<Cluster>,
-    held: RefCell<Vec<usize>>,
 }
 
 impl World for InMemory {
@@ -51,7 +49,7 @@ impl World for InMemory {
     fn leave_remains(&self, volume: &VolumePath) {
         self.cluster.break_transfers_after(Some(1 << 20));
         let content = content(9, crate::content::SIZE_BYTES);
-        crate::content::upload(&self.cluster.open(address(2)), volume, &content).unwrap_err();
+        crate::content::upload(&self.cluster.open(address(3)), volume, &content).unwrap_err();
         self.cluster.break_transfers_after(None);
     }
 }
@@ -62,24 +60,31 @@ impl Shared for InMemory {
     }
 
     fn address_of_writers(&self) -> IpAddr {
-        address(9)
+        address(2)
     }
 
-    fn hang(&self) {
-        self.cluster.hang();
+    fn at_the_writers(&self, act: &(dyn Fn(Arc<dyn Storage>) + Sync)) {
+        act(Arc::new(self.cluster.open(self.address_of_writers())));
+    }
+
+    fn years_blocked(&self, _: IpAddr) -> u64 {
+        // In memory nothing ends by itself.
+        100
+    }
+
+    fn hanging(&self) -> Box<dyn FnOnce() + Send> {
+        let cluster = self.cluster.clone();
+        Box::new(move || cluster.hang())
     }
 
     fn hold_osd(&self) -> i32 {
         self.cluster.hold_osd(2);
-        self.held.borrow_mut().push(2);
         2
     }
 
     fn heal(&self) {
         self.cluster.heal();
-        for osd in self.held.take() {
-            self.cluster.let_osd_go(osd);
-        }
+        (0..3).for_each(|osd| self.cluster.let_osd_go(osd));
     }
 
     fn fill(&self, _: &PoolName) {

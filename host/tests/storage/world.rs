@@ -27,10 +27,14 @@ pub(crate) trait World {
 pub(crate) trait Shared: World {
     /// A daemon's way with short deadlines, which are returned.
     fn open_hasty(&self) -> (Arc<dyn Storage>, Duration);
-    /// The address that writers are at.
+    /// The address that writers are at, and one of the OSDs.
     fn address_of_writers(&self) -> IpAddr;
-    /// The storage answers nothing any more.
-    fn hang(&self);
+    /// Does something with the storage on the machine at that address, whose calls all come from there.
+    fn at_the_writers(&self, act: &(dyn Fn(Arc<dyn Storage>) + Sync));
+    /// For how many years from now on this address is blocked.
+    fn years_blocked(&self, address: IpAddr) -> u64;
+    /// What makes the storage answer nothing any more.
+    fn hanging(&self) -> Box<dyn FnOnce() + Send>;
     /// One of its OSDs, and no other, does not answer any more; which.
     fn hold_osd(&self) -> i32;
     /// All of it answers again.

@@ -31,6 +31,11 @@ fn tier_of(rule: &str) -> Tier {
     tiers.into_iter().find(|tier| rule_name(*tier) == rule).unwrap_or_default()
 }
 
+/// Whether volumes are kept in a pool, and not somebody else's objects.
+fn is_of_volumes(pool: &PoolEntry) -> bool {
+    pool.application_metadata.contains_key(APPLICATION)
+}
+
 impl Session {
     pub(super) fn map(&self) -> Outcome<Map> {
         Ok(part(self.ask(json!({"prefix": "osd dump"}))?)?)
@@ -86,6 +91,9 @@ impl Session {
         match self.map()?.pool(name) {
             // One without an application was left half made.
             Some(there) if there.application_metadata.is_empty() => {}
+            Some(there) if !is_of_volumes(there) => {
+                return Err(Refusal::exists(format!("{name}, which is no pool of volumes,")).into());
+            }
             Some(there) if there.size == copies && there.min_size == copies_min => return Ok(()),
             Some(there) => {
                 let what = format!("{name} with {} copies, {} of them needed,", there.size, there.min_size);
@@ -114,12 +122,16 @@ impl Session {
     }
 
     fn remove_pool(&self, pool: &PoolName) -> Outcome {
-        let handle = match self.pool(pool) {
-            Ok(handle) => handle,
-            Err(Trouble::Refused(refusal)) if refusal.cause == Cause::Absent => return Ok(()),
-            Err(trouble) => return Err(trouble),
-        };
-        let count = handle.images()?.iter().filter(|name| !is_staging(name)).count();
+        match self.map()?.pool(pool.as_str()) {
+            Some(there) if is_of_volumes(there) => {}
+            Some(_) => {
+                let why = format!("{pool} is no pool of volumes");
+                let remedy = "whoever made it knows how to remove it";
+                return Err(Refusal::new(Cause::Unfit, why, remedy).into());
+            }
+            None => return Ok(()),
+        }
+        let count = self.pool(pool)?.images()?.iter().filter(|name| !is_staging(name)).count();
         if count > 0 {
             return Err(Refusal::has_volumes(pool, count).into());
         }
@@ -137,7 +149,7 @@ impl Pools for Ceph {
         self.look("list the pools", |session| {
             let (map, rules) = (session.map()?, session.rules()?);
             let rule_of = |pool: &PoolEntry| rules.iter().find(|rule| rule.id == pool.crush_rule);
-            let ours = map.pools.iter().filter(|pool| pool.application_metadata.contains_key(APPLICATION));
+            let ours = map.pools.iter().filter(|pool| is_of_volumes(pool));
             let seen = ours.filter_map(|pool| {
                 Some(Pool {
                     name: pool.name.parse().ok()?,

@@ -28,9 +28,10 @@ const BROUGHT: &str = ".source.";
 /// What is being replaced.
 const REPLACED: &str = ".replaced.";
 
-/// Whether an image is one that transfers leave aside. A volume's name never begins so.
+/// Whether an image is one that transfers leave aside. A volume's name never begins so; what else begins with a dot is
+/// somebody else's.
 pub(super) fn is_staging(name: &str) -> bool {
-    name.starts_with('.')
+    [FILLED, BROUGHT, REPLACED].iter().any(|kind| name.starts_with(kind))
 }
 
 fn beside(kind: &str, volume: &VolumePath) -> String {

@@ -31,7 +31,8 @@ impl Client {
         Self { cluster, address }
     }
 
-    pub(super) fn look<T>(
+    /// Asks the monitors, who answer the blocked too.
+    pub(super) fn ask<T>(
         &self,
         what: &str,
         act: impl FnOnce(&mut State) -> Result<T, Refusal>,
@@ -45,20 +46,50 @@ impl Client {
                 return Err(Error::Unreachable { why: why.clone(), remedy: "see the network".into() });
             }
         }
-        if state.blocked.contains(&self.address) {
-            let why = format!("this node, {}, is blocked", self.address);
-            let blocked = Refusal::new(Cause::Blocked, why, "start it anew");
-            return Err(Error::refused(what, blocked));
-        }
         act(&mut state).map_err(|refusal| Error::refused(what, refusal))
     }
 
+    /// Asks the OSDs, who answer nobody that is blocked.
+    pub(super) fn look<T>(
+        &self,
+        what: &str,
+        act: impl FnOnce(&mut State) -> Result<T, Refusal>,
+    ) -> Result<T, Error> {
+        self.ask(what, |state| {
+            self.check_blocked(state)?;
+            act(state)
+        })
+    }
+
+    fn check_blocked(&self, state: &State) -> Result<(), Refusal> {
+        match state.blocked.contains(&self.address) {
+            false => Ok(()),
+            true => {
+                let why = format!("this node, {}, is blocked", self.address);
+                Err(Refusal::new(Cause::Blocked, why, "see why it was fenced"))
+            }
+        }
+    }
+
+    /// Has the OSDs change something.
     pub(super) fn change<T>(
         &self,
         what: &str,
         act: impl FnOnce(&mut State) -> Result<T, Refusal>,
     ) -> Result<T, Error> {
-        self.look(what, |state| {
+        self.tell(what, |state| {
+            self.check_blocked(state)?;
+            act(state)
+        })
+    }
+
+    /// Has the monitors change something.
+    pub(super) fn tell<T>(
+        &self,
+        what: &str,
+        act: impl FnOnce(&mut State) -> Result<T, Refusal>,
+    ) -> Result<T, Error> {
+        self.ask(what, |state| {
             if state.refusals.0 > 0 {
                 state.refusals.0 -= 1;
                 let why = state.refusals.1.clone();
@@ -78,20 +109,20 @@ impl Client {
 
 impl Pools for Client {
     fn pools(&self) -> Result<Vec<Pool>, Error> {
-        self.look("list the pools", |state| Ok(state.pools.values().map(|(pool, _)| pool.clone()).collect()))
+        self.ask("list the pools", |state| Ok(state.pools.values().map(|(pool, _)| pool.clone()).collect()))
     }
 
     fn ensure_pool(&self, pool: &Pool) -> Result<(), Error> {
-        self.change(&format!("make the pool {}", pool.name), |state| state.ensure_pool(pool))
+        self.tell(&format!("make the pool {}", pool.name), |state| state.ensure_pool(pool))
     }
 
     fn set_placement_groups(&self, pool: &PoolName, count: u32) -> Result<(), Error> {
         let what = format!("give {pool} {count} placement groups");
-        self.change(&what, |state| state.set_placement_groups(pool, count))
+        self.tell(&what, |state| state.set_placement_groups(pool, count))
     }
 
     fn remove_pool(&self, pool: &PoolName) -> Result<(), Error> {
-        self.change(&format!("remove the pool {pool}"), |state| state.remove_pool(pool))
+        self.tell(&format!("remove the pool {pool}"), |state| state.remove_pool(pool))
     }
 }
 
@@ -184,19 +215,19 @@ impl Transfers for Client {
 
 impl Figures for Client {
     fn cluster(&self) -> Result<ClusterFigures, Error> {
-        self.look("tell its status", |state| Ok(state.cluster_figures()))
+        self.ask("tell its status", |state| Ok(state.cluster_figures()))
     }
 
     fn pool_figures(&self) -> Result<Vec<PoolFigures>, Error> {
-        self.look("tell the figures of its pools", |state| Ok(state.pool_figures()))
+        self.ask("tell the figures of its pools", |state| Ok(state.pool_figures()))
     }
 
     fn osds(&self) -> Result<Vec<Osd>, Error> {
-        self.look("list the OSDs", |state| Ok(state.osds()))
+        self.ask("list the OSDs", |state| Ok(state.osds()))
     }
 
     fn page(&self, page: Page) -> Result<String, Error> {
-        self.look("tell its status", |state| Ok(format!("{page:?}: {:?}\n", state.cluster_figures())))
+        self.ask("tell its status", |state| Ok(format!("{page:?}: {:?}\n", state.cluster_figures())))
     }
 }
 

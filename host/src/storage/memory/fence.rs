@@ -91,7 +91,7 @@ impl State {
 
 impl Fence for Client {
     fn block(&self, addresses: &[IpAddr]) -> Result<Blockade, Error> {
-        self.change("block addresses", |state| {
+        self.tell("block addresses", |state| {
             let before = state.blocked.len();
             state.blocked.extend(addresses);
             let mut is_new = state.blocked.len() > before;
@@ -110,11 +110,11 @@ impl Fence for Client {
     }
 
     fn confirmation(&self, blockade: &Blockade) -> Result<Confirmation, Error> {
-        self.look("tell how far a blockade has come", |state| state.confirmation(blockade))
+        self.ask("tell how far a blockade has come", |state| state.confirmation(blockade))
     }
 
     fn unblock(&self, addresses: &[IpAddr]) -> Result<(), Error> {
-        self.change("unblock addresses", |state| {
+        self.tell("unblock addresses", |state| {
             let removed: BTreeSet<_> = addresses.iter().copied().collect();
             state.blocked.retain(|address| !removed.contains(address));
             state.epoch += 1;
@@ -124,6 +124,6 @@ impl Fence for Client {
     }
 
     fn blocked(&self) -> Result<Vec<IpAddr>, Error> {
-        self.look("list the blocked addresses", |state| Ok(state.blocked.iter().copied().collect()))
+        self.ask("list the blocked addresses", |state| Ok(state.blocked.iter().copied().collect()))
     }
 }
