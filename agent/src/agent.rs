@@ -9,7 +9,6 @@ use host::machine::Machine;
 use logic::config::Timers;
 use logic::decide::Decide;
 use logic::limits::STEPS_IN_FLIGHT_MAX;
-use logic::node::DaemonState;
 use logic::observed::{Life, Observed};
 use logic::plan::{Plan, Resource};
 use logic::time::BootTime;
@@ -75,6 +74,7 @@ pub struct Agent {
     memory: Memory,
     life: Life,
     stopping_since: Option<BootTime>,
+    asked_again: bool,
 }
 
 /// What a pass came to.
@@ -91,11 +91,12 @@ pub struct Passed {
 impl Agent {
     /// A daemon that has done nothing yet.
     pub fn new(parts: Parts) -> Self {
-        Self { parts, memory: Memory::default(), life: Life::Going, stopping_since: None }
+        Self { parts, memory: Memory::default(), life: Life::Going, stopping_since: None, asked_again: false }
     }
 
-    /// From now on the daemon is stopping.
+    /// From now on the daemon is stopping; asked a second time, it waits for nothing that may take long.
     pub fn stop(&mut self) {
+        self.asked_again = self.life == Life::Stopping;
         self.life = Life::Stopping;
         self.stopping_since.get_or_insert(self.parts.world.clock.now().boot);
     }
@@ -145,14 +146,13 @@ impl Agent {
             stopping_since: self.stopping_since,
             role_since: Some(self.memory.role_since(&snapshot.cluster, now.boot)),
             announcements: self.memory.announcements(&network_look),
+            asked_again: self.asked_again,
+            under_way: self.memory.under_way(),
         };
         let plan = (self.parts.decide)(&snapshot.cluster, &observed, now);
-        let next = plan.look_again;
+        let (next, ends) = (plan.look_again, plan.ends);
         let submitted = self.submit(plan);
-        let status =
-            snapshot.cluster.status(&observed.name).filter(|status| status.boot == observed.node.boot);
-        let said_stop = status.is_none_or(|status| status.daemon == DaemonState::Stop);
-        let stopped = self.life == Life::Stopping && said_stop && self.memory.in_flight() == 0;
+        let stopped = self.life == Life::Stopping && ends && self.memory.in_flight() == 0;
         Passed { next, submitted, stopped }
     }
 

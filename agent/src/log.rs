@@ -4,7 +4,6 @@ use logic::plan::Step;
 use tracing::{debug, info, warn};
 
 use crate::memory::Ended;
-use logic::plan::Resource;
 
 /// Says that a step begins. Only the end is a line for the operator.
 pub fn step_begins(step: &Step) {
@@ -16,7 +15,7 @@ pub fn step_ended(ended: &Ended) {
     let Ended { step, outcome, took, .. } = ended;
     let (name, reason, took_ms) = (step.action.name(), step.reason.name(), took.0);
     match outcome {
-        Ok(_) if step.resource == Resource::Heartbeat || step.reason.is_routine() => {
+        Ok(_) if step.reason.is_routine() => {
             debug!(resource = %step.resource, step = name, reason, outcome = "done", took_ms, "{}", step.reason);
         }
         Ok(_) => {

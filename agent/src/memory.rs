@@ -77,6 +77,11 @@ impl Memory {
         self.in_flight.len()
     }
 
+    /// How many of them are no keepalives.
+    pub fn under_way(&self) -> usize {
+        self.in_flight.iter().filter(|resource| **resource != Resource::Heartbeat).count()
+    }
+
     /// Takes a resource for a step. False when one is in flight on it or its facts are not in yet.
     pub fn take(&mut self, resource: &Resource) -> bool {
         if self.settling.contains_key(resource) {

@@ -13,7 +13,7 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -30,7 +30,7 @@ use link::server::{Limits, Server};
 use link::transport::listen_unix;
 use logic::config::{Config, GuestKind};
 use logic::decide::{self, Decide};
-use logic::limits::PASS_INTERVAL_MAX;
+use logic::limits::{PASS_INTERVAL_MAX, STOP_PATIENCE};
 use logic::time::BootTime;
 use store::mirror::{Mirror, Scope};
 use store::schema;
@@ -89,13 +89,13 @@ impl Role {
 /// What keeps it from starting: its configuration, its log, its store, its socket.
 pub fn run(role: Role, config_file: &Path) -> Result<()> {
     let passes = Arc::new(Bell::default());
-    let stopping = Arc::new(AtomicBool::new(false));
+    let stopping = Arc::new(AtomicUsize::new(0));
     let (asked_passes, asked_stop, output) = (Arc::clone(&passes), Arc::clone(&stopping), Output::default());
     let reopened = output.clone();
     signals::listen(move |asked| match asked {
         Asked::Reopen => reopened.reopen(),
         Asked::Stop => {
-            asked_stop.store(true, Ordering::SeqCst);
+            asked_stop.fetch_add(1, Ordering::SeqCst);
             asked_passes.ring();
         }
     })
@@ -200,18 +200,26 @@ impl Daemon {
         Ok(Self { agent: Agent::new(parts), clock, passes, notify: Notify::from_environment(), served })
     }
 
-    /// The loop. Once it is asked to stop it goes on until the last word is written, or the deadline is over.
-    fn go_round(mut self, stopping: &AtomicBool) {
+    /// The loop. Once it is asked to stop it goes on until the last word is written, or the deadline is over: that of the
+    /// waiting for what is under way, and then that of the last word. Asked again, it only has the latter.
+    fn go_round(mut self, stopping: &AtomicUsize) {
         let longest = Duration::from_millis(PASS_INTERVAL_MAX.0);
         let longest = self.notify.watchdog().map_or(longest, |watchdog| longest.min(watchdog / 2));
-        let mut stop_by = None;
+        let patience = match self.served {
+            Some(_) => Duration::from_millis(STOP_PATIENCE.0),
+            None => Duration::ZERO,
+        };
+        let (mut heard, mut stop_by) = (0, None);
         self.notify.ready();
         loop {
-            if stop_by.is_none() && stopping.load(Ordering::SeqCst) {
+            let asked = stopping.load(Ordering::SeqCst).min(2);
+            if asked > heard {
                 tracing::info!("asked to stop");
                 self.notify.stopping();
-                self.agent.stop();
-                stop_by = Some(Instant::now() + STOP_DEADLINE);
+                (heard..asked).for_each(|_| self.agent.stop());
+                let patience = if asked == 1 { patience } else { Duration::ZERO };
+                stop_by = Some(Instant::now() + patience + STOP_DEADLINE);
+                heard = asked;
             }
             let passed = self.agent.pass();
             self.notify.alive();

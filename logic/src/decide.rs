@@ -2,7 +2,7 @@
 
 use crate::cluster::Cluster;
 use crate::limits::{STEP_BACKOFF_FIRST, STEP_BACKOFF_MAX};
-use crate::observed::{Observed, StepFailure};
+use crate::observed::{Life, Observed, StepFailure};
 use crate::plan::Plan;
 use crate::time::{BootTime, Now, Span};
 use crate::{network, node, primary, task, vm};
@@ -14,6 +14,10 @@ pub type Decide = fn(&Cluster, &Observed, Now) -> Plan;
 pub fn noded(cluster: &Cluster, observed: &Observed, now: Now) -> Plan {
     let mut plan = node::decide::decide(cluster, observed, now);
     plan.append(primary::decide::decide(cluster, observed, now));
+    // The role is let go of to the end; nothing else is begun once the node is about to say its last word.
+    if node::stop::is_closing(cluster, observed, now) {
+        return held_back(plan, observed, now);
+    }
     for (id, entry) in &cluster.vms {
         if entry.vm.value.node == observed.name {
             plan.append(vm::decide::decide(cluster, observed, *id, now));
@@ -26,7 +30,11 @@ pub fn noded(cluster: &Cluster, observed: &Observed, now: Now) -> Plan {
 
 /// The worker daemon: the tasks that are meant for its node.
 pub fn workerd(cluster: &Cluster, observed: &Observed, now: Now) -> Plan {
-    let mut plan = Plan::default();
+    // A stage that has begun is ended; the next one is for whoever comes after.
+    let mut plan = Plan { ends: observed.life == Life::Stopping, ..Plan::default() };
+    if plan.ends {
+        return plan;
+    }
     for id in cluster.tasks.keys() {
         plan.append(task::decide::decide(cluster, observed, *id, now));
     }

@@ -23,6 +23,7 @@ pub mod accept;
 pub mod decide;
 pub mod drain;
 pub mod place;
+pub mod stop;
 pub mod traffic;
 
 /// A machine's boot: a new one each time it starts.

@@ -144,6 +144,10 @@ pub struct Observed {
     pub role_since: Option<BootTime>,
     /// Addresses that were announced and are there since, each with the latest occasion.
     pub announcements: BTreeMap<(LinkName, IpAddr), u64>,
+    /// It was asked to stop a second time: nothing is waited for that may take long.
+    pub asked_again: bool,
+    /// How many steps are under way, the keepalive not counted.
+    pub under_way: usize,
 }
 
 impl Observed {

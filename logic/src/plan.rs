@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::id::{NodeName, TaskId, VmId, VmName};
 use crate::network::{Change, LinkName};
+use crate::node::stop::Awaited;
 use crate::primary::reason::RoleReason;
 use crate::record::{Guard, Records};
 use crate::time::BootTime;
@@ -22,6 +23,8 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// When something becomes due that no event will announce.
     pub look_again: Option<BootTime>,
+    /// A daemon that was asked to stop has said all that it has to say: it ends when its last step has.
+    pub ends: bool,
 }
 
 /// What a step works on. At most one step per resource is in flight.
@@ -144,6 +147,7 @@ pub enum Reason {
     SessionBegan,
     KeepaliveDue,
     NodeStops,
+    StopAwaits { what: Awaited },
     Role(RoleReason),
     Wished,
     Crashed { times: u32 },
@@ -192,6 +196,7 @@ impl fmt::Display for Reason {
             Self::SessionBegan => write!(f, "the session with the store is new"),
             Self::KeepaliveDue => write!(f, "a keepalive is due"),
             Self::NodeStops => write!(f, "the node's daemon is stopping"),
+            Self::StopAwaits { what } => write!(f, "the node's daemon is to stop, and waits for {what}"),
             Self::Role(reason) => reason.fmt(f),
             Self::Wished => write!(f, "the operator wishes it to run"),
             Self::Crashed { times } => {
@@ -263,6 +268,7 @@ impl Reason {
             Self::SessionBegan => "session-began",
             Self::KeepaliveDue => "keepalive-due",
             Self::NodeStops => "node-stops",
+            Self::StopAwaits { .. } => "stop-awaits",
             Self::Role(reason) => reason.name(),
             Self::Wished => "wished",
             Self::Crashed { .. } => "crashed",
@@ -329,6 +335,7 @@ impl Plan {
     /// Adds the steps of another plan.
     pub fn append(&mut self, other: Plan) {
         self.steps.extend(other.steps);
+        self.ends |= other.ends;
         if let Some(moment) = other.look_again {
             self.look_at(moment);
         }

@@ -106,5 +106,7 @@ pub(crate) fn observed(guests: &[(VmId, Option<u64>)]) -> Observed {
         stopping_since: None,
         role_since: None,
         announcements: Default::default(),
+        asked_again: false,
+        under_way: 0,
     }
 }

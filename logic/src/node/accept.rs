@@ -3,7 +3,7 @@
 //! Only one that is down and empty: no daemon of it runs, no VM belongs to it, is on its way to it, or may still run
 //! there, and the cluster can do without it. One that comes back registers anew, as a node that was never seen.
 
-use super::{DaemonState, shown_daemon_state};
+use super::{DaemonState, Role, shown_daemon_state};
 use crate::cluster::{Cluster, NodeEntry, VmEntry};
 use crate::id::{NodeName, VmName};
 use crate::limits::VMS_NAMED_MAX;
@@ -43,8 +43,10 @@ pub fn remove(cluster: &Cluster, node: &NodeName) -> Result<Removed, Refusal> {
         let vms = held.into_iter().take(VMS_NAMED_MAX).collect();
         return Err(Refusal::NodeHoldsVms { node: node.clone(), vms, more });
     }
-    let others = cluster.nodes.iter().filter(|(name, entry)| *name != node && entry.node.is_some());
-    if others.count() == 0 {
+    let is_coordinator =
+        |entry: &NodeEntry| entry.node.as_ref().is_some_and(|node| node.value.role == Role::Coordinator);
+    let others = cluster.nodes.iter().filter(|(name, entry)| *name != node && is_coordinator(entry));
+    if is_coordinator(entry) && others.count() == 0 {
         return Err(Refusal::LastCoordinator { node: node.clone() });
     }
     if cluster.primary.as_ref().is_some_and(|primary| primary.value.node == *node) {

@@ -2,6 +2,7 @@
 //!
 //! The heartbeat begins last, once the node is registered, and ends last: the final status says `stop`.
 
+use super::stop::{self, Awaited};
 use super::{DaemonState, NodeStatus, Presence, Stale};
 use crate::cluster::{Cluster, NodeEntry};
 use crate::id::VmId;
@@ -49,16 +50,21 @@ fn register(entry: &NodeEntry, observed: &Observed) -> Option<Step> {
 fn keepalive((cluster, entry): (&Cluster, &NodeEntry), observed: &Observed, now: Now) -> Plan {
     let mut plan = Plan::default();
     if entry.node.as_ref().is_none_or(|node| node.value != observed.node) {
+        plan.ends = observed.life == Life::Stopping;
         return plan;
     }
-    let lets_stop = primary::decide::is_let_go(cluster, observed, now);
-    let daemon = state(entry, observed, lets_stop);
+    let awaited = stop::awaited(cluster, observed, now);
+    let daemon = state(entry, observed, awaited);
     let current = entry.status.as_ref();
     let said =
         current.filter(|status| status.value.boot == observed.node.boot).map(|status| status.value.daemon);
     let due_at = observed.keepalive_at.map_or(now.boot, |sent| sent + observed.timers.keepalive_interval);
     if observed.life == Life::Stopping && said == Some(DaemonState::Stop) {
+        plan.ends = true;
         return plan;
+    }
+    if let Some(end) = stop::patience_ends(observed).filter(|end| *end > now.boot) {
+        plan.look_at(end);
     }
     let changed = said != Some(daemon);
     if due_at > now.boot && !changed {
@@ -85,19 +91,23 @@ fn keepalive((cluster, entry): (&Cluster, &NodeEntry), observed: &Observed, now:
         stale: stale(observed, now),
         network_faults: network_faults(cluster, observed, now),
     };
-    let reason = if observed.life == Life::Stopping { Reason::NodeStops } else { Reason::KeepaliveDue };
+    let reason = match (observed.life, awaited) {
+        (Life::Stopping, Some(what)) => Reason::StopAwaits { what },
+        (Life::Stopping, None) => Reason::NodeStops,
+        (Life::Going, _) => Reason::KeepaliveDue,
+    };
     let id = RecordId::NodeStatus(observed.name.clone());
     plan.steps.push(record(Resource::Heartbeat, id, expect_of(current), status.into(), reason));
     plan
 }
 
-/// The daemon's word about itself: `init` until the first look at the guests, `shutdown` before `stop`, and until then for
-/// as long as something is to be handed over.
-fn state(entry: &NodeEntry, observed: &Observed, lets_stop: bool) -> DaemonState {
+/// The daemon's word about itself: `init` until the first look at the guests; `shutdown` before `stop`, for as long as
+/// something is waited for.
+fn state(entry: &NodeEntry, observed: &Observed, awaited: Option<Awaited>) -> DaemonState {
     let said = entry.status.as_ref().filter(|status| status.value.boot == observed.node.boot);
     match (observed.life, said.map(|status| status.value.daemon)) {
         (Life::Stopping, Some(DaemonState::Stop)) => DaemonState::Stop,
-        (Life::Stopping, Some(DaemonState::Shutdown)) if lets_stop => DaemonState::Stop,
+        (Life::Stopping, Some(DaemonState::Shutdown)) if awaited.is_none() => DaemonState::Stop,
         (Life::Stopping, _) => DaemonState::Shutdown,
         (Life::Going, _) if observed.keepalives == 0 => DaemonState::Init,
         (Life::Going, _) => DaemonState::Run,

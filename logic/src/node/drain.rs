@@ -6,6 +6,7 @@
 //! | is to be flushed | is to run, and no other can take it | it is shut down, and marked to run again |
 //! | is to be flushed | is to run, and to move only live | nothing: live migration is not built yet |
 //! | is to be flushed | is not to run | nothing |
+//! | is to be flushed, and the primary role is on its way from or to it | anything | nothing yet |
 //! | carries VMs again | is marked to run again | it is to run |
 //! | carries VMs again | left its home here before | it goes home, by its own node's doing |
 //! | carries VMs again | left its home here before, runs, and is to move only live | nothing, as when it is flushed |
@@ -20,12 +21,14 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::place::{Home, Placement, Promises, bump_ledger, place_among};
+use super::stop::is_patient;
 use super::{DaemonState, shown_daemon_state};
 use crate::cluster::{Cluster, NodeEntry, VmEntry};
 use crate::id::{NodeName, VmId};
 use crate::limits::MOVES_AT_ONCE_MAX;
 use crate::observed::{Life, Observed};
 use crate::plan::{Action, Plan, Reason, Resource, Step};
+use crate::primary::Primary;
 use crate::record::{RecordId, Records, expect_of};
 use crate::refusal::Refusal;
 use crate::time::{Now, WallTime};
@@ -141,11 +144,16 @@ pub fn wish_serial(cluster: &Cluster, node: &NodeName) -> u64 {
 /// Decides about this node's VMs: those that leave it because it is flushed, and those that go home to another.
 pub fn decide(cluster: &Cluster, observed: &Observed, now: Now) -> Plan {
     let mut plan = Plan::default();
-    if observed.life == Life::Stopping {
-        return plan;
-    }
     let own = || cluster.vms.iter().filter(|(_, entry)| entry.vm.value.node == observed.name);
     let drained = cluster.nodes.get(&observed.name).is_some_and(|entry| is_drained(entry));
+    // A flush goes on while the node stops, for as long as it is waited for; a node that goes down is not filled.
+    if observed.life == Life::Stopping && !(drained && is_patient(observed, now)) {
+        return plan;
+    }
+    // Both take the node's network and its attention; the role moves within seconds, and goes first.
+    if drained && is_handing_over(cluster, &observed.name) {
+        return plan;
+    }
     let leaves =
         |entry: &VmEntry| entry.vm.value.transfer.is_some() || (entry.vm.value.parked && runs(entry));
     let mut under_way = own().filter(|(_, entry)| leaves(entry)).count();
@@ -257,6 +265,15 @@ impl Case<'_> {
 /// Why a VM stays on a node that is flushed, so that it is never shut down against its operator's word.
 const ONLY_LIVE: &str = "it is to move only live, and live migration is not built yet; \
                          `pvc vm meta --method shutdown` lets it move by a shutdown";
+
+/// Whether the primary role is on its way from this node, or to it.
+fn is_handing_over(cluster: &Cluster, node: &NodeName) -> bool {
+    cluster.primary.as_ref().is_some_and(|primary| {
+        let Primary { node: holder, handover, former, .. } = &primary.value;
+        let to = handover.as_ref().map(|handover| &handover.to);
+        (to.is_some() && holder == node) || to == Some(node) || former.as_ref() == Some(node)
+    })
+}
 
 fn runs(entry: &VmEntry) -> bool {
     is_to_run(entry) || entry.fact.as_ref().is_some_and(|fact| fact.value.runs())

@@ -77,7 +77,7 @@ impl Promises {
 }
 
 /// Where a VM counts: on its node, and where it is on its way to.
-fn places(entry: &VmEntry) -> impl Iterator<Item = &NodeName> {
+pub(crate) fn places(entry: &VmEntry) -> impl Iterator<Item = &NodeName> {
     let vm = &entry.vm.value;
     std::iter::once(&vm.node).chain(vm.transfer.as_ref().map(|transfer| &transfer.to))
 }

@@ -79,6 +79,11 @@ fn what_runs_is_not_removed_and_neither_is_what_holds_vms_or_the_role() {
     let mut primary = down.clone();
     primary.primary = Some(at(Primary { node: name("hv2"), term: 1, handover: None, former: None }));
     assert!(refused(&primary, "hv2").contains("primary"));
+    let mut without_others = down.clone();
+    let mut entry = (*without_others.nodes[&name("hv1")]).clone();
+    entry.node.as_mut().expect("it is registered").value.role = Role::Hypervisor;
+    without_others.nodes.insert(name("hv1"), entry.into());
+    assert!(refused(&without_others, "hv2").contains("last coordinator"));
     let mut alone = down;
     alone.nodes.remove(&name("hv1"));
     alone.vms.clear();

@@ -67,7 +67,7 @@ fn a_keepalive_is_sent_when_it_is_due_and_asked_for_then() {
     let sent = Observed { keepalives: 1, keepalive_at: Some(NOW.boot), ..announced() };
     let cluster = with_status(DaemonState::Run);
     let due = NOW.boot + sent.timers.keepalive_interval;
-    assert_eq!(decide(&cluster, &sent, NOW), Plan { steps: Vec::new(), look_again: Some(due) });
+    assert_eq!(decide(&cluster, &sent, NOW), Plan { look_again: Some(due), ..Plan::default() });
     assert_eq!(steps(&cluster, &sent, Now { boot: due, ..NOW }), [("record", "keepalive-due")]);
 }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::node::place::tests::{add, name};
+use crate::primary::{Handover, Primary};
 use crate::record::Record;
 use crate::testing::{NOW, at, cluster_with_vm, fact, observed};
 use crate::vm::{MigrationMethod, Phase, VmFact};
@@ -196,4 +197,22 @@ fn every_move_bumps_the_ledger_of_its_target() {
     let Action::Record(records) = &step.action else { panic!("{step:?}") };
     let ledger = records.writes.iter().find(|write| matches!(write.record, RecordId::NodeLedger(_)));
     assert_eq!(ledger.map(|write| write.expect), Some(crate::record::Expect::Absent));
+}
+
+#[test]
+fn a_flush_waits_for_the_primary_role_that_is_on_its_way() {
+    let mut cluster = wished(cluster(1), Duty::Flushed);
+    let primary = Primary { node: name("hv2"), term: 1, handover: None, former: None };
+    let handover = |to: &str| Some(Handover { to: name(to), phase: crate::primary::Phase::Claimed });
+    for (role, waits) in [
+        (Primary { ..primary.clone() }, false),
+        (Primary { handover: handover("hv3"), ..primary.clone() }, false),
+        (Primary { handover: handover("hv1"), ..primary.clone() }, true),
+        (Primary { former: Some(name("hv1")), ..primary.clone() }, true),
+        (Primary { node: name("hv1"), handover: handover("hv3"), ..primary.clone() }, true),
+        (Primary { node: name("hv1"), ..primary }, false),
+    ] {
+        cluster.primary = Some(at(role.clone()));
+        assert_eq!(reasons(&cluster, "hv1").is_empty(), waits, "{role:?}");
+    }
 }
