@@ -287,6 +287,13 @@ pub trait Figures: Send + Sync + Debug {
 /// A node is fenced at the storage when its addresses were blocked and [`Fence::confirmation`] said so; not before, for
 /// until then some part of the storage may still take what it writes.
 pub trait Fence: Send + Sync + Debug {
+    /// The storage's own daemons notice quickly that one that leads them is gone, so that a fence need not wait for
+    /// that. Done where they are set so. Says, in words, who keeps to other settings all the same.
+    ///
+    /// # Errors
+    /// Where the storage does not take it.
+    fn ensure_ready(&self) -> Result<Vec<String>, Error>;
+
     /// All clients at these addresses are blocked from now on, for ten years, and the OSDs there are called down. Done
     /// for those that are blocked.
     ///

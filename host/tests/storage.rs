@@ -72,6 +72,8 @@ laws!(of_clusters: fences on memory: crate::memory::world(), ceph: crate::ceph::
     a_dead_writers_lock_is_broken_and_the_next_one_writes,
     a_storage_that_hangs_costs_no_more_than_the_deadline,
     a_full_storage_says_so_in_time,
+    a_fence_is_quick,
+    a_fence_outlives_the_leader_of_the_storage,
     the_osds_at_a_blocked_address_are_called_down,
     a_blocked_machine_is_told_so_and_can_unblock_itself,
     an_upload_that_stands_still_is_given_up,

@@ -129,6 +129,12 @@ impl Shared for OnCeph {
         1
     }
 
+    fn hold_leader(&self) {
+        self.must_be_alone();
+        // The monitor of the lowest address leads.
+        self.lab.signal("mon.a.pid", "STOP");
+    }
+
     fn heal(&self) {
         self.lab.signal("*.pid", "CONT");
     }

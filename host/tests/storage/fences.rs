@@ -232,3 +232,46 @@ pub(crate) fn placement_groups_are_given(world: &(impl Shared + ?Sized)) {
     let none = crate::world::fresh_pool_name();
     assert_eq!(cause(storage.set_placement_groups(&none, 16)), Cause::Absent);
 }
+
+/// How long a fence may take, on a busy machine: three times the design's two seconds.
+const PROOF: Duration = Duration::from_secs(6);
+
+/// How long it may take when what leads the storage was lost just before, on a busy machine.
+const PROOF_WITHOUT_LEADER: Duration = Duration::from_secs(12);
+
+pub(crate) fn a_fence_is_quick(world: &(impl Shared + ?Sized)) {
+    let home = Home::of(world);
+    let fence = fence(&*home.storage);
+    let addresses = ["203.0.113.11".parse().unwrap()];
+    let began = Instant::now();
+    let blockade = fence.block(&addresses).unwrap();
+    wait("the blockade has come everywhere", || {
+        matches!(fence.confirmation(&blockade).unwrap(), Confirmation::Everywhere { .. })
+    });
+    assert!(began.elapsed() < PROOF, "{:?}", began.elapsed());
+    fence.unblock(&addresses).unwrap();
+}
+
+pub(crate) fn a_fence_outlives_the_leader_of_the_storage(world: &(impl Shared + ?Sized)) {
+    let home = Home::of(world);
+    let fence = fence(&*home.storage);
+    let addresses = ["203.0.113.12".parse().unwrap()];
+    for _ in 0..2 {
+        wait("all of it is ready for a fence", || fence.ensure_ready().unwrap().is_empty());
+    }
+    world.hold_leader();
+    let began = Instant::now();
+    let mut blockade = None;
+    wait("the blockade is laid", || {
+        blockade = fence.block(&addresses).ok();
+        blockade.is_some()
+    });
+    wait("the blockade has come everywhere", || {
+        blockade
+            .iter()
+            .any(|blockade| matches!(fence.confirmation(blockade), Ok(Confirmation::Everywhere { .. })))
+    });
+    assert!(began.elapsed() < PROOF_WITHOUT_LEADER, "{:?}", began.elapsed());
+    world.heal();
+    wait("it is unblocked", || fence.unblock(&addresses).is_ok());
+}

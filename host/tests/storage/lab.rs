@@ -1,4 +1,4 @@
-//! A real Ceph in namespaces of its own: a monitor, a manager and two OSDs on two machines.
+//! A real Ceph in namespaces of its own: three monitors, a manager and two OSDs on two machines.
 //!
 //! All it writes is in a file system of memory that only its namespaces see, and its first process dies with this test's:
 //! so nothing is left behind, however the test ends. All laws share one, because it takes a while to start.
@@ -10,6 +10,10 @@ use std::time::{Duration, Instant};
 
 /// The address of the other machine, which has one of the OSDs.
 pub(crate) const THERE: [u8; 4] = [10, 98, 0, 2];
+
+/// The monitors, as clients find them.
+const MONITORS: &str = "[v2:10.98.0.1:3300/0,v1:10.98.0.1:6789/0],[v2:10.98.0.1:3301/0,v1:10.98.0.1:6790/0],\
+    [v2:10.98.0.1:3302/0,v1:10.98.0.1:6791/0]";
 
 /// Programs and the packages that they are in.
 const PROGRAMS: [(&str, &str); 9] = [
@@ -28,7 +32,7 @@ const PROGRAMS: [(&str, &str); 9] = [
 const BOOT: &str = r#"
 mount -t proc proc /proc
 mount -t tmpfs -o mode=755 tmpfs /run
-mkdir -p /run/netns /run/lab/mon /run/lab/mgr
+mkdir -p /run/netns /run/lab/mgr
 cd /run/lab
 ip netns add there
 ip link set lo up
@@ -43,7 +47,7 @@ fsid=$(cat /proc/sys/kernel/random/uuid)
 cat >ceph.conf <<X
 [global]
 fsid = $fsid
-mon host = [v2:10.98.0.1:3300/0,v1:10.98.0.1:6789/0]
+mon host = [v2:10.98.0.1:3300/0,v1:10.98.0.1:6789/0],[v2:10.98.0.1:3301/0,v1:10.98.0.1:6790/0],[v2:10.98.0.1:3302/0,v1:10.98.0.1:6791/0]
 keyring = /run/lab/admin.keyring
 run dir = /run/lab
 admin socket = /run/lab/\$name.asok
@@ -63,8 +67,7 @@ ms async op threads = 1
 paxos propose interval = 0.1
 paxos min wait = 0.01
 [mon]
-public addr = 10.98.0.1
-mon data = /run/lab/mon
+mon data = /run/lab/mon.\$id
 mon data avail warn = 3
 mon data avail crit = 1
 mon cluster log file = /run/lab/cluster.log
@@ -114,9 +117,10 @@ for id in 0 1; do
     ceph-authtool seed --import-keyring osd.$id/keyring
     cat /proc/sys/kernel/random/uuid >uuid.$id
 done
-monmaptool --create --fsid $fsid --set-min-mon-release pacific --addv a '[v2:10.98.0.1:3300/0,v1:10.98.0.1:6789/0]' monmap
-ceph-mon --mkfs -i a --monmap monmap --keyring seed
-ceph-mon -i a
+monmaptool --create --fsid $fsid --set-min-mon-release pacific --addv a '[v2:10.98.0.1:3300/0,v1:10.98.0.1:6789/0]' \
+    --addv b '[v2:10.98.0.1:3301/0,v1:10.98.0.1:6790/0]' --addv c '[v2:10.98.0.1:3302/0,v1:10.98.0.1:6791/0]' monmap
+for id in a b c; do ceph-mon --mkfs -i $id --monmap monmap --keyring seed; done
+for id in a b c; do ceph-mon -i $id; done
 ceph-mgr -i a --keyring mgr/keyring
 for id in 0 1; do ceph-osd -i $id --mkfs --osd-uuid $(cat uuid.$id) --no-mon-config --fsid $fsid 2>mkfs.$id.log & done
 ceph config set mgr mgr/devicehealth/enable_monitoring false --force
@@ -173,9 +177,7 @@ impl Lab {
     fn write_settings(&mut self) {
         let keyring = std::fs::read_to_string(self.path("/run/lab/admin.keyring")).unwrap();
         let key = keyring.lines().find_map(|line| line.trim().strip_prefix("key = ")).unwrap();
-        let text = format!(
-            "[global]\nmon host = [v2:10.98.0.1:3300/0,v1:10.98.0.1:6789/0]\nkey = {key}\nkeyring = /dev/null\n"
-        );
+        let text = format!("[global]\nmon host = {MONITORS}\nkey = {key}\nkeyring = /dev/null\n");
         let path = self.path("/run/lab/client.conf");
         std::fs::write(&path, text).unwrap();
         self.file = path.display().to_string();

@@ -82,6 +82,10 @@ impl Shared for InMemory {
         2
     }
 
+    fn hold_leader(&self) {
+        // In memory there is always another.
+    }
+
     fn heal(&self) {
         self.cluster.heal();
         (0..3).for_each(|osd| self.cluster.let_osd_go(osd));

@@ -37,6 +37,8 @@ pub(crate) trait Shared: World {
     fn hanging(&self) -> Box<dyn FnOnce() + Send>;
     /// One of its OSDs, and no other, does not answer any more; which.
     fn hold_osd(&self) -> i32;
+    /// What leads the storage does not answer any more, and another must take its place.
+    fn hold_leader(&self);
     /// All of it answers again.
     fn heal(&self);
     /// The pool takes nothing more.

@@ -10,7 +10,7 @@ pub const FLOORS: [(&str, usize); 12] = [
     ("api", 12),
     ("apid", 65),
     ("cli", 70),
-    ("host", 105),
+    ("host", 185),
     ("link", 51),
     ("logic", 54),
     ("sim", 10),

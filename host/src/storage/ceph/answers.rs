@@ -58,6 +58,11 @@ impl Map {
             .collect()
     }
 
+    /// The OSDs that it calls up.
+    pub(super) fn up(&self) -> Vec<i32> {
+        self.osds.iter().filter(|osd| osd.up == 1).map(|osd| osd.osd).collect()
+    }
+
     pub(super) fn pool(&self, name: &str) -> Option<&PoolEntry> {
         self.pools.iter().find(|pool| pool.name == name)
     }

@@ -90,6 +90,10 @@ impl State {
 }
 
 impl Fence for Client {
+    fn ensure_ready(&self) -> Result<Vec<String>, Error> {
+        self.ask("be ready for a fence", |_| Ok(Vec::new()))
+    }
+
     fn block(&self, addresses: &[IpAddr]) -> Result<Blockade, Error> {
         self.tell("block addresses", |state| {
             let before = state.blocked.len();
