@@ -3,36 +3,40 @@
 //! Samples are taken on a thread of their own. The keepalive takes the latest and waits for none: what could not be
 //! read stays as it was, and its age tells.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use host::clock::Clock;
 use host::machine::Machine;
-use host::network::{Counters, LinkKind, LinkState, Network};
+use host::network::{Counters, LinkKind, LinkName, LinkState, Network};
 use logic::node::traffic::{Counted, Sample, Window};
 use logic::observed::Gauged;
 use logic::time::Span;
+
+/// The network cards whose traffic is read.
+#[derive(Clone, Debug)]
+pub struct Cards {
+    /// Where they are.
+    pub network: Arc<dyn Network>,
+    /// Those that are configured, whatever they are made of; the physical ones are read without being named.
+    pub named: BTreeSet<LinkName>,
+}
 
 /// Takes samples and keeps what they amount to.
 #[derive(Debug)]
 pub struct Gauge {
     machine: Arc<dyn Machine>,
-    network: Option<Arc<dyn Network>>,
+    cards: Option<Cards>,
     clock: Arc<dyn Clock>,
     window: Mutex<Window>,
     latest: Mutex<Gauged>,
 }
 
 impl Gauge {
-    /// Nothing has been read yet. Rates are averages over `window`; without a `network`, interfaces are not looked at.
-    pub fn new(
-        machine: Arc<dyn Machine>,
-        network: Option<Arc<dyn Network>>,
-        clock: Arc<dyn Clock>,
-        window: Span,
-    ) -> Self {
+    /// Nothing has been read yet. Rates are averages over `window`; without `cards`, interfaces are not looked at.
+    pub fn new(machine: Arc<dyn Machine>, cards: Option<Cards>, clock: Arc<dyn Clock>, window: Span) -> Self {
         let window = Mutex::new(Window::new(window));
-        Self { machine, network, clock, window, latest: Mutex::default() }
+        Self { machine, cards, clock, window, latest: Mutex::default() }
     }
 
     /// Reads the machine now, and keeps what is read. What cannot be read of the interfaces stays as it was.
@@ -58,13 +62,14 @@ impl Gauge {
         self.latest.lock().expect("no sample panics while it holds this").clone()
     }
 
-    /// The physical interfaces, by name; `None` where the kernel does not tell.
+    /// The physical and the configured interfaces, by name; `None` where the kernel does not tell.
     fn interfaces(&self) -> Option<BTreeMap<String, Counted>> {
-        let Some(network) = &self.network else { return Some(BTreeMap::new()) };
+        let Some(Cards { network, named }) = &self.cards else { return Some(BTreeMap::new()) };
         match network.counters() {
             Ok(counters) => {
-                let physical = counters.iter().filter(|link| link.kind == LinkKind::Physical);
-                Some(physical.map(counted).collect())
+                let is_card =
+                    |link: &&Counters| link.kind == LinkKind::Physical || named.contains(&link.link);
+                Some(counters.iter().filter(is_card).map(counted).collect())
             }
             Err(error) => {
                 tracing::warn!(%error, "the interfaces' counters are not known now");

@@ -37,7 +37,7 @@ use store::schema;
 
 use crate::agent::{Agent, Inbox, Parts};
 use crate::door::{Door, Place};
-use crate::gauge::Gauge;
+use crate::gauge::{Cards, Gauge};
 use crate::networks;
 use crate::output::Output;
 use crate::serve::Node;
@@ -257,8 +257,10 @@ fn observe((name, look): (&str, fn(&Sight)), sight: &Arc<Sight>, looks: &Arc<Bel
 /// Reads how busy the machine is, on a thread of its own. Only the node's own daemon tells it to anybody.
 fn gauge(role: Role, config: &Config, machine: &Arc<dyn Machine>, clock: &Arc<dyn Clock>) -> Arc<Gauge> {
     let network: Arc<dyn Network> = Arc::new(Kernel::new(GAUGE_DEADLINE));
+    let named = config.networks.iter().map(|network| network.device.clone());
+    let cards = Cards { network, named: named.chain(config.bridge_device.clone()).collect() };
     let window = config.timers.keepalive_interval;
-    let gauge = Arc::new(Gauge::new(Arc::clone(machine), Some(network), Arc::clone(clock), window));
+    let gauge = Arc::new(Gauge::new(Arc::clone(machine), Some(cards), Arc::clone(clock), window));
     if role == Role::Noded {
         let sampled = Arc::clone(&gauge);
         let sample = move || loop {

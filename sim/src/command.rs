@@ -62,6 +62,7 @@ pub enum Ask {
     Secondary { node: NodeName },
     Flush { node: NodeName },
     Ready { node: NodeName },
+    Forget { node: NodeName },
     Attach { vm: VmName, device: String },
     Detach { vm: VmName, device: String },
 }

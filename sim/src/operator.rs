@@ -203,6 +203,7 @@ impl Operator {
             Ask::Primary { node } => (None, wish_primary(cluster, node)?.unwrap_or_default()),
             Ask::Secondary { node } => (None, wish_secondary(cluster, node)?.unwrap_or_default()),
             Ask::Ready { node } => (None, serviced(cluster, node, Duty::Ready, now)?),
+            Ask::Forget { node } => (None, logic::node::accept::remove(cluster, node)?.records),
             Ask::Unmigrate { vm } => relocated(cluster, of(vm)?, Relocation::Unmigrate, now)?,
             Ask::Attach { vm, device } => self.device(cluster, of(vm)?, DeviceChange::Attach, device)?,
             Ask::Detach { vm, device } => self.device(cluster, of(vm)?, DeviceChange::Detach, device)?,

@@ -2,7 +2,7 @@
 
 use host::clock::ManualClock;
 use host::memory::Late;
-use host::network::{LinkName, MacAddress, memory};
+use host::network::{Bridge, MacAddress, memory};
 use logic::time::{BootTime, Now};
 
 use super::*;
@@ -12,12 +12,17 @@ fn gauge() -> (Gauge, Arc<memory::Stack>, Arc<ManualClock>) {
     let cables = memory::Stack::new(Arc::clone(&clock) as _);
     let machine = host::memory::Machine::new(Arc::clone(&clock) as _);
     let network: Arc<dyn Network> = Arc::new(cables.open());
-    let gauge = Gauge::new(machine, Some(network), Arc::clone(&clock) as _, Span::seconds(5));
+    let cards = Cards { network, named: [link("br0")].into() };
+    let gauge = Gauge::new(machine, Some(cards), Arc::clone(&clock) as _, Span::seconds(5));
     (gauge, cables, clock)
 }
 
+fn link(name: &str) -> LinkName {
+    name.parse().expect("it is a name")
+}
+
 fn ens4() -> LinkName {
-    "ens4".parse().expect("it is a name")
+    link("ens4")
 }
 
 #[test]
@@ -51,4 +56,16 @@ fn a_network_that_does_not_answer_holds_up_neither_load_nor_memory() {
     let seen = gauge.latest();
     assert_eq!((seen.interfaces.len(), seen.load.memory_free_mib), (1, 7680), "the interface is as it was");
     assert_eq!(seen.at, Some(BootTime(2000)));
+}
+
+#[test]
+fn of_what_is_made_by_software_only_what_is_configured_is_shown() {
+    let (gauge, cables, _) = gauge();
+    for name in ["br0", "br1"] {
+        let bridge = Bridge { name: link(name), mtu: 1500, ports: Vec::new() };
+        cables.open().ensure_bridge(&bridge).expect("nothing is in the way");
+    }
+    gauge.sample();
+    let seen = gauge.latest().interfaces;
+    assert_eq!(seen.keys().collect::<Vec<_>>(), ["br0"]);
 }

@@ -182,6 +182,7 @@ fn parse_ask(words: &[&str]) -> Result<Option<Ask>> {
         ["secondary", node] => Ask::Secondary { node: node.parse()? },
         ["flush", node] => Ask::Flush { node: node.parse()? },
         ["ready", node] => Ask::Ready { node: node.parse()? },
+        ["forget", node] => Ask::Forget { node: node.parse()? },
         ["unmigrate", vm] => Ask::Unmigrate { vm: vm.parse()? },
         ["attach", vm, device] => Ask::Attach { vm: vm.parse()?, device: device.into() },
         ["detach", vm, device] => Ask::Detach { vm: vm.parse()?, device: device.into() },

@@ -75,6 +75,7 @@ impl fmt::Display for Ask {
             Self::Secondary { node } => write!(f, "secondary {node}"),
             Self::Flush { node } => write!(f, "flush {node}"),
             Self::Ready { node } => write!(f, "ready {node}"),
+            Self::Forget { node } => write!(f, "forget {node}"),
             Self::Attach { vm, device } => write!(f, "attach {vm} {device}"),
             Self::Detach { vm, device } => write!(f, "detach {vm} {device}"),
         }
