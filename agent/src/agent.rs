@@ -6,16 +6,16 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use host::machine::Machine;
-use logic::config::Timers;
+use logic::config::{MoveSettings, Timers};
 use logic::decide::Decide;
 use logic::limits::STEPS_IN_FLIGHT_MAX;
-use logic::observed::{Life, Observed};
+use logic::observed::{Life, Moving, Observed};
 use logic::plan::{Plan, Resource};
 use logic::time::BootTime;
 use store::mirror::Mirror;
 
 use crate::gauge::Gauge;
-use crate::memory::{Ended, Memory};
+use crate::memory::{Ended, Facts, Memory};
 use crate::perform::Job;
 use crate::sight::Sight;
 use crate::world::World;
@@ -59,6 +59,8 @@ pub struct Parts {
     pub machine: Arc<dyn Machine>,
     /// Its timers.
     pub timers: Timers,
+    /// How VMs come and leave while they run.
+    pub moves: MoveSettings,
     /// Its decisions.
     pub decide: Decide,
     /// Where steps are performed.
@@ -114,10 +116,13 @@ impl Agent {
             return Passed { next: None, submitted: 0, stopped: self.life == Life::Stopping };
         };
         let network_look = self.parts.sight.latest_of_networks();
-        // The role is in the records alone: its next turn waits for no look.
-        let ticket_of = |resource: &Resource| match resource {
-            Resource::Primary => u64::MAX,
-            resource if resource.is_of_networks() => network_look.ticket,
+        let moves = self.parts.sight.moves();
+        let ticket_of = |resource: &Resource, facts: Facts| match (resource, facts) {
+            // The role is in the records alone: its next turn waits for no look.
+            (Resource::Primary, _) => u64::MAX,
+            (resource, _) if resource.is_of_networks() => network_look.ticket,
+            // A VM that is not looked at is decided about by nobody.
+            (Resource::Vm(vm), Facts::Move) => moves.get(vm).map_or(look.ticket, |look| look.ticket),
             _ => look.ticket,
         };
         self.memory.settle(ticket_of, |committed| self.parts.mirror.shows(committed));
@@ -142,6 +147,13 @@ impl Agent {
             keepalives: self.memory.keepalives,
             keepalive_at: self.memory.keepalive_at,
             lease_until: session.until,
+            moving: Moving {
+                settings: self.parts.moves,
+                console_directory: self.parts.world.guests.console_directory.clone(),
+                seen: moves.into_iter().filter_map(|(vm, look)| Some((vm, look.seen?))).collect(),
+                unsent: self.memory.unsent.clone(),
+                aborts: self.memory.aborts.clone(),
+            },
             life: self.life,
             stopping_since: self.stopping_since,
             role_since: Some(self.memory.role_since(&snapshot.cluster, now.boot)),

@@ -15,6 +15,7 @@ use logic::plan::{Action, Reason, Resource, Step};
 use logic::record::{Record, Records, Version};
 use logic::time::{BootTime, Span};
 use logic::vm::Phase;
+use logic::vm::migrate::{MoveId, Stage};
 use store::{CommitError, Committed};
 
 use crate::perform::Done;
@@ -44,6 +45,16 @@ pub struct Ended {
 struct Settling {
     ticket: u64,
     committed: Option<Committed>,
+    facts: Facts,
+}
+
+/// Which facts the next decision about a resource rests on, besides the records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Facts {
+    /// The look at the whole machine.
+    Machine,
+    /// The look at the VM, which is on its way.
+    Move,
 }
 
 /// The memory of one daemon.
@@ -57,6 +68,10 @@ pub struct Memory {
     pub presses: BTreeMap<(VmId, u64), BootTime>,
     /// Incarnations that were taken and not used yet.
     pub taken: BTreeMap<VmId, u64>,
+    /// Moves that were said to be begun and were not sent yet.
+    pub unsent: BTreeMap<VmId, MoveId>,
+    /// When an incarnation's move was last aborted.
+    pub aborts: BTreeMap<(VmId, u64), BootTime>,
     /// Stages of tasks that ended.
     pub stages: BTreeMap<TaskId, StageDone>,
     /// What was announced in the session of the given epoch.
@@ -91,11 +106,15 @@ impl Memory {
     }
 
     /// Frees the resources whose facts are in: seen by a look begun later, and shown by the mirror.
-    /// `look_ticket` is that of the latest look at what the resource is part of.
-    pub fn settle(&mut self, look_ticket: impl Fn(&Resource) -> u64, shows: impl Fn(&Committed) -> bool) {
+    /// `look_ticket` is that of the latest look at what the next decision about the resource rests on.
+    pub fn settle(
+        &mut self,
+        look_ticket: impl Fn(&Resource, Facts) -> u64,
+        shows: impl Fn(&Committed) -> bool,
+    ) {
         self.settling.retain(|resource, settling| {
-            let seen =
-                look_ticket(resource) > settling.ticket && settling.committed.as_ref().is_none_or(&shows);
+            let ticket = look_ticket(resource, settling.facts);
+            let seen = ticket > settling.ticket && settling.committed.as_ref().is_none_or(&shows);
             !seen
         });
     }
@@ -127,8 +146,14 @@ impl Memory {
         if let Action::StartGuest { vm, .. } = &step.action {
             self.taken.remove(vm);
         }
+        if let Action::SendGuest { vm, .. } = &step.action
+            && !matches!(outcome, Err(Fault::Stale { .. }))
+        {
+            self.unsent.remove(vm);
+        }
         let committed = outcome.as_ref().ok().and_then(|done| done.committed.clone());
-        self.settling.insert(step.resource.clone(), Settling { ticket: *ticket, committed });
+        let settling = Settling { ticket: *ticket, committed, facts: facts(step) };
+        self.settling.insert(step.resource.clone(), settling);
         match outcome {
             Ok(_) => self.note_success(step, (*at, *ticket), epoch),
             Err(fault) => self.note_fault(step, fault, *at),
@@ -151,7 +176,12 @@ impl Memory {
                 self.keepalive_at = Some(at);
             }
             (Action::Record(records), Resource::Vm(vm)) => {
-                self.taken.extend(taken(records).map(|taken| (*vm, taken)))
+                self.taken.extend(taken(records).map(|taken| (*vm, taken)));
+                self.unsent.extend(begun(records).map(|begun| (*vm, begun)));
+            }
+            (Action::AbortMove { vm, incarnation }, _) => {
+                self.aborts.retain(|(aborted, _), _| aborted != vm);
+                self.aborts.insert((*vm, *incarnation), at);
             }
             (Action::Record(_), Resource::Task(task)) => drop(self.stages.remove(task)),
             (_, Resource::Task(task)) => self.note_stage(*task, step, None),
@@ -160,15 +190,14 @@ impl Memory {
     }
 
     fn note_fault(&mut self, step: &Step, fault: &Fault, at: BootTime) {
-        if let (Resource::Task(task), Fault::Hypervisor(host::hypervisor::Error::Refused { .. })) =
-            (&step.resource, fault)
-        {
+        if let (Resource::Task(task), true) = (&step.resource, is_refusal(fault)) {
             self.note_stage(*task, step, Some(fault.to_string()));
             return;
         }
         let before = self.failures.get(&step.resource).map_or(0, |failure| failure.in_a_row);
         let incarnation = match &step.action {
             Action::StartGuest { incarnation, .. } if !is_stale(fault) => *incarnation,
+            Action::SendGuest { incarnation, .. } if is_refusal(fault) => *incarnation,
             _ => 0,
         };
         let failure = StepFailure {
@@ -195,6 +224,45 @@ fn taken(records: &Records) -> Option<u64> {
         Some(Record::VmFact(fact)) if fact.phase == Phase::Starting => Some(fact.incarnation),
         _ => None,
     })
+}
+
+/// The move that a write of a VM's fact says is begun, if it does.
+fn begun(records: &Records) -> Option<MoveId> {
+    records.writes.iter().find_map(|write| match &write.value {
+        Some(Record::VmFact(fact)) => {
+            fact.sending.as_ref().filter(|sending| sending.stage == Stage::Begun).map(|sending| sending.id)
+        }
+        _ => None,
+    })
+}
+
+/// What the next decision rests on after this step. A VM that has a new owner, or does not move any more, is its owner's
+/// affair, who looks at the whole machine.
+fn facts(step: &Step) -> Facts {
+    let moves = |record: &Option<Record>| match record {
+        Some(Record::VmFact(fact)) => fact.sending.is_some(),
+        Some(Record::Vm(_)) => false,
+        _ => true,
+    };
+    match (&step.resource, &step.action) {
+        (Resource::Vm(_), Action::Record(records))
+            if records.writes.iter().all(|write| moves(&write.value)) =>
+        {
+            Facts::Move
+        }
+        (
+            Resource::Vm(_),
+            Action::SendGuest { .. }
+            | Action::AbortMove { .. }
+            | Action::ReleaseGuest { .. }
+            | Action::DiscardGuest { .. },
+        ) => Facts::Move,
+        _ => Facts::Machine,
+    }
+}
+
+fn is_refusal(fault: &Fault) -> bool {
+    matches!(fault, Fault::Hypervisor(host::hypervisor::Error::Refused { .. }))
 }
 
 /// Whether the step was only overtaken: by a newer wish, or by the end of the lease. Nothing failed then.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use host::clock::Clock;
 use host::hypervisor::Start;
+use host::migration::{Convergence, Departure, Method};
 use host::network::{Address, Network};
 use logic::network::{Change, lifetime};
 use logic::plan::{Action, Step};
@@ -58,7 +59,7 @@ impl Job {
     /// # Errors
     /// [`Fault`] in the words of whoever refused.
     pub fn act(&self) -> Result<Done, Fault> {
-        let World { store, hypervisor, network, clock, guests, .. } = &*self.world;
+        let World { store, hypervisor, migration, network, clock, guests, .. } = &*self.world;
         match &self.step.action {
             Action::Record(records) => {
                 let committed = commit_records(&**store, records)?;
@@ -88,6 +89,31 @@ impl Job {
             }
             Action::StopGuest { vm, incarnation } => {
                 hypervisor.stop(*vm, *incarnation)?;
+                Ok(Done::default())
+            }
+            Action::SendGuest { vm, incarnation, to, console_path, downtime_max_ms, bandwidth_max_mib } => {
+                migration.begin(&Departure {
+                    vm: *vm,
+                    incarnation: *incarnation,
+                    to: *to,
+                    console_path: console_path.clone(),
+                    method: Method::PreCopy,
+                    downtime_max_ms: *downtime_max_ms,
+                    bandwidth_max_mib: *bandwidth_max_mib,
+                    convergence: Convergence::Throttled,
+                })?;
+                Ok(Done::default())
+            }
+            Action::AbortMove { vm, incarnation } => {
+                migration.abort(*vm, *incarnation)?;
+                Ok(Done::default())
+            }
+            Action::ReleaseGuest { vm, incarnation } => {
+                migration.release(*vm, *incarnation)?;
+                Ok(Done::default())
+            }
+            Action::DiscardGuest { vm, incarnation } => {
+                migration.discard(*vm, *incarnation)?;
                 Ok(Done::default())
             }
             Action::AttachDevice { vm, xml } => {

@@ -4,15 +4,19 @@
 //! a kernel that hangs holds nothing else up. Each look and each end of a
 //! step takes a ticket from one counter: a look counts for a step only if it was begun after the step ended.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use host::clock::Clock;
 use host::hypervisor::{self, Hypervisor};
+use host::migration::{self, Migration};
 use host::network::Network;
-use logic::network::{Networks, Sighting, SystemNetwork, system};
+use logic::id::VmId;
+use logic::network::{self, Networks, SystemNetwork, system};
 use logic::observed::{Activity, Guest, Guests};
 use logic::time::BootTime;
+use logic::vm::migrate::{Course, Seen, Sighting, Standing, Watched};
 
 /// One look.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,13 +38,24 @@ pub struct NetworkLook {
     pub networks: Networks,
 }
 
+/// One look at the guest of a VM that is on its way.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MoveLook {
+    /// Its place among looks and ends of steps.
+    pub ticket: u64,
+    /// What was seen; `None` where the hypervisor did not answer, and nothing may be concluded.
+    pub seen: Option<Seen>,
+}
+
 /// Takes looks and keeps the latest.
 #[derive(Debug)]
 pub struct Sight {
     hypervisor: Arc<dyn Hypervisor>,
+    migration: Arc<dyn Migration>,
     clock: Arc<dyn Clock>,
     tickets: AtomicU64,
     latest: Mutex<Look>,
+    moves: Mutex<BTreeMap<VmId, MoveLook>>,
     network: Arc<dyn Network>,
     latest_of_networks: Mutex<NetworkLook>,
 }
@@ -49,17 +64,18 @@ impl Sight {
     /// Nothing has been seen yet. Of the networks, only the `wanted` ones are of interest.
     pub fn new(
         hypervisor: Arc<dyn Hypervisor>,
+        migration: Arc<dyn Migration>,
         clock: Arc<dyn Clock>,
         (network, wanted): (Arc<dyn Network>, Arc<[SystemNetwork]>),
     ) -> Self {
         let guests = Guests::Unknown { why: "the hypervisor has not been asked yet".into() };
         let begun = clock.now().boot;
         let latest = Mutex::new(Look { ticket: 0, begun, guests });
-        let sighting = Sighting::Unknown { why: "the kernel has not been asked yet".into() };
+        let sighting = network::Sighting::Unknown { why: "the kernel has not been asked yet".into() };
         let networks = Networks { wanted, sighting, at: begun };
         let latest_of_networks = Mutex::new(NetworkLook { ticket: 0, networks });
-        let tickets = AtomicU64::new(1);
-        Self { hypervisor, clock, tickets, latest, network, latest_of_networks }
+        let (tickets, moves) = (AtomicU64::new(1), Mutex::default());
+        Self { hypervisor, migration, clock, tickets, latest, moves, network, latest_of_networks }
     }
 
     /// The next ticket.
@@ -91,8 +107,8 @@ impl Sight {
         }
         let (ticket, at) = (self.ticket(), self.clock.now().boot);
         let sighting = match self.network.observe() {
-            Ok(seen) => Sighting::Seen(Arc::new(seen)),
-            Err(error) => Sighting::Unknown { why: error.to_string() },
+            Ok(seen) => network::Sighting::Seen(Arc::new(seen)),
+            Err(error) => network::Sighting::Unknown { why: error.to_string() },
         };
         let look = NetworkLook { ticket, networks: Networks { wanted, sighting, at } };
         let known = system::decide(&before.networks).troubles;
@@ -115,6 +131,63 @@ impl Sight {
     /// The latest look.
     pub fn latest(&self) -> Look {
         self.latest.lock().expect("no look panics while it holds this").clone()
+    }
+
+    /// Looks at one VM that is on its way, and keeps what is seen.
+    pub fn look_at_move(&self, watched: &Watched) {
+        let ticket = self.ticket();
+        let Watched { vm, under, leaving } = *watched;
+        let course = leaving.map(|incarnation| self.migration.course(vm, incarnation)).transpose();
+        // The guest after its course: one that was gone before is still gone.
+        let guest = self.migration.look(vm);
+        let seen = match (guest, course) {
+            (Ok(guest), Ok(course)) => {
+                Some(Seen { under, guest: guest.map(sighted), course: course.map(coursed) })
+            }
+            _ => None,
+        };
+        let mut moves = self.moves.lock().expect("no look panics while it holds this");
+        if moves.get(&vm).is_none_or(|latest| latest.ticket < ticket) {
+            moves.insert(vm, MoveLook { ticket, seen });
+        }
+    }
+
+    /// Forgets what was seen of all VMs but these.
+    pub fn keep_moves(&self, watched: &[Watched]) {
+        let mut moves = self.moves.lock().expect("no look panics while it holds this");
+        moves.retain(|vm, _| watched.iter().any(|kept| kept.vm == *vm));
+    }
+
+    /// The latest looks at the VMs that are on their way.
+    pub fn moves(&self) -> BTreeMap<VmId, MoveLook> {
+        self.moves.lock().expect("no look panics while it holds this").clone()
+    }
+}
+
+fn sighted(sighting: migration::Sighting) -> Sighting {
+    let standing = match sighting.standing {
+        migration::Standing::Running => Standing::Running,
+        migration::Standing::Paused => Standing::Paused,
+        migration::Standing::Leaving => Standing::Leaving,
+        migration::Standing::Handing => Standing::Handing,
+        migration::Standing::Stranded => Standing::Stranded,
+        migration::Standing::Incoming => Standing::Incoming,
+        migration::Standing::Drained | migration::Standing::Filling | migration::Standing::Torn => {
+            Standing::Halved
+        }
+    };
+    Sighting { incarnation: sighting.incarnation, standing }
+}
+
+fn coursed(course: migration::Course) -> Course {
+    match course {
+        migration::Course::UnderWay(progress) => Course::UnderWay {
+            total_mib: progress.memory_total_mib,
+            remaining_mib: progress.memory_remaining_mib,
+        },
+        migration::Course::Moved => Course::Moved,
+        migration::Course::Failed { why } => Course::Failed { why },
+        migration::Course::Unknown => Course::Unknown,
     }
 }
 

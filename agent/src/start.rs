@@ -21,8 +21,10 @@ use anyhow::{Context as _, Result};
 use host::clock::{Clock, SystemClock};
 use host::hypervisor::Hypervisor;
 use host::identity::pki;
+use host::libvirt::migration::{Migrations, Processes, Road};
 use host::libvirt::{Deadlines, Libvirt};
 use host::machine::{Linux, Machine, accelerator};
+use host::migration::Migration;
 use host::network::{Kernel, Network};
 use host::notify::Notify;
 use host::signals::{self, Asked};
@@ -38,6 +40,7 @@ use store::schema;
 use crate::agent::{Agent, Inbox, Parts};
 use crate::door::{Door, Place};
 use crate::gauge::{Cards, Gauge};
+use crate::moves::Lookout;
 use crate::networks;
 use crate::output::Output;
 use crate::serve::Node;
@@ -154,22 +157,29 @@ impl Daemon {
         let store = store::open(&config.store, secret)?;
         schema::ensure(&*store, schema::CHANGES)?;
         let mirror = Arc::new(Mirror::new(Arc::clone(&store), Scope::WithoutDocuments));
-        let changed = Arc::clone(&passes);
-        mirror.on_change(move || changed.ring());
+        let bells = Bells { passes: Arc::clone(&passes), ..Bells::default() };
+        for bell in [&bells.passes, &bells.moves] {
+            let changed = Arc::clone(bell);
+            mirror.on_change(move || changed.ring());
+        }
         mirror.spawn();
         let machine: Arc<dyn Machine> = Arc::new(Linux::read(env!("CARGO_PKG_VERSION"), config.role())?);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let hypervisor: Arc<dyn Hypervisor> =
-            Arc::new(Libvirt::open(&config.hypervisor.uri, Deadlines::default()));
+        let (hypervisor, migration) = guests_of(config);
         let gauge = gauge(role, config, &machine, &clock);
-        let bells = Bells { passes: Arc::clone(&passes), ..Bells::default() };
         hypervisor.watch(Arc::clone(&bells.looks) as _);
+        hypervisor.watch(Arc::clone(&bells.moves) as _);
         let wanted = (Arc::clone(&network), Arc::clone(&config.networks));
-        let sight = Arc::new(Sight::new(Arc::clone(&hypervisor), Arc::clone(&clock), wanted));
+        let (hands, eyes) = (Arc::clone(&hypervisor), Arc::clone(&migration));
+        let sight = Arc::new(Sight::new(hands, eyes, Arc::clone(&clock), wanted));
         observe(("observer", Sight::look), &sight, &bells.looks, &passes);
         if role == Role::Noded && !config.networks.is_empty() {
             network.watch(Arc::clone(&bells.networks) as _);
             observe(("network-observer", Sight::look_at_networks), &sight, &bells.networks, &passes);
+        }
+        if role == Role::Noded {
+            let (name, mirror, sight) = (config.node.clone(), Arc::clone(&mirror), Arc::clone(&sight));
+            Lookout::new(name, mirror, sight, &bells).keep();
         }
         let inbox = Arc::new(Inbox::default());
         let pool = Threads::start(&inbox, &sight, &bells);
@@ -182,6 +192,7 @@ impl Daemon {
             name: config.node.clone(),
             store,
             hypervisor,
+            migration,
             network,
             clock: Arc::clone(&clock),
             guests,
@@ -193,6 +204,7 @@ impl Daemon {
             gauge,
             machine,
             timers: config.timers,
+            moves: config.moves,
             decide: role.decide(),
             pool: Arc::new(pool),
             inbox,
@@ -241,6 +253,13 @@ impl Daemon {
         let now = self.clock.now().boot;
         next.map_or(Duration::MAX, |next| Duration::from_millis((next - now).0))
     }
+}
+
+/// The guests of this machine, and their ways from and to others: with the certificates that libvirt has of its own.
+fn guests_of(config: &Config) -> (Arc<dyn Hypervisor>, Arc<dyn Migration>) {
+    let libvirt = Libvirt::open(&config.hypervisor.uri, Deadlines::default());
+    let migrations = Migrations::new(&libvirt, Road::default(), Processes::default());
+    (Arc::new(libvirt), Arc::new(migrations))
 }
 
 /// Looks at a part of the machine on a thread of its own, whenever something woke it and from time to time.

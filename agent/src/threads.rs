@@ -35,6 +35,8 @@ struct Report {
 pub struct Bells {
     /// Rung for a look at the guests.
     pub looks: Arc<Bell>,
+    /// Rung for looks at the guests that are on their way.
+    pub moves: Arc<Bell>,
     /// Rung for a look at the networks.
     pub networks: Arc<Bell>,
     /// Rung for a pass.
@@ -87,7 +89,10 @@ impl Report {
         self.inbox.put(Ended { step, outcome, at, took, ticket });
         match job.step.resource.is_of_networks() {
             true => self.bells.networks.ring(),
-            false => self.bells.looks.ring(),
+            false => {
+                self.bells.looks.ring();
+                self.bells.moves.ring();
+            }
         }
         self.bells.passes.ring();
     }

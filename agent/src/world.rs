@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use host::clock::Clock;
 use host::hypervisor::{self, Hypervisor};
+use host::migration::Migration;
 use host::network::{self, Network};
 use logic::id::NodeName;
 use logic::record::{Expect, Guard};
 use logic::time::BootTime;
 use logic::vm::DomainError;
+use logic::vm::domain::console_path;
 use store::{CommitError, Key, Store};
 
 /// How guests are run here.
@@ -23,7 +25,7 @@ pub struct GuestSettings {
 impl GuestSettings {
     /// The console log of a VM.
     pub fn console_path(&self, name: &str) -> String {
-        format!("{}/{name}-console.log", self.console_directory)
+        console_path(&self.console_directory, name)
     }
 }
 
@@ -36,6 +38,8 @@ pub struct World {
     pub store: Arc<dyn Store>,
     /// The guests.
     pub hypervisor: Arc<dyn Hypervisor>,
+    /// Their ways from and to other machines.
+    pub migration: Arc<dyn Migration>,
     /// The machine's networks.
     pub network: Arc<dyn Network>,
     /// The clocks.

@@ -20,7 +20,7 @@ pub struct Vm {
     pub last_node: String,
     /// `no`, or `from` and the node it will go back to.
     pub migrated: String,
-    /// Why it failed; empty when it has not.
+    /// Why it failed, or why its last move did while it runs; empty when neither has.
     pub failed_reason: String,
     /// The nodes it may run on; `null` when it may run on all.
     pub node_limit: Option<Vec<String>>,

@@ -136,9 +136,6 @@ impl From<Refusal> for ApiError {
             Refusal::VmUnknown { vm } => Self::unknown("VM", &vm),
             Refusal::TaskUnknown { task } => Self::unknown("Task", &task.to_string()),
             Refusal::NotConfirmed { .. } => Self::parameter("yes-i-really-mean-it", refusal.to_string()),
-            Refusal::OnlyLive { .. } => {
-                Self::NotBuilt { what: format!("Live migration (nothing was changed; {refusal})") }
-            }
             Refusal::Missing { parameter } => Self::parameter(parameter, "this parameter is required."),
             other => Self::refused(other.to_string()),
         }

@@ -12,6 +12,7 @@ use crate::primary::{Primary, PrimaryWish};
 use crate::record::{Incarnations, NodeLedger, Versioned};
 use crate::task::{Task, TaskFact};
 use crate::time::WallTime;
+use crate::vm::migrate::Reception;
 use crate::vm::{Vm, VmFact};
 
 pub mod accept;
@@ -65,6 +66,8 @@ pub struct VmEntry {
     pub vm: Versioned<Vm>,
     /// What its owner node says.
     pub fact: Option<Versioned<VmFact>>,
+    /// What the node says to which it is to move while it runs.
+    pub reception: Option<Versioned<Reception>>,
     /// The libvirt document, where this reader asked for documents.
     pub xml: Option<Versioned<Arc<str>>>,
 }

@@ -3,13 +3,13 @@
 //! Everything that can have a default has one; an unknown key is an error that names the nearest known one.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use serde::Deserialize;
 
 use crate::id::NodeName;
-use crate::limits::{KEEPALIVE_INTERVAL_DEFAULT, SHUTDOWN_TIMEOUT_DEFAULT};
+use crate::limits::{KEEPALIVE_INTERVAL_DEFAULT, LIVE_MOVES_AT_ONCE_DEFAULT, SHUTDOWN_TIMEOUT_DEFAULT};
 use crate::network::{LinkName, SystemNetwork};
 use crate::node::Role;
 use crate::time::Span;
@@ -71,6 +71,33 @@ pub struct Timers {
     pub keepalive_interval: Span,
     /// How long a guest may take to shut down before it is stopped.
     pub vm_shutdown_timeout: Span,
+}
+
+/// How VMs move while they run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MoveSettings {
+    /// This node's address on the cluster network: where the hypervisors of others reach this one. `None` where it has
+    /// none, so that nothing comes here live.
+    pub address: Option<IpAddr>,
+    /// How many leave this node at once, and how many come to it.
+    pub at_once_max: usize,
+    /// How much all that leave may send together per second, in MiB: each may send its share. `None` for as much as
+    /// the network carries.
+    pub bandwidth_max_mib: Option<u64>,
+}
+
+impl MoveSettings {
+    /// How much one that leaves may send per second, in MiB.
+    pub fn share_mib(&self) -> Option<u64> {
+        let at_once_max = u64::try_from(self.at_once_max).unwrap_or(u64::MAX).max(1);
+        self.bandwidth_max_mib.map(|whole| (whole / at_once_max).max(1))
+    }
+}
+
+impl Default for MoveSettings {
+    fn default() -> Self {
+        Self { address: None, at_once_max: LIVE_MOVES_AT_ONCE_DEFAULT, bandwidth_max_mib: None }
+    }
 }
 
 /// The hypervisor.
@@ -135,6 +162,8 @@ pub struct Config {
     pub bridge_device: Option<LinkName>,
     /// The timers.
     pub timers: Timers,
+    /// How VMs move while they run.
+    pub moves: MoveSettings,
     /// The hypervisor.
     pub hypervisor: HypervisorConfig,
     /// The REST daemon.

@@ -10,7 +10,7 @@ use crate::{network, node, primary, task, vm};
 /// One daemon's decisions.
 pub type Decide = fn(&Cluster, &Observed, Now) -> Plan;
 
-/// The node daemon: its node, and every VM that its node owns.
+/// The node daemon: its node, every VM that its node owns, and those that move to it.
 pub fn noded(cluster: &Cluster, observed: &Observed, now: Now) -> Plan {
     let mut plan = node::decide::decide(cluster, observed, now);
     plan.append(primary::decide::decide(cluster, observed, now));
@@ -18,12 +18,14 @@ pub fn noded(cluster: &Cluster, observed: &Observed, now: Now) -> Plan {
     if node::stop::is_closing(cluster, observed, now) {
         return held_back(plan, observed, now);
     }
-    for (id, entry) in &cluster.vms {
-        if entry.vm.value.node == observed.name {
-            plan.append(vm::decide::decide(cluster, observed, *id, now));
+    for id in cluster.vms.keys() {
+        match vm::migrate::decide(cluster, observed, *id, now) {
+            Some(moving) => plan.append(moving),
+            None => plan.append(vm::decide::decide(cluster, observed, *id, now)),
         }
     }
     plan.steps.extend(network::system::decide(&observed.networks).steps);
+    plan.append(vm::migrate::tell(cluster, observed, now));
     plan.append(node::drain::decide(cluster, observed, now));
     held_back(plan, observed, now)
 }

@@ -70,6 +70,36 @@ pub const VMS_NAMED_MAX: usize = 10;
 /// How many VMs leave one node at once when it is flushed, or when they go home: each takes memory, disk and network.
 pub const MOVES_AT_ONCE_MAX: usize = 2;
 
+/// How many VMs move from a node while they run, and as many to it, unless configured.
+pub const LIVE_MOVES_AT_ONCE_DEFAULT: usize = 2;
+
+/// How often a live move is tried for one wish before it goes on by shutdown, or is given up.
+pub const LIVE_ATTEMPTS_MAX: u32 = 3;
+
+/// How soon a live move that failed is tried again: what it left behind must be cleared away first.
+pub const LIVE_RETRY: Span = Span::seconds(2);
+
+/// How soon a node that is emptied tries again to move a VM that is to move only live.
+pub const LIVE_DRAIN_RETRY: Span = Span::seconds(60);
+
+/// How long the target has to answer, while its daemon runs.
+pub const OFFER_PATIENCE: Span = Span::seconds(30);
+
+/// How long a live move may take. At 100 MiB/s a guest of 256 GiB is sent once in 44 minutes.
+pub const MOVE_SPAN_MAX: Span = Span::seconds(2 * 3600);
+
+/// A call to the hypervisor that was made before this is over, or is not performed any more: longer than any deadline.
+pub const CALL_LATE_MAX: Span = Span::seconds(10);
+
+/// How soon a move that goes on though it was aborted is aborted again.
+pub const ABORT_INTERVAL: Span = Span::seconds(5);
+
+/// How often the progress of a move is written: each write goes to every node.
+pub const PROGRESS_INTERVAL: Span = Span::seconds(1);
+
+/// How often guests that are on their way are looked at, beside the events that announce the switch.
+pub const MOVES_LOOK_INTERVAL: Span = Span(100);
+
 /// How long the loop sleeps at most when nothing is due, so that a lost wake-up costs no more than this.
 pub const PASS_INTERVAL_MAX: Span = Span::seconds(5);
 

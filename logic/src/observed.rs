@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use crate::config::Timers;
+use crate::config::{MoveSettings, Timers};
 use crate::id::{NodeName, VmId};
 use crate::network::{LinkName, Networks};
 use crate::node::traffic::Interface;
 use crate::node::{Foreign, Node, Presence};
 use crate::plan::Resource;
 use crate::time::BootTime;
+use crate::vm::migrate::{MoveId, Seen};
 
 /// How a guest stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,6 +137,8 @@ pub struct Observed {
     pub keepalive_at: Option<BootTime>,
     /// The end of the lease on which host steps rest; `None` where nothing expires.
     pub lease_until: Option<BootTime>,
+    /// What it sees of the VMs that are on their way.
+    pub moving: Moving,
     /// Whether to go on.
     pub life: Life,
     /// When it was asked to stop.
@@ -148,6 +151,22 @@ pub struct Observed {
     pub asked_again: bool,
     /// How many steps are under way, the keepalive not counted.
     pub under_way: usize,
+}
+
+/// What a daemon sees of the VMs that come to its machine and leave it while they run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Moving {
+    /// How it is configured.
+    pub settings: MoveSettings,
+    /// Where the guests' console logs are kept here.
+    pub console_directory: String,
+    /// The latest look at each; what the hypervisor did not answer is left out, and nothing may be concluded.
+    pub seen: BTreeMap<VmId, Seen>,
+    /// Moves that this process has said are begun, and has not sent yet. Whether one that is not here was sent is not
+    /// known: whoever said so may have died, or its call may be late.
+    pub unsent: BTreeMap<VmId, MoveId>,
+    /// When an incarnation's move was last aborted.
+    pub aborts: BTreeMap<(VmId, u64), BootTime>,
 }
 
 impl Observed {

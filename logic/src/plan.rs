@@ -16,6 +16,10 @@ use crate::primary::reason::RoleReason;
 use crate::record::{Guard, Records};
 use crate::time::BootTime;
 
+mod moves;
+
+pub use moves::MoveReason;
+
 /// What must be done now, and when to look again.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Plan {
@@ -103,6 +107,42 @@ pub enum Action {
         /// The mark it must carry.
         incarnation: u64,
     },
+    /// Begin to send the guest to another node, and do not wait for it. Done if it is on its way. It arrives paused.
+    SendGuest {
+        /// The VM.
+        vm: VmId,
+        /// The mark it must carry, and keeps.
+        incarnation: u64,
+        /// The other node's address on the cluster network.
+        to: IpAddr,
+        /// Where the other node keeps what the guest says.
+        console_path: String,
+        /// How long it may stand still, in ms.
+        downtime_max_ms: u64,
+        /// How much may be sent per second, in MiB; `None` for as much as the network carries.
+        bandwidth_max_mib: Option<u64>,
+    },
+    /// Ask for the end of a move from here. Done if nothing is going on.
+    AbortMove {
+        /// The VM.
+        vm: VmId,
+        /// The mark it must carry.
+        incarnation: u64,
+    },
+    /// Let a guest that is whole and stands still for a move go on here. Done if it runs.
+    ReleaseGuest {
+        /// The VM.
+        vm: VmId,
+        /// The mark it must carry.
+        incarnation: u64,
+    },
+    /// End what a move left here, which does not run. Done if it is not here.
+    DiscardGuest {
+        /// The VM.
+        vm: VmId,
+        /// The mark it must carry.
+        incarnation: u64,
+    },
     /// Attach a device to the running guest. Done if it is attached already.
     AttachDevice {
         /// The VM.
@@ -130,6 +170,10 @@ impl Action {
             Action::StartGuest { .. } => "start-guest",
             Action::PressPower { .. } => "press-power",
             Action::StopGuest { .. } => "stop-guest",
+            Action::SendGuest { .. } => "send-guest",
+            Action::AbortMove { .. } => "abort-move",
+            Action::ReleaseGuest { .. } => "release-guest",
+            Action::DiscardGuest { .. } => "discard-guest",
             Action::AttachDevice { .. } => "attach-device",
             Action::DetachDevice { .. } => "detach-device",
             Action::Network(change) => change.name(),
@@ -172,6 +216,7 @@ pub enum Reason {
     Removed,
     HandedOver { to: NodeName },
     MoveGivenUp { to: NodeName },
+    Move(MoveReason),
     Drained { to: NodeName },
     Parked,
     Unparked,
@@ -236,6 +281,7 @@ impl fmt::Display for Reason {
             Self::Removed => write!(f, "the operator wishes it removed, and it does not run"),
             Self::HandedOver { to } => write!(f, "the guest is down here, and the VM goes to {to}"),
             Self::MoveGivenUp { to } => write!(f, "{to} is not up, so the VM stays"),
+            Self::Move(reason) => reason.fmt(f),
             Self::Drained { to } => write!(f, "its node is flushed, and {to} can take it"),
             Self::Parked => write!(f, "its node is flushed, and no other can take it"),
             Self::Unparked => write!(f, "its node carries VMs again"),
@@ -293,6 +339,7 @@ impl Reason {
             Self::Removed => "removed",
             Self::HandedOver { .. } => "handed-over",
             Self::MoveGivenUp { .. } => "move-given-up",
+            Self::Move(reason) => reason.name(),
             Self::Drained { .. } => "drained",
             Self::Parked => "parked",
             Self::Unparked => "unparked",

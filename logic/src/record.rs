@@ -12,6 +12,7 @@ use crate::node::drain::NodeWish;
 use crate::node::{Node, NodeStatus, Presence};
 use crate::primary::{Primary, PrimaryWish};
 use crate::task::{Task, TaskFact};
+use crate::vm::migrate::Reception;
 use crate::vm::{Vm, VmFact};
 
 /// Which record.
@@ -42,6 +43,8 @@ pub enum RecordId {
     Vm(VmId),
     /// What its owner node says of a VM. Written by that node.
     VmFact(VmId),
+    /// What the node says to which a VM is to move while it runs. Written by that node.
+    VmReception(VmId),
     /// A VM's libvirt document, kept apart because it is bulky. Written by the API.
     VmXml(VmId),
     /// Which incarnations are never taken again, whatever VM is defined. Written with the removal of a VM.
@@ -71,6 +74,7 @@ pub enum Record {
     NodeWish(NodeWish),
     Vm(Vm),
     VmFact(VmFact),
+    VmReception(Reception),
     VmXml(VmXml),
     VmName(VmNameOwner),
     Incarnations(Incarnations),
@@ -232,6 +236,7 @@ record_from!(
     NodeWish(NodeWish),
     Vm(Vm),
     VmFact(VmFact),
+    VmReception(Reception),
     VmXml(VmXml),
     VmName(VmNameOwner),
     Incarnations(Incarnations),

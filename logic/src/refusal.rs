@@ -169,14 +169,16 @@ pub enum Refusal {
         /// What to do first.
         remedy: &'static str,
     },
-    /// A VM that runs and allows only a live move.
+    /// A VM that runs, is to move only live, and cannot.
     #[error(
-        "VM \"{name}\" runs, and its migration method is \"live\": stop it first, or allow a shutdown with: \
-         pvc vm meta {name} --method shutdown"
+        "VM \"{name}\" cannot move while it runs: {why}. Stop it first, or allow a shutdown: without --force-live, and \
+         with: pvc vm meta {name} --method shutdown"
     )]
-    OnlyLive {
+    Bound {
         /// Which.
         name: VmName,
+        /// What holds it to its machine.
+        why: String,
     },
     /// A parameter whose value is not one of its choices.
     #[error("{what} \"{given}\" is not valid. Valid: {choices}.")]

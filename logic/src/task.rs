@@ -29,6 +29,13 @@ pub enum Work {
         /// The device's libvirt element.
         xml: String,
     },
+    /// Move a VM to another node while it runs. The node's own daemon does it, and tells of it; no worker does.
+    MoveVm {
+        /// The VM.
+        vm: VmId,
+        /// Where it goes.
+        to: NodeName,
+    },
 }
 
 impl Work {
@@ -37,6 +44,7 @@ impl Work {
         match self {
             Work::AttachDevice { .. } => "vm.attach_device",
             Work::DetachDevice { .. } => "vm.detach_device",
+            Work::MoveVm { .. } => "vm.migrate",
         }
     }
 
@@ -45,6 +53,7 @@ impl Work {
         match self {
             Work::AttachDevice { .. } => "The device is attached".into(),
             Work::DetachDevice { .. } => "The device is detached".into(),
+            Work::MoveVm { to, .. } => format!("The VM runs on node \"{to}\""),
         }
     }
 
@@ -53,6 +62,15 @@ impl Work {
         match self {
             Work::AttachDevice { .. } => &["Attaching the device"],
             Work::DetachDevice { .. } => &["Detaching the device"],
+            Work::MoveVm { .. } => &[],
+        }
+    }
+
+    /// How many stages it counts up to; of a move, how many percent.
+    pub fn total(&self) -> u32 {
+        match self {
+            Work::MoveVm { .. } => 100,
+            Work::AttachDevice { .. } | Work::DetachDevice { .. } => 1,
         }
     }
 }
@@ -80,12 +98,12 @@ pub enum TaskState {
     Failure,
 }
 
-/// How far a task is. Written by its worker only.
+/// How far a task is. Written by its worker only; of a move, by the daemon of the node that it leaves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskFact {
     /// How it stands.
     pub state: TaskState,
-    /// How many stages are done.
+    /// How many stages are done; of a move, how many percent.
     pub stage: u32,
     /// What an operator should read.
     pub message: String,

@@ -67,9 +67,11 @@ pub(crate) fn cluster_with_vm(power: Power, fact: Option<VmFact>) -> Cluster {
         tags: [("kept".parse().unwrap(), TagMark { protected: true })].into(),
         memory_mib: 1024,
         vcpus: 1,
+        bound: None,
     };
     cluster.vm_names.insert(vm.name.clone(), at(VM));
-    let entry = VmEntry { vm: at(vm), fact: fact.map(at), xml: Some(at(xml("web1").into())) };
+    let entry =
+        VmEntry { vm: at(vm), fact: fact.map(at), reception: None, xml: Some(at(xml("web1").into())) };
     cluster.vms.insert(VM, entry.into());
     cluster
 }
@@ -102,6 +104,7 @@ pub(crate) fn observed(guests: &[(VmId, Option<u64>)]) -> Observed {
         keepalives: 0,
         keepalive_at: None,
         lease_until: None,
+        moving: Default::default(),
         life: Life::Going,
         stopping_since: None,
         role_since: None,

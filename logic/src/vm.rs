@@ -27,9 +27,11 @@ use crate::time::{BootTime, WallTime};
 pub mod accept;
 pub mod decide;
 pub mod domain;
+pub mod migrate;
 pub mod why;
 
 pub use domain::DomainError;
+use migrate::{FailedMove, Sending};
 
 /// What the operator wants of the VM's power.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -175,12 +177,22 @@ pub struct Vm {
     pub memory_mib: u64,
     /// vCPUs, from the document.
     pub vcpus: u32,
+    /// Why it cannot move while it runs, from the document; `None` where it can.
+    #[serde(default)]
+    pub bound: Option<String>,
 }
 
 impl Vm {
-    /// Whether its operator allows no other move than a live one, so that it is never shut down to be moved.
-    pub fn moves_only_live(&self) -> bool {
-        self.meta.migration_method == MigrationMethod::Live
+    /// How it is to move if it runs; `asked` is the operator's word for this one move, where there is one.
+    ///
+    /// # Errors
+    /// Why it cannot move at all while it runs: it is to move only live, and something of its machine holds it.
+    pub fn way(&self, asked: Option<MigrationMethod>) -> Result<MigrationMethod, &str> {
+        match (asked.unwrap_or(self.meta.migration_method), &self.bound) {
+            (MigrationMethod::Live, Some(why)) => Err(why),
+            (MigrationMethod::None, Some(_)) => Ok(MigrationMethod::Shutdown),
+            (method, _) => Ok(method),
+        }
     }
 }
 
@@ -248,6 +260,12 @@ pub struct VmFact {
     pub crashes: Crashes,
     /// A guest of the same UUID runs here that PVC did not start; it is left alone.
     pub foreign: bool,
+    /// It is being moved while it runs: until this is over it has two possible owners.
+    #[serde(default)]
+    pub sending: Option<Sending>,
+    /// The last such move that failed.
+    #[serde(default)]
+    pub failed_move: Option<FailedMove>,
 }
 
 impl VmFact {
@@ -263,6 +281,8 @@ impl VmFact {
             failure: None,
             crashes: Crashes::default(),
             foreign: false,
+            sending: None,
+            failed_move: None,
         }
     }
 
@@ -350,9 +370,15 @@ pub fn shown_state(entry: &VmEntry) -> State {
     let done = fact.map_or(0, |fact| fact.wish_done) >= wish.serial;
     let failed = fact.is_some_and(|fact| fact.failure.is_some() || fact.foreign);
     let up = fact.is_some_and(VmFact::runs);
+    let wished = entry.vm.value.transfer.as_ref().map(|transfer| transfer.how);
+    let moves = wished.or_else(|| Some(fact?.sending.as_ref()?.how));
+    match (wish.power, moves) {
+        (Power::Start | Power::Restart, Some(MigrationMethod::Live)) => return State::MigrateLive,
+        (Power::Start | Power::Restart, Some(_)) => return State::Migrate,
+        _ => {}
+    }
     match wish.power {
         Power::Remove => State::Delete,
-        Power::Start | Power::Restart if entry.vm.value.transfer.is_some() => State::Migrate,
         Power::Start if failed => State::Fail,
         Power::Start => State::Start,
         Power::Restart if failed => State::Fail,
@@ -365,11 +391,16 @@ pub fn shown_state(entry: &VmEntry) -> State {
     }
 }
 
-/// Why a VM is in state `fail`, or empty.
-pub fn shown_failure(entry: &VmEntry) -> &str {
-    let Some(fact) = &entry.fact else { return "" };
-    if fact.value.foreign {
-        return "a guest with this UUID runs on the node that PVC did not start; it is left alone: stop it there first";
+/// Why a VM is in state `fail`, or why its last live move failed, or empty.
+pub fn shown_failure(entry: &VmEntry) -> String {
+    let Some(fact) = entry.fact.as_ref().map(|fact| &fact.value) else { return String::new() };
+    if fact.foreign {
+        return "a guest with this UUID runs on the node that PVC did not start; it is left alone: stop it there first"
+            .into();
     }
-    fact.value.failure.as_ref().map_or("", |failure| &failure.reason)
+    match (&fact.failure, &fact.failed_move) {
+        (Some(failure), _) => failure.reason.clone(),
+        (None, Some(failed)) => format!("the move to node \"{}\" failed: {}", failed.to, failed.why),
+        (None, None) => String::new(),
+    }
 }

@@ -1,8 +1,10 @@
 //! What a script can order: one line of text, one value. A seed makes the same values, so that what it did can be read.
 
+use host::memory::migration::Fault;
 use host::memory::{Late, PowerButton};
 use logic::id::{NodeName, VmName};
 use logic::time::Span;
+use logic::vm::MigrationMethod;
 use logic::vm::accept::{Force, PowerRequest};
 use store::memory::{CommitFault, Sessions};
 
@@ -45,6 +47,28 @@ pub enum Blow {
     Stall(Span),
 }
 
+/// How a VM is to move this time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// By its own method.
+    Usual,
+    /// Only while it runs.
+    Live,
+    /// Only by a shutdown.
+    Shutdown,
+}
+
+impl Manner {
+    /// What is asked of the API.
+    pub fn asked(self) -> Option<MigrationMethod> {
+        match self {
+            Self::Usual => None,
+            Self::Live => Some(MigrationMethod::Live),
+            Self::Shutdown => Some(MigrationMethod::Shutdown),
+        }
+    }
+}
+
 /// What an operator asks of the API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "named as the commands of `pvc` are")]
@@ -55,9 +79,10 @@ pub enum Ask {
     Remove { vm: VmName },
     Rename { vm: VmName, to: VmName },
     Autostart { vm: VmName },
-    Move { vm: VmName, to: Option<NodeName> },
-    Migrate { vm: VmName, to: Option<NodeName> },
-    Unmigrate { vm: VmName },
+    Move { vm: VmName, to: Option<NodeName>, manner: Manner },
+    Migrate { vm: VmName, to: Option<NodeName>, manner: Manner },
+    Unmigrate { vm: VmName, manner: Manner },
+    Method { vm: VmName, method: MigrationMethod },
     Primary { node: NodeName },
     Secondary { node: NodeName },
     Flush { node: NodeName },
@@ -139,6 +164,10 @@ pub enum Command {
     Election(Span, Sessions),
     /// The store's leader dies with the next commit in its hands, and an election takes so long.
     LoseLeader(Span, CommitFault),
+    /// This goes wrong with the next move.
+    BreakMove(Fault),
+    /// From now on a guest writes its memory faster than it can be sent.
+    Busy(VmName),
     /// The next commit's outcome is not told.
     LoseCommit(CommitFault),
 }
@@ -181,6 +210,7 @@ impl Command {
             Self::CutPower(nodes) | Self::PowerOff(nodes) if nodes.len() > 1 => {
                 format!("{}-of-several", words[0])
             }
+            Self::BreakMove(_) => words.join("-"),
             Self::Break { .. } => format!("break-{}-{}", words[2], words[4]),
             _ => words[0].to_owned(),
         }
@@ -190,6 +220,18 @@ impl Command {
 /// A span as scripts write it, such as `2s` or `0.25s`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seconds(pub Span);
+
+/// Every fault of a move, by its name.
+pub(crate) fn faults_of_moves() -> [(&'static str, Fault); 6] {
+    [
+        ("refused", Fault::Refused("no bridge of that name".into())),
+        ("stream-breaks", Fault::StreamBreaks),
+        ("switch-fails", Fault::SwitchFails),
+        ("answer-lost", Fault::AnswerLost),
+        ("stranded-before", Fault::StrandedBeforeSwitch),
+        ("stranded-after", Fault::StrandedAfterSwitch),
+    ]
+}
 
 #[cfg(test)]
 mod tests;

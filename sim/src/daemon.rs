@@ -15,12 +15,15 @@ use host::clock::Clock;
 use host::hypervisor::{Hypervisor, Waker};
 use host::memory::Machine;
 use host::memory::migration::ClusterNetwork;
+use host::migration::Migration;
 use host::network::Network;
 use host::network::memory::Stack;
-use logic::config::Timers;
+use logic::config::{MoveSettings, Timers};
 use logic::decide;
+use logic::id::NodeName;
 use logic::network::SystemNetwork;
 use logic::time::{BootTime, Span};
+use logic::vm::migrate::watched;
 use store::key::ROOT;
 use store::memory::MemoryStore;
 use store::mirror::{Mirror, Scope};
@@ -35,6 +38,8 @@ pub enum Chore {
     Pump,
     /// Look at the machine.
     Look,
+    /// Look at the guests that are on their way.
+    LookAtMoves,
     /// Look at its networks.
     LookAtNetworks,
     /// Pass.
@@ -68,6 +73,7 @@ struct Bells {
     any: AtomicBool,
     pump: AtomicBool,
     look: AtomicBool,
+    look_at_moves: AtomicBool,
     look_at_networks: AtomicBool,
     pass: AtomicBool,
 }
@@ -77,6 +83,7 @@ impl Bells {
         match chore {
             Chore::Pump => &self.pump,
             Chore::Look => &self.look,
+            Chore::LookAtMoves => &self.look_at_moves,
             Chore::LookAtNetworks => &self.look_at_networks,
             Chore::Pass => &self.pass,
         }
@@ -101,6 +108,7 @@ impl Sink for Bells {
 impl Waker for Bells {
     fn wake(&self) {
         self.ring(Chore::Look);
+        self.ring(Chore::LookAtMoves);
     }
 }
 
@@ -135,6 +143,7 @@ pub struct Daemon {
     pub heard_at: BootTime,
     /// When each chore is due.
     pub due: BTreeMap<Chore, BootTime>,
+    name: NodeName,
     agent: Agent,
     mirror: Arc<Mirror>,
     sight: Arc<Sight>,
@@ -160,17 +169,23 @@ impl Daemon {
         hypervisor.watch(Arc::clone(&bells) as _);
         let mirror = Arc::new(Mirror::new(Arc::new(store.clone()), Scope::WithoutDocuments));
         let on_change = Arc::clone(&bells);
-        mirror.on_change(move || on_change.ring(Chore::Pass));
+        mirror.on_change(move || {
+            on_change.ring(Chore::Pass);
+            on_change.ring(Chore::LookAtMoves);
+        });
+        let migration: Arc<dyn Migration> = Arc::new(ground.network.open(ground.address));
         let window = ground.timers.keepalive_interval;
         let gauge = Arc::new(Gauge::new(Arc::clone(&ground.machine) as _, None, Arc::clone(&clock), window));
         let wanted = (Arc::clone(&network), Arc::clone(&ground.networks));
-        let sight = Arc::new(Sight::new(Arc::clone(&hypervisor), Arc::clone(&clock), wanted));
+        let (hands, eyes) = (Arc::clone(&hypervisor), Arc::clone(&migration));
+        let sight = Arc::new(Sight::new(hands, eyes, Arc::clone(&clock), wanted));
         let (inbox, queue) = (Arc::new(Inbox::default()), Arc::new(Queue::default()));
         let guests = GuestSettings { kind: "qemu", console_directory: "/var/log/pvc/consoles".into() };
         let world = agent::world::World {
             name: place.node.clone(),
             store: Arc::new(store.clone()),
             hypervisor,
+            migration,
             network,
             clock,
             guests,
@@ -182,6 +197,7 @@ impl Daemon {
             gauge: Arc::clone(&gauge),
             machine: Arc::clone(&ground.machine) as _,
             timers: ground.timers,
+            moves: MoveSettings { address: Some(ground.address), ..MoveSettings::default() },
             decide: match place.kind {
                 Kind::Noded => decide::noded,
                 Kind::Workerd => decide::workerd,
@@ -198,6 +214,7 @@ impl Daemon {
             stalled_until,
             heard_at,
             due,
+            name: place.node.clone(),
             agent,
             mirror,
             sight,
@@ -261,6 +278,18 @@ impl Daemon {
         self.ring(Chore::Pass);
     }
 
+    /// Looks at the guests that are on their way. False when there is none.
+    pub fn look_at_moves(&self) -> bool {
+        let Some(snapshot) = self.mirror.snapshot() else { return false };
+        let watched = watched(&snapshot.cluster, &self.name, &self.sight.latest().guests);
+        self.sight.keep_moves(&watched);
+        watched.iter().for_each(|one| self.sight.look_at_move(one));
+        if !watched.is_empty() {
+            self.ring(Chore::Pass);
+        }
+        !watched.is_empty()
+    }
+
     /// Passes, and gives what it submitted.
     pub fn pass(&mut self) -> (Passed, Vec<Job>) {
         let passed = self.agent.pass();
@@ -276,6 +305,7 @@ impl Daemon {
             true => Chore::LookAtNetworks,
             false => Chore::Look,
         });
+        self.ring(Chore::LookAtMoves);
         self.ring(Chore::Pass);
     }
 }

@@ -11,7 +11,7 @@ use logic::time::BootTime;
 use logic::vm::Phase;
 use logic::vm::accept::PowerRequest;
 
-use crate::command::Ask;
+use crate::command::{Ask, Manner};
 use crate::invariants::role::Role;
 
 pub mod capacity;
@@ -39,6 +39,8 @@ pub struct Judge {
     taken: BTreeMap<(VmId, u64), BootTime>,
     begun: BTreeSet<(VmId, u64)>,
     live: BTreeMap<VmId, NodeName>,
+    /// Incarnations that their source has let go, and that have not gone on anywhere.
+    handed: BTreeMap<VmId, Option<u64>>,
     by_hand: BTreeSet<(NodeName, VmId)>,
     role: Role,
     /// A flush was asked for at some time, so that VMs may leave their nodes and go home.
@@ -63,6 +65,10 @@ impl Judge {
                 self.wishes.insert(vm, Wished::Down);
                 self.ends_wished_at.insert(vm, at);
             }
+            // What is to move only live is not to end for it.
+            Ask::Move { manner: Manner::Live, .. }
+            | Ask::Migrate { manner: Manner::Live, .. }
+            | Ask::Unmigrate { manner: Manner::Live, .. } => {}
             Ask::Move { .. } | Ask::Migrate { .. } | Ask::Unmigrate { .. } => {
                 self.ends_wished_at.insert(vm, at);
             }
@@ -172,21 +178,32 @@ impl Judge {
                 }
                 Ok(())
             }
-            Happening::Arrived | Happening::Resumed => match self.live.insert(vm, node.clone()) {
-                Some(other) if other != *node => {
-                    Err(format!("{vm} goes on on {node} while it runs on {other}"))
+            Happening::Arrived | Happening::Resumed => {
+                self.handed.remove(&vm);
+                match self.live.insert(vm, node.clone()) {
+                    Some(other) if other != *node => {
+                        Err(format!("{vm} goes on on {node} while it runs on {other}"))
+                    }
+                    _ => Ok(()),
                 }
-                _ => Ok(()),
-            },
+            }
             Happening::Halted => {
                 self.stands_still(node, vm);
                 Ok(())
             }
+            Happening::Left => {
+                self.handed.insert(vm, entry.incarnation);
+                Ok(())
+            }
             // Its CPUs do not run, before and after.
-            Happening::Received | Happening::Left | Happening::Ended(End::Discarded) => Ok(()),
+            Happening::Ended(End::Discarded) if self.handed.get(&vm) == Some(&entry.incarnation) => {
+                Err(format!("{vm} was discarded on {node}, and was nowhere else"))
+            }
+            Happening::Received | Happening::Ended(End::Discarded) => Ok(()),
             Happening::Ended(end) => {
                 if entry.incarnation.is_some() {
                     self.stands_still(node, vm);
+                    self.handed.remove(&vm);
                 }
                 let by_hand = self.by_hand.remove(&(node.clone(), vm));
                 match (end, entry.incarnation) {

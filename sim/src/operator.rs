@@ -23,7 +23,7 @@ use store::mirror::{Mirror, Scope};
 use store::records::commit_records;
 use uuid::Uuid;
 
-use crate::command::Ask;
+use crate::command::{Ask, Manner};
 
 /// What is shown of a node's service.
 pub type DutyShown = (NodeName, &'static str);
@@ -192,19 +192,26 @@ impl Operator {
                 let change = MetaChange { node_autostart: Some(true), ..MetaChange::default() };
                 (Some(id), set_meta(cluster, id, &change)?)
             }
-            Ask::Move { vm, to } => {
-                relocated(cluster, of(vm)?, Relocation::Move { to: text(to.as_ref()) }, now)?
+            Ask::Move { vm, to, manner } => {
+                relocated(cluster, of(vm)?, Relocation::Move { to: text(to.as_ref()) }, *manner, now)?
             }
-            Ask::Migrate { vm, to } => {
+            Ask::Migrate { vm, to, manner } => {
                 let request = Relocation::Migrate { to: text(to.as_ref()), force: Force::No };
-                relocated(cluster, of(vm)?, request, now)?
+                relocated(cluster, of(vm)?, request, *manner, now)?
             }
             Ask::Flush { node } => (None, serviced(cluster, node, Duty::Flushed, now)?),
             Ask::Primary { node } => (None, wish_primary(cluster, node)?.unwrap_or_default()),
             Ask::Secondary { node } => (None, wish_secondary(cluster, node)?.unwrap_or_default()),
             Ask::Ready { node } => (None, serviced(cluster, node, Duty::Ready, now)?),
             Ask::Forget { node } => (None, logic::node::accept::remove(cluster, node)?.records),
-            Ask::Unmigrate { vm } => relocated(cluster, of(vm)?, Relocation::Unmigrate, now)?,
+            Ask::Unmigrate { vm, manner } => {
+                relocated(cluster, of(vm)?, Relocation::Unmigrate, *manner, now)?
+            }
+            Ask::Method { vm, method } => {
+                let id = of(vm)?;
+                let change = MetaChange { migration_method: Some(*method), ..MetaChange::default() };
+                (Some(id), set_meta(cluster, id, &change)?)
+            }
             Ask::Attach { vm, device } => self.device(cluster, of(vm)?, DeviceChange::Attach, device)?,
             Ask::Detach { vm, device } => self.device(cluster, of(vm)?, DeviceChange::Detach, device)?,
         })
@@ -249,9 +256,10 @@ fn relocated(
     cluster: &Cluster,
     vm: VmId,
     request: Relocation,
+    manner: Manner,
     now: WallTime,
 ) -> Result<(Option<VmId>, Records), Refusal> {
-    Ok((Some(vm), relocate(cluster, vm, &request, now)?.records))
+    Ok((Some(vm), relocate(cluster, vm, &request, manner.asked(), now)?.records))
 }
 
 /// What is wished already writes nothing.

@@ -8,7 +8,7 @@ use agent::world::Fault;
 use host::clock::{Clock as _, ManualClock};
 use logic::config::Timers;
 use logic::id::{NodeName, VmId};
-use logic::limits::PASS_INTERVAL_MAX;
+use logic::limits::{MOVES_LOOK_INTERVAL, PASS_INTERVAL_MAX};
 use logic::plan::Resource;
 use logic::time::{BootTime, Now, Span, WallTime};
 use store::memory::Memory;
@@ -232,6 +232,10 @@ impl World {
             Chore::Look => {
                 daemon.look();
                 self.due(place, chore, now + PASS_INTERVAL_MAX);
+            }
+            Chore::LookAtMoves => {
+                let again = if daemon.look_at_moves() { MOVES_LOOK_INTERVAL } else { PASS_INTERVAL_MAX };
+                self.due(place, chore, now + again);
             }
             Chore::LookAtNetworks => {
                 daemon.look_at_networks();

@@ -229,6 +229,7 @@ fn vm(number: u128) -> Vm {
         tags: tags.into_iter().map(|tag| (tag, TagMark { protected: false })).collect(),
         memory_mib: 4_096,
         vcpus: 2,
+        bound: None,
     }
 }
 

@@ -62,7 +62,9 @@ fn cluster() -> Cluster {
         let running =
             VmFact { phase: Phase::Running, incarnation: 1, wish_done: 1, ..VmFact::new(name(1), boot) };
         cluster.vm_names.insert(vm.name.clone(), at(id));
-        cluster.vms.insert(id, VmEntry { vm: at(vm), fact: Some(at(running)), xml: None }.into());
+        cluster
+            .vms
+            .insert(id, VmEntry { vm: at(vm), fact: Some(at(running)), reception: None, xml: None }.into());
     }
     cluster
 }
@@ -82,5 +84,6 @@ fn vm(number: u64) -> Vm {
         // Sizes that differ, as they do.
         memory_mib: 1024 * (1 + number % 4),
         vcpus: 1 + u32::try_from(number % 3).expect("it is small"),
+        bound: None,
     }
 }

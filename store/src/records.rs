@@ -64,6 +64,7 @@ pub fn decode(id: &RecordId, bytes: &[u8]) -> Result<Record, Error> {
         RecordId::Presence(_) => read::<logic::node::Presence>(document),
         RecordId::Vm(_) => read::<logic::vm::Vm>(document),
         RecordId::VmFact(_) => read::<logic::vm::VmFact>(document),
+        RecordId::VmReception(_) => read::<logic::vm::migrate::Reception>(document),
         RecordId::VmXml(_) => read::<logic::record::VmXml>(document),
         RecordId::VmName(_) => read::<logic::record::VmNameOwner>(document),
         RecordId::Incarnations => read::<logic::record::Incarnations>(document),

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 /// How far a task has come. One that is not known, or that no worker has taken up, is pending.
 pub fn status(entry: Option<&TaskEntry>) -> TaskStatus {
-    let total = entry.map_or(1, |entry| entry.task.value.work.stages().len().max(1) as u64);
+    let total = entry.map_or(1, |entry| u64::from(entry.task.value.work.total()));
     let Some(fact) = entry.and_then(|entry| entry.fact.as_ref()) else {
         return TaskStatus {
             state: "PENDING".into(),
@@ -71,6 +71,10 @@ fn task(id: TaskId, entry: &TaskEntry) -> Task {
         Work::AttachDevice { vm, xml } | Work::DetachDevice { vm, xml } => {
             kwargs.insert("vm".into(), vm.to_string().into());
             kwargs.insert("xml".into(), xml.clone().into());
+        }
+        Work::MoveVm { vm, to } => {
+            kwargs.insert("vm".into(), vm.to_string().into());
+            kwargs.insert("node".into(), to.to_string().into());
         }
     }
     kwargs.insert("run_on".into(), record.run_on.to_string().into());

@@ -35,7 +35,7 @@ pub fn vm(id: VmId, entry: &VmEntry, shape: Option<&Domain>, statistics: Option<
         node: record.node.to_string(),
         migrated: last_node.as_ref().map_or_else(|| "no".into(), |node| format!("from {node}")),
         last_node: last_node.unwrap_or_default(),
-        failed_reason: shown_failure(entry).into(),
+        failed_reason: shown_failure(entry),
         node_limit: node_limit(meta),
         node_selector: selector(meta.node_selector),
         node_autostart: meta.node_autostart,
@@ -104,7 +104,7 @@ pub fn why(entry: &VmEntry, why: Why) -> VmWhy {
     VmWhy {
         name: record.name.to_string(),
         state: why.state.to_string(),
-        failed_reason: shown_failure(entry).into(),
+        failed_reason: shown_failure(entry),
         node: record.node.to_string(),
         last_node: name(record.last_node.as_ref()),
         target: name(why.target.as_ref()),

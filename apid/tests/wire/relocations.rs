@@ -185,21 +185,29 @@ async fn a_vm_on_its_way_is_not_sent_elsewhere() {
 }
 
 #[tokio::test]
-async fn what_only_live_migration_could_do_answers_501_and_writes_nothing() {
+async fn what_cannot_move_live_and_may_not_otherwise_is_refused_with_the_reason_and_writes_nothing() {
     let desk = running().await;
-    done(&desk.ask("POST", "/vm/web1/meta", &[("migration_method", "live")]).await);
+    rewrite(&desk, |vm| vm.bound = Some("a device of its machine is passed through to it".into()));
     let before = desk.memory.dump();
-    for action in ["move", "migrate", "unmigrate"] {
+    for action in ["move", "migrate"] {
         let live = desk.ask("POST", "/vm/web1/node", &[("action", action), ("force_live", "true")]).await;
-        refused(
-            &live,
-            501,
-            &["Live migration", "nothing was changed", "web1", "does not exist in this version"],
-        );
+        refused(&live, 400, &["web1", "cannot move while it runs", "passed through", "--force-live"]);
     }
-    let method = desk.ask("POST", "/vm/web1/node", &[("action", "move")]).await;
-    refused(&method, 501, &["Live migration", "\"live\"", "pvc vm meta web1 --method shutdown"]);
     assert_eq!(desk.memory.dump(), before, "something was written");
+    done(&desk.ask("POST", "/vm/web1/meta", &[("migration_method", "live")]).await);
+    let method = desk.ask("POST", "/vm/web1/node", &[("action", "move")]).await;
+    refused(&method, 400, &["cannot move while it runs", "pvc vm meta web1 --method shutdown"]);
+}
+
+#[tokio::test]
+async fn a_vm_that_may_move_only_live_is_shown_so_and_starting_it_gives_that_up() {
+    let desk = running().await;
+    rewrite(&desk, |vm| vm.bound = None);
+    let live = [("action", "migrate"), ("node", "hv2"), ("force_live", "true")];
+    done(&desk.ask("POST", "/vm/web1/node", &live).await);
+    assert_eq!(whereabouts(&desk).await, at("migrate-live", "hv1", ""));
+    done(&desk.ask("POST", "/vm/web1/state", &[("state", "start")]).await);
+    assert_eq!(whereabouts(&desk).await, at("start", "hv1", ""));
 }
 
 #[tokio::test]

@@ -44,7 +44,7 @@ pub(crate) struct Manner {
     /// Wait until it is there
     #[arg(short, long)]
     pub(crate) wait: bool,
-    /// Only while it runs, never by a shutdown; refused as long as there is no live migration
+    /// Only while it runs: when that fails it stays, and is not shut down to be moved
     #[arg(long)]
     pub(crate) force_live: bool,
 }

@@ -70,11 +70,20 @@ pub(crate) fn relocated(session: &Session, domain: &str, from: &str) -> Result<S
                 vm.failed_reason
             ))),
             _ if node == from => Err(Failure::Other(format!(
-                "VM \"{domain}\" stayed on node \"{node}\", in state \"{state}\": the move was given up. Ask why with: \
-                 pvc vm why {domain}"
+                "VM \"{domain}\" stayed on node \"{node}\", in state \"{state}\": {}. Ask why with: \
+                 pvc vm why {domain}",
+                given_up(&vm)
             ))),
             _ => Ok(format!("VM \"{domain}\" is on node \"{node}\" now, in state \"{state}\".")),
         };
+    }
+}
+
+/// What became of a move of a VM that stayed.
+fn given_up(vm: &Vm) -> String {
+    match vm.failed_reason.as_str() {
+        "" => "the move was given up".into(),
+        why => why.to_owned(),
     }
 }
 

@@ -47,7 +47,7 @@ fn a_vm_that_does_not_run_is_there_at_once() {
 fn a_wait_that_ends_badly_says_why() {
     for (last, said) in [
         (("fail", "hv2"), "VM \"web1\" has failed on node \"hv2\": no disk"),
-        (("start", "hv1"), "stayed on node \"hv1\", in state \"start\": the move was given up"),
+        (("start", "hv1"), "stayed on node \"hv1\", in state \"start\": no disk"),
         (("stop", "hv1"), "pvc vm why web1"),
     ] {
         let script = places("POST /vm/web1/node?action=move", &[("start", "hv1"), ("migrate", "hv1"), last]);
@@ -60,12 +60,13 @@ fn a_wait_that_ends_badly_says_why() {
 
 #[test]
 fn a_refusal_is_told_and_nothing_is_waited_for() {
-    let message = r#"{"message": "Live migration does not exist in this version of PVC yet."}"#;
+    let message =
+        r#"{"message": "VM \"web1\" cannot move while it runs: a device is passed through to it."}"#;
     let question = "POST /vm/web1/node?action=move&force_live=true";
     let script = Script::default().answer("GET /vm/web1", "200 OK", vm("start", "hv1"));
-    let server = script.answer(question, "501 Not Implemented", message).serve();
+    let server = script.answer(question, "400 Bad Request", message).serve();
     let error = Bench::to(server.address).run("vm move web1 --force-live --wait").failed();
-    assert!(error.contains("Live migration does not exist in this version of PVC yet."), "{error}");
+    assert!(error.contains("cannot move while it runs: a device"), "{error}");
     assert_eq!(server.asked(), ["GET /vm/web1", question]);
 }
 

@@ -1,12 +1,18 @@
 //! The configuration as written, and its way to the one as meant.
 
+use std::net::IpAddr;
+
 use serde::Deserialize;
 use toml::Table;
 
 use super::network::{self, Nodes, RawNetworks, trailing_number};
-use super::{ApiConfig, Config, GuestKind, HypervisorConfig, LinkConfig, LogConfig, StoreUrl, Timers, Token};
+use super::{
+    ApiConfig, Config, GuestKind, HypervisorConfig, LinkConfig, LogConfig, MoveSettings, StoreUrl, Timers,
+    Token,
+};
 use crate::id::NodeName;
-use crate::limits::{KEEPALIVE_INTERVAL_DEFAULT, SHUTDOWN_TIMEOUT_DEFAULT};
+use crate::limits::{KEEPALIVE_INTERVAL_DEFAULT, LIVE_MOVES_AT_ONCE_DEFAULT, SHUTDOWN_TIMEOUT_DEFAULT};
+use crate::network::NetworkKind;
 use crate::time::Span;
 
 /// What is wrong with the configuration, and how to mend it.
@@ -50,6 +56,7 @@ pub(super) struct Raw {
     bridge_device: Option<String>,
     network: RawNetworks,
     timer: RawTimers,
+    migration: RawMigration,
     hypervisor: RawHypervisor,
     api: RawApi,
     link: RawLink,
@@ -62,6 +69,14 @@ pub(super) struct Raw {
 struct RawTimers {
     keepalive_interval_ms: Option<u64>,
     vm_shutdown_timeout_s: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct RawMigration {
+    address: Option<String>,
+    at_once_max: Option<u64>,
+    bandwidth_max_mib: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -102,7 +117,7 @@ struct RawPath {
 }
 
 /// Every key there is, by its section; what is not here is unknown.
-const KNOWN: [(&str, &[&str]); 11] = [
+const KNOWN: [(&str, &[&str]); 12] = [
     (
         "",
         &[
@@ -115,6 +130,7 @@ const KNOWN: [(&str, &[&str]); 11] = [
             "bridge_device",
             "network",
             "timer",
+            "migration",
             "hypervisor",
             "api",
             "link",
@@ -123,6 +139,7 @@ const KNOWN: [(&str, &[&str]); 11] = [
         ],
     ),
     ("timer", &["keepalive_interval_ms", "vm_shutdown_timeout_s"]),
+    ("migration", &["address", "at_once_max", "bandwidth_max_mib"]),
     ("hypervisor", &["uri", "kind", "console_directory"]),
     ("api", &["listen", "tls_certificate_file", "tls_key_file", "token"]),
     ("link", &["listen"]),
@@ -194,7 +211,11 @@ impl Raw {
             return Err(bad("node_id", &"nodes are numbered from 1"));
         }
         let number = self.node_id.or_else(|| trailing_number(&node));
-        let networks = self.network.meant(Nodes { own: &node, number, coordinators: &coordinators })?.into();
+        let networks = self.network.meant(Nodes { own: &node, number, coordinators: &coordinators })?;
+        // Where there is no cluster network of PVC's making, the address that the link listens at, if it is one.
+        let on_cluster = networks.iter().find(|network| network.kind == NetworkKind::Cluster);
+        let listens = link.listen.map(|listen| listen.ip()).filter(|address| !address.is_unspecified());
+        let cluster_address = on_cluster.map(|network| network.address).or(listens);
         let bridge_device = self.bridge_device.map(|name| name.parse().map_err(|e| bad("bridge_device", &e)));
         Ok(Config {
             store,
@@ -202,10 +223,11 @@ impl Raw {
             cluster: self.cluster.unwrap_or_else(|| "pvc".into()),
             node_id: number,
             bridge_device: bridge_device.transpose()?,
-            networks,
+            networks: networks.into(),
             coordinators,
             node,
             timers: self.timer.meant()?,
+            moves: self.migration.meant(cluster_address)?,
             hypervisor: HypervisorConfig {
                 uri: self.hypervisor.uri.unwrap_or_else(|| "qemu:///system".into()),
                 kind: self.hypervisor.kind,
@@ -238,6 +260,27 @@ impl RawTimers {
             return Err(bad("timer.vm_shutdown_timeout_s", &"it must lie between 1 and 86400"));
         }
         Ok(Timers { keepalive_interval, vm_shutdown_timeout })
+    }
+}
+
+impl RawMigration {
+    /// Where no address is given, the usual one is meant.
+    fn meant(self, usual: Option<IpAddr>) -> Result<MoveSettings, ConfigError> {
+        let given = |text: &str| {
+            text.parse::<IpAddr>().map_err(|_| {
+                bad("migration.address", &format!("\"{text}\" is not an address such as 10.0.0.1"))
+            })
+        };
+        let address = self.address.as_deref().map(given).transpose()?.or(usual);
+        let at_once_max = match self.at_once_max.map(usize::try_from) {
+            None => LIVE_MOVES_AT_ONCE_DEFAULT,
+            Some(Ok(count)) if (1..=64).contains(&count) => count,
+            Some(_) => return Err(bad("migration.at_once_max", &"it must lie between 1 and 64")),
+        };
+        if self.bandwidth_max_mib == Some(0) {
+            return Err(bad("migration.bandwidth_max_mib", &"it must be at least 1, or not be there at all"));
+        }
+        Ok(MoveSettings { address, at_once_max, bandwidth_max_mib: self.bandwidth_max_mib })
     }
 }
 

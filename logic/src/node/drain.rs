@@ -4,12 +4,13 @@
 //! |---|---|---|
 //! | is to be flushed | is to run, and another node can take it | it moves there, and has its home here |
 //! | is to be flushed | is to run, and no other can take it | it is shut down, and marked to run again |
-//! | is to be flushed | is to run, and to move only live | nothing: live migration is not built yet |
+//! | is to be flushed | is to run, to move only live, and cannot | nothing: it is told why |
+//! | is to be flushed | is to run, to move only live, and failed to just now | nothing, until it is tried again |
 //! | is to be flushed | is not to run | nothing |
 //! | is to be flushed, and the primary role is on its way from or to it | anything | nothing yet |
 //! | carries VMs again | is marked to run again | it is to run |
 //! | carries VMs again | left its home here before | it goes home, by its own node's doing |
-//! | carries VMs again | left its home here before, runs, and is to move only live | nothing, as when it is flushed |
+//! | carries VMs again | left its home here before, and cannot move as it is to | nothing, as when it is flushed |
 //! | carries VMs again | left its home here before, and there is no room | it stays until the next time |
 //!
 //! The order is that of the VMs' ids, and few are under way at once. Turned round in the middle, nothing is undone: what
@@ -25,14 +26,14 @@ use super::stop::is_patient;
 use super::{DaemonState, shown_daemon_state};
 use crate::cluster::{Cluster, NodeEntry, VmEntry};
 use crate::id::{NodeName, VmId};
-use crate::limits::MOVES_AT_ONCE_MAX;
+use crate::limits::{LIVE_DRAIN_RETRY, MOVES_AT_ONCE_MAX};
 use crate::observed::{Life, Observed};
 use crate::plan::{Action, Plan, Reason, Resource, Step};
 use crate::primary::Primary;
 use crate::record::{RecordId, Records, expect_of};
 use crate::refusal::Refusal;
-use crate::time::{Now, WallTime};
-use crate::vm::{Power, Transfer, Vm, Wish};
+use crate::time::{BootTime, Now, WallTime};
+use crate::vm::{MigrationMethod, Power, Transfer, Vm, Wish};
 
 mod foresight;
 
@@ -154,8 +155,7 @@ pub fn decide(cluster: &Cluster, observed: &Observed, now: Now) -> Plan {
     if drained && is_handing_over(cluster, &observed.name) {
         return plan;
     }
-    let leaves =
-        |entry: &VmEntry| entry.vm.value.transfer.is_some() || (entry.vm.value.parked && runs(entry));
+    let leaves = |entry: &VmEntry| is_on_its_way(entry) || (entry.vm.value.parked && runs(entry));
     let mut under_way = own().filter(|(_, entry)| leaves(entry)).count();
     // What is decided for one VM counts for the next. Nothing is counted where there is nothing to decide.
     let mut promises = None;
@@ -166,10 +166,14 @@ pub fn decide(cluster: &Cluster, observed: &Observed, now: Now) -> Plan {
         if !drained && !entry.vm.value.parked && called_home(cluster, &entry.vm.value).is_none() {
             continue;
         }
+        if let Some(again_at) = retry_at(entry, observed).filter(|at| *at > now.boot) {
+            plan.look_at(again_at);
+            continue;
+        }
         let promises = promises.get_or_insert_with(|| Promises::of(cluster));
         let case = Case { cluster, promises, id: *id, entry, now };
         let step = match drained {
-            true if is_to_run(entry) && entry.vm.value.moves_only_live() => None,
+            true if is_to_run(entry) && entry.vm.value.way(None).is_err() => None,
             true if is_to_run(entry) => Some(case.leave()),
             _ => case.go_home().or_else(|| (!drained && entry.vm.value.parked).then(|| case.unpark())),
         };
@@ -226,7 +230,7 @@ impl Case<'_> {
             return Some(self.write(Records::default(), stays, Reason::HomeBarred { to }));
         }
         let reason = Reason::CalledHome { to: to.clone() };
-        if is_to_run(self.entry) && vm.moves_only_live() {
+        if is_to_run(self.entry) && vm.way(None).is_err() {
             return None;
         }
         if is_to_run(self.entry) {
@@ -243,7 +247,8 @@ impl Case<'_> {
     fn transfer(&self, home: Option<NodeName>, away_since: u64, to: NodeName, reason: Reason) -> Step {
         let vm = &self.entry.vm.value;
         let records = bump_ledger(self.cluster, &to, Records::default());
-        let transfer = Some(Transfer { to, home, how: vm.meta.migration_method, away_since });
+        let how = vm.way(None).unwrap_or_default();
+        let transfer = Some(Transfer { to, home, how, away_since });
         self.write(records, Vm { wish: self.wish(vm.wish.power), transfer, ..vm.clone() }, reason)
     }
 
@@ -262,9 +267,16 @@ impl Case<'_> {
     }
 }
 
-/// Why a VM stays on a node that is flushed, so that it is never shut down against its operator's word.
-const ONLY_LIVE: &str = "it is to move only live, and live migration is not built yet; \
-                         `pvc vm meta --method shutdown` lets it move by a shutdown";
+/// When a VM that is to move only live, and failed to, is tried again.
+fn retry_at(entry: &VmEntry, observed: &Observed) -> Option<BootTime> {
+    let fact = entry.fact.as_ref().map(|fact| &fact.value)?;
+    let failed = fact.failed_move.as_ref().filter(|_| fact.boot == observed.node.boot)?;
+    (entry.vm.value.way(None) == Ok(MigrationMethod::Live)).then_some(failed.retry_at + LIVE_DRAIN_RETRY)
+}
+
+fn is_on_its_way(entry: &VmEntry) -> bool {
+    entry.vm.value.transfer.is_some() || entry.fact.as_ref().is_some_and(|fact| fact.value.sending.is_some())
+}
 
 /// Whether the primary role is on its way from this node, or to it.
 fn is_handing_over(cluster: &Cluster, node: &NodeName) -> bool {
@@ -289,7 +301,7 @@ fn settled(entry: &VmEntry) -> bool {
     let done = |fact: &crate::vm::VmFact| {
         fact.node == vm.node && fact.wish_done >= vm.wish.serial && fact.stopping.is_none()
     };
-    vm.transfer.is_none() && entry.fact.as_ref().is_some_and(|fact| done(&fact.value))
+    !is_on_its_way(entry) && entry.fact.as_ref().is_some_and(|fact| done(&fact.value))
 }
 
 /// The home that calls a VM back: it carries VMs again, and has been asked to since the VM left.

@@ -79,7 +79,9 @@ impl Promises {
 /// Where a VM counts: on its node, and where it is on its way to.
 pub(crate) fn places(entry: &VmEntry) -> impl Iterator<Item = &NodeName> {
     let vm = &entry.vm.value;
-    std::iter::once(&vm.node).chain(vm.transfer.as_ref().map(|transfer| &transfer.to))
+    let sent = || Some(&entry.fact.as_ref()?.value.sending.as_ref()?.to);
+    let goes = vm.transfer.as_ref().map(|transfer| &transfer.to).or_else(sent);
+    std::iter::once(&vm.node).chain(goes.filter(|to| **to != vm.node))
 }
 
 /// What a VM takes of a node. One that its node has not spoken of was decided on just now, and counts in full.

@@ -2,7 +2,7 @@
 //!
 //! | the task | what is done |
 //! |---|---|
-//! | is for another node | nothing |
+//! | is for another node, or is a move and has not ended | nothing |
 //! | has no fact | it is claimed |
 //! | runs, its stage has not ended here | the stage is performed; a stage may be repeated |
 //! | runs, its stage ended well | the next stage, or success, is recorded |
@@ -25,6 +25,10 @@ pub fn decide(cluster: &Cluster, observed: &Observed, id: TaskId, now: Now) -> P
         return plan;
     };
     let task = &entry.task.value;
+    let is_over = entry.fact.as_ref().is_some_and(|fact| fact.value.state != TaskState::Running);
+    if matches!(task.work, Work::MoveVm { .. }) && !is_over {
+        return plan;
+    }
     let Some(fact) = entry.fact.as_ref().map(|fact| &fact.value) else {
         let claimed = running(task, 0, now);
         plan.steps.push(record(entry, id, claimed, Reason::TaskClaimed));
@@ -40,14 +44,14 @@ pub fn decide(cluster: &Cluster, observed: &Observed, id: TaskId, now: Now) -> P
         return plan;
     }
     let ended = observed.stages.get(&id).filter(|done| done.stage == fact.stage);
-    plan.steps.push(match ended.map(|done| &done.failure) {
+    plan.steps.extend(match ended.map(|done| &done.failure) {
         None => perform(entry, id, fact),
         Some(Some(why)) => {
             let failed =
                 TaskFact { state: TaskState::Failure, message: why.clone(), at: now.wall, ..fact.clone() };
-            record(entry, id, failed, Reason::TaskFailed)
+            Some(record(entry, id, failed, Reason::TaskFailed))
         }
-        Some(None) => record(entry, id, running(task, fact.stage + 1, now), Reason::TaskDone),
+        Some(None) => Some(record(entry, id, running(task, fact.stage + 1, now), Reason::TaskDone)),
     });
     plan
 }
@@ -61,14 +65,15 @@ fn running(task: &Task, stage: u32, now: Now) -> TaskFact {
     TaskFact { state, stage, message, at: now.wall }
 }
 
-fn perform(entry: &TaskEntry, id: TaskId, fact: &TaskFact) -> Step {
+fn perform(entry: &TaskEntry, id: TaskId, fact: &TaskFact) -> Option<Step> {
     let action = match entry.task.value.work.clone() {
         Work::AttachDevice { vm, xml } => Action::AttachDevice { vm, xml },
         Work::DetachDevice { vm, xml } => Action::DetachDevice { vm, xml },
+        Work::MoveVm { .. } => return None,
     };
     let guards = vec![Guard { record: RecordId::TaskFact(id), expect: expect_of(entry.fact.as_ref()) }];
     let reason = Reason::TaskStage { stage: fact.stage };
-    Step { resource: Resource::Task(id), action, guards, not_after: None, reason }
+    Some(Step { resource: Resource::Task(id), action, guards, not_after: None, reason })
 }
 
 fn record(entry: &TaskEntry, id: TaskId, fact: TaskFact, reason: Reason) -> Step {

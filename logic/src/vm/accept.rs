@@ -102,6 +102,7 @@ pub fn define(cluster: &Cluster, request: &Define, now: WallTime) -> Result<Defi
         tags,
         memory_mib: domain.memory_mib,
         vcpus: domain.vcpus,
+        bound: domain.bound,
     };
     // Where nobody asked for a node, the best one; a VM that fits nowhere now may still be defined and started later.
     let best = || place(cluster, domain.id, &vm, Home::Counts).chosen;
@@ -154,6 +155,7 @@ pub fn modify(
         description: domain.description,
         memory_mib: domain.memory_mib,
         vcpus: domain.vcpus,
+        bound: domain.bound,
         ..current.clone()
     };
     if restart == Restart::Yes && shown_state(entry) == State::Start {

@@ -14,7 +14,9 @@
 //! | any but run | is not there | recorded as stopped |
 //! | stopped, to start with its node | is not there, and the node was started anew | the wish becomes to run |
 //! | remove | is not there | all of the VM's records are deleted |
-//! | to be handed over | runs | as for shut down |
+//! | to be handed over live | runs | the other node is asked to take it: from there on see [`super::migrate`] |
+//! | to be handed over, live in vain or not at all | runs | as for shut down |
+//! | to be handed over only live, and that failed | runs | the move is given up |
 //! | to be handed over | is not there | it belongs to the other node from now on |
 //! | to be handed over, and the other node is not up | anything | the move is given up |
 //! | anything, and the node it belonged to has not said that it is down | anything | nothing |
@@ -23,16 +25,17 @@
 //! record. When the hypervisor does not answer, nothing is concluded and nothing done.
 
 use super::accept::removal;
-use super::{Crashes, Failure, Meta, Phase, Power, Stopping, Transfer, Vm, VmFact, Wish};
+use super::migrate::{leaving, offer};
+use super::{Crashes, Failure, Meta, MigrationMethod, Phase, Power, Stopping, Transfer, Vm, VmFact, Wish};
 use crate::cluster::{Cluster, VmEntry};
 use crate::id::{NodeName, VmId};
 use crate::limits::{
-    CRASH_BACKOFF_FIRST, CRASH_BACKOFF_MAX, CRASH_CALM, REASON_BYTES_MAX, SHUTDOWN_PRESS_INTERVAL,
-    START_BACKOFF_FIRST, START_BACKOFF_MAX,
+    CRASH_BACKOFF_FIRST, CRASH_BACKOFF_MAX, CRASH_CALM, LIVE_ATTEMPTS_MAX, REASON_BYTES_MAX,
+    SHUTDOWN_PRESS_INTERVAL, START_BACKOFF_FIRST, START_BACKOFF_MAX,
 };
 use crate::node::{DaemonState, shown_daemon_state};
 use crate::observed::{Guests, Observed};
-use crate::plan::{Action, Plan, Reason, Resource, Step};
+use crate::plan::{Action, MoveReason, Plan, Reason, Resource, Step};
 use crate::record::{Guard, RecordId, Records, expect_of};
 use crate::time::{BootTime, Now, Span};
 
@@ -46,11 +49,12 @@ struct Case<'a> {
     fact: VmFact,
 }
 
-/// Decides about one VM. Empty for a VM that another node owns.
+/// Decides about one VM. Empty for a VM that another node owns, and while it moves.
 pub fn decide(cluster: &Cluster, observed: &Observed, id: VmId, now: Now) -> Plan {
     let mut plan = Plan::default();
     let Some(entry) = cluster.vms.get(&id) else { return plan };
-    if entry.vm.value.node != observed.name || matches!(observed.guests, Guests::Unknown { .. }) {
+    let elsewhere = entry.vm.value.node != observed.name || leaving(entry, &observed.name).is_some();
+    if elsewhere || matches!(observed.guests, Guests::Unknown { .. }) {
         return plan;
     }
     let Some(fact) = word(cluster, entry, observed) else { return plan };
@@ -150,7 +154,7 @@ impl Case<'_> {
     fn hand_over(&self) -> Option<Step> {
         let Transfer { to, home, away_since, .. } = self.leaving()?;
         if !self.is_up(to) {
-            return self.give_up();
+            return self.give_up(Reason::MoveGivenUp { to: to.clone() });
         }
         let vm = &self.entry.vm.value;
         let (node, last_node, away_since) = (to.clone(), home.clone(), *away_since);
@@ -163,14 +167,13 @@ impl Case<'_> {
         Some(self.write(records, Reason::HandedOver { to: to.clone() }))
     }
 
-    /// The VM stays: the node that it was to go to is not up.
-    fn give_up(&self) -> Option<Step> {
-        let to = self.leaving()?.to.clone();
+    /// The VM stays.
+    fn give_up(&self, reason: Reason) -> Option<Step> {
         let stays = Vm { transfer: None, ..self.entry.vm.value.clone() };
         let records = Records::default()
             .guard(RecordId::VmFact(self.id), expect_of(self.entry.fact.as_ref()))
             .write(RecordId::Vm(self.id), self.entry.vm.expect(), stays.into());
-        Some(self.write(records, Reason::MoveGivenUp { to }))
+        Some(self.write(records, reason))
     }
 
     /// Whether the record's boot-clock moments are of this boot.
@@ -250,6 +253,7 @@ impl Case<'_> {
             stopping: if power == Power::Restart { Some(gone) } else { self.fact.stopping },
             boot: self.observed.node.boot,
             phase: Phase::Starting,
+            failed_move: None,
             incarnation: self.fact.incarnation + 1,
             crashes,
             ..self.fact.clone()
@@ -293,9 +297,17 @@ impl Case<'_> {
         let pending = self.fact.wish_done < self.wish().serial;
         match self.wish().power {
             Power::Start | Power::Restart if let Some(transfer) = self.leaving() => {
-                match self.is_up(&transfer.to) {
-                    true => self.shut_down(running, look_at),
-                    false => self.give_up(),
+                match self.way(transfer, running) {
+                    Way::Stay(reason) => self.give_up(reason),
+                    Way::Shutdown => self.shut_down(running, look_at),
+                    Way::Live if !self.is_settled(running) => self.settle_running(running),
+                    Way::Live => {
+                        offer(self.cluster, self.observed, (self.id, &self.fact), transfer, self.now)
+                    }
+                    Way::LiveLater(moment) => {
+                        look_at(moment);
+                        None
+                    }
                 }
             }
             Power::Start => self.settle_running(running),
@@ -313,15 +325,42 @@ impl Case<'_> {
         }
     }
 
+    /// How a VM that runs gets to the node that it is to go to.
+    fn way(&self, transfer: &Transfer, running: u64) -> Way {
+        let (wish, to) = (self.wish().serial, transfer.to.clone());
+        if !self.is_up(&to) || to == self.observed.name {
+            return Way::Stay(Reason::MoveGivenUp { to });
+        }
+        let stopping = |stopping: Stopping| (stopping.serial, stopping.incarnation) == (wish, running);
+        let failed = self.fact.failed_move.as_ref().filter(|failed| failed.serial == wish);
+        match (transfer.how, failed) {
+            (MigrationMethod::Shutdown, _) => Way::Shutdown,
+            (MigrationMethod::None, _) if self.fact.stopping.is_some_and(stopping) => Way::Shutdown,
+            (how, Some(failed)) if failed.attempts >= LIVE_ATTEMPTS_MAX => match how {
+                MigrationMethod::Live => Way::Stay(MoveReason::OnlyLive.into()),
+                MigrationMethod::None | MigrationMethod::Shutdown => Way::Shutdown,
+            },
+            (_, Some(failed)) if self.same_boot() && failed.retry_at > self.now.boot => {
+                Way::LiveLater(failed.retry_at)
+            }
+            _ => Way::Live,
+        }
+    }
+
+    /// Whether the record says that this incarnation runs, and of nothing else.
+    fn is_settled(&self, running: u64) -> bool {
+        let fact = &self.fact;
+        fact.phase == Phase::Running
+            && fact.incarnation == running
+            && fact.stopping.is_none()
+            && !fact.foreign
+            && self.same_boot()
+    }
+
     /// It should run and does: the record must say so.
     fn settle_running(&self, running: u64) -> Option<Step> {
         let fact = &self.fact;
-        let settled = fact.phase == Phase::Running
-            && fact.incarnation == running
-            && fact.wish_done == self.wish().serial
-            && fact.stopping.is_none()
-            && !fact.foreign;
-        if settled {
+        if self.is_settled(running) && fact.wish_done == self.wish().serial {
             return None;
         }
         let reason = match fact.phase {
@@ -411,6 +450,18 @@ impl Case<'_> {
         let not_after = self.observed.lease_until;
         Some(Step { resource: Resource::Vm(self.id), action, guards, not_after, reason })
     }
+}
+
+/// How a VM that runs leaves its node.
+enum Way {
+    /// While it runs.
+    Live,
+    /// The same, but not before this moment.
+    LiveLater(BootTime),
+    /// Shut down here and started there.
+    Shutdown,
+    /// Not at all.
+    Stay(Reason),
 }
 
 /// How long to wait before a guest that keeps crashing is started again; `None` for the first crash.

@@ -8,9 +8,12 @@ use roxmltree::{Document, Node as Element};
 use crate::id::{BadId, VmId, VmName};
 use crate::limits::XML_BYTES_MAX;
 
+mod bound;
 mod render;
 
-pub use render::{METADATA_URI, Start, document_uuid_and_incarnation, render_renamed, render_start};
+pub use render::{
+    METADATA_URI, Start, console_path, document_uuid_and_incarnation, render_renamed, render_start,
+};
 
 /// Why a document is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -133,6 +136,8 @@ pub struct Domain {
     pub disks: Vec<Disk>,
     /// Its controllers, in order.
     pub controllers: Vec<Controller>,
+    /// Why it cannot move while it runs; `None` where nothing here is against it.
+    pub bound: Option<String>,
 }
 
 /// Parses the text and finds the `<domain>` element.
@@ -191,6 +196,7 @@ pub fn parse(xml: &str) -> Result<Domain, DomainError> {
                     model: c.attribute("model").map(str::to_owned),
                 })
                 .collect(),
+            bound: bound::bound(domain),
         })
     })
 }

@@ -7,6 +7,7 @@ use std::cmp::Ordering;
 
 use serde::Serialize;
 
+use super::migrate::Stage;
 use super::{Selector, State, Vm, shown_failure, shown_state};
 use crate::cluster::{Cluster, VmEntry};
 use crate::id::{NodeName, VmId};
@@ -105,11 +106,31 @@ fn whereabouts(vm: &Vm, target: Option<&NodeName>) -> String {
 }
 
 fn condition(state: State, entry: &VmEntry) -> String {
-    match (state, shown_failure(entry)) {
+    let failure = shown_failure(entry);
+    if let Some(waits) = waits(entry) {
+        return format!("It is in state \"{state}\"; {waits}.");
+    }
+    match (state, failure.as_str()) {
         (State::Fail, why) => format!("It is in state \"fail\": {why}."),
         (State::Migrate, "") => "It is in state \"migrate\" until its node has handed it over.".into(),
         (state, "") => format!("It is in state \"{state}\"."),
         (state, why) => format!("It is in state \"{state}\"; what failed last: {why}."),
+    }
+}
+
+/// What a VM waits for that is between two nodes: its pause does not end by itself.
+fn waits(entry: &VmEntry) -> Option<String> {
+    let sending = entry.fact.as_ref()?.value.sending.as_ref()?;
+    let to = &sending.to;
+    match sending.stage {
+        Stage::Offered | Stage::Begun => None,
+        Stage::Stranded => Some(format!(
+            "the switch to node \"{to}\" broke off, and it stands still until that node says that it has nothing of it"
+        )),
+        Stage::Gone => Some(format!(
+            "it is not on its old node any more, and runs again when node \"{to}\" takes it over, or says that it has \
+             nothing of it"
+        )),
     }
 }
 

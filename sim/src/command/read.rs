@@ -3,13 +3,15 @@
 use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
+use host::memory::migration::Fault;
 use host::memory::{Late, PowerButton};
 use logic::id::NodeName;
 use logic::time::Span;
+use logic::vm::MigrationMethod;
 use logic::vm::accept::Force;
 use store::memory::{CommitFault, Sessions};
 
-use super::{Ask, Blow, Command, Kind, Mishap, Moment, Place, Reach, Seconds};
+use super::{Ask, Blow, Command, Kind, Manner, Mishap, Moment, Place, Reach, Seconds, faults_of_moves};
 
 impl FromStr for Place {
     type Err = anyhow::Error;
@@ -65,6 +67,8 @@ fn parse(words: &[&str]) -> Result<Command> {
             };
             Command::Break { place: place.parse()?, moment, step: step.into(), blow }
         }
+        ["busy", vm] => Command::Busy(vm.parse()?),
+        ["break-move", fault] => Command::BreakMove(parse_fault(fault)?),
         ["crash", vm] => Command::Crash(vm.parse()?),
         ["button", vm, "ignored"] => Command::Button(vm.parse()?, PowerButton::Ignored),
         ["button", vm, after] => {
@@ -144,6 +148,25 @@ fn parse_ahead(text: &str) -> Result<i64> {
     Ok(sign * i64::try_from(seconds(span)?.0)?)
 }
 
+/// A node, and how; each may be missing.
+fn parse_way(words: &[&str]) -> Result<(Option<NodeName>, Manner)> {
+    let (manner, rest) = match words {
+        [rest @ .., "live"] => (Manner::Live, rest),
+        [rest @ .., "cold"] => (Manner::Shutdown, rest),
+        rest => (Manner::Usual, rest),
+    };
+    match rest {
+        [] => Ok((None, manner)),
+        [node] => Ok((Some(node.parse()?), manner)),
+        _ => bail!("after the VM come a node, and `live` or `cold`"),
+    }
+}
+
+fn parse_fault(name: &str) -> Result<Fault> {
+    let found = faults_of_moves().into_iter().find(|(known, _)| *known == name);
+    found.map(|(_, fault)| fault).context("no move breaks so")
+}
+
 fn parse_landed(text: &str) -> Result<CommitFault> {
     match text {
         "landed" => Ok(CommitFault::UnknownLanded),
@@ -174,16 +197,26 @@ fn parse_ask(words: &[&str]) -> Result<Option<Ask>> {
         ["remove", vm] => Ask::Remove { vm: vm.parse()? },
         ["rename", vm, to] => Ask::Rename { vm: vm.parse()?, to: to.parse()? },
         ["autostart", vm] => Ask::Autostart { vm: vm.parse()? },
-        ["move", vm] => Ask::Move { vm: vm.parse()?, to: None },
-        ["move", vm, to] => Ask::Move { vm: vm.parse()?, to: Some(to.parse()?) },
-        ["migrate", vm] => Ask::Migrate { vm: vm.parse()?, to: None },
-        ["migrate", vm, to] => Ask::Migrate { vm: vm.parse()?, to: Some(to.parse()?) },
+        ["move", vm, ref rest @ ..] => {
+            let (to, manner) = parse_way(rest)?;
+            Ask::Move { vm: vm.parse()?, to, manner }
+        }
+        ["migrate", vm, ref rest @ ..] => {
+            let (to, manner) = parse_way(rest)?;
+            Ask::Migrate { vm: vm.parse()?, to, manner }
+        }
+        ["method", vm, "none"] => Ask::Method { vm: vm.parse()?, method: MigrationMethod::None },
+        ["method", vm, "live"] => Ask::Method { vm: vm.parse()?, method: MigrationMethod::Live },
+        ["method", vm, "shutdown"] => Ask::Method { vm: vm.parse()?, method: MigrationMethod::Shutdown },
         ["primary", node] => Ask::Primary { node: node.parse()? },
         ["secondary", node] => Ask::Secondary { node: node.parse()? },
         ["flush", node] => Ask::Flush { node: node.parse()? },
         ["ready", node] => Ask::Ready { node: node.parse()? },
         ["forget", node] => Ask::Forget { node: node.parse()? },
-        ["unmigrate", vm] => Ask::Unmigrate { vm: vm.parse()? },
+        ["unmigrate", vm, ref rest @ ..] => {
+            let (_, manner) = parse_way(rest)?;
+            Ask::Unmigrate { vm: vm.parse()?, manner }
+        }
         ["attach", vm, device] => Ask::Attach { vm: vm.parse()?, device: device.into() },
         ["detach", vm, device] => Ask::Detach { vm: vm.parse()?, device: device.into() },
         _ => return Ok(None),

@@ -2,13 +2,14 @@
 
 use std::fmt;
 
+use host::memory::migration::Fault;
 use host::memory::{Late, PowerButton};
 use logic::id::NodeName;
 use logic::time::Span;
 use logic::vm::accept::{Force, PowerRequest};
 use store::memory::{CommitFault, Sessions};
 
-use super::{Ask, Blow, Command, Kind, Mishap, Moment, Place, Reach, Seconds};
+use super::{Ask, Blow, Command, Kind, Manner, Mishap, Moment, Place, Reach, Seconds, faults_of_moves};
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -66,11 +67,12 @@ impl fmt::Display for Ask {
             Self::Remove { vm } => write!(f, "remove {vm}"),
             Self::Rename { vm, to } => write!(f, "rename {vm} {to}"),
             Self::Autostart { vm } => write!(f, "autostart {vm}"),
-            Self::Move { vm, to: None } => write!(f, "move {vm}"),
-            Self::Move { vm, to: Some(to) } => write!(f, "move {vm} {to}"),
-            Self::Migrate { vm, to: None } => write!(f, "migrate {vm}"),
-            Self::Migrate { vm, to: Some(to) } => write!(f, "migrate {vm} {to}"),
-            Self::Unmigrate { vm } => write!(f, "unmigrate {vm}"),
+            Self::Move { vm, to, manner } => write!(f, "move {vm}{}{manner}", named(to.as_ref())),
+            Self::Migrate { vm, to, manner } => write!(f, "migrate {vm}{}{manner}", named(to.as_ref())),
+            Self::Unmigrate { vm, manner } => write!(f, "unmigrate {vm}{manner}"),
+            Self::Method { vm, method } => {
+                write!(f, "method {vm} {}", format!("{method:?}").to_ascii_lowercase())
+            }
             Self::Primary { node } => write!(f, "primary {node}"),
             Self::Secondary { node } => write!(f, "secondary {node}"),
             Self::Flush { node } => write!(f, "flush {node}"),
@@ -80,6 +82,25 @@ impl fmt::Display for Ask {
             Self::Detach { vm, device } => write!(f, "detach {vm} {device}"),
         }
     }
+}
+
+impl fmt::Display for Manner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Usual => "",
+            Self::Live => " live",
+            Self::Shutdown => " cold",
+        })
+    }
+}
+
+fn named(node: Option<&NodeName>) -> String {
+    node.map_or(String::new(), |node| format!(" {node}"))
+}
+
+fn fault_name(fault: &Fault) -> &'static str {
+    let found = faults_of_moves().into_iter().find(|(_, known)| known == fault);
+    found.map_or("refused", |(name, _)| name)
 }
 
 impl fmt::Display for Mishap {
@@ -133,6 +154,8 @@ impl fmt::Display for Command {
             Self::Drift(node, drift_ppm) => write!(f, "drift {node} {drift_ppm}ppm"),
             Self::Uptime(node, span) => write!(f, "uptime {node} {}", Seconds(*span)),
             Self::Grow(node, memory_mib) => write!(f, "grow {node} {memory_mib}"),
+            Self::BreakMove(fault) => write!(f, "break-move {}", fault_name(fault)),
+            Self::Busy(vm) => write!(f, "busy {vm}"),
             Self::Store(Reach::Back) => write!(f, "store back"),
             Self::Store(Reach::Gone) => write!(f, "store gone"),
             Self::Network(node, mishap) => write!(f, "net {node} {mishap}"),

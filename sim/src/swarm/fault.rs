@@ -7,7 +7,8 @@ use rand::RngExt as _;
 use rand::rngs::StdRng;
 use store::memory::CommitFault;
 
-use crate::command::{Blow, Command, Kind, Mishap, Moment, Place, Reach};
+use super::script::node;
+use crate::command::{Blow, Command, Kind, Mishap, Moment, Place, Reach, faults_of_moves};
 
 /// A fault, and what ends it where it does not end by itself.
 pub(super) fn fault(
@@ -21,7 +22,7 @@ pub(super) fn fault(
     let place = Place { kind, node: node.clone() };
     let later = Span(at.0 + random.random_range(50..12_000));
     let mut add = |at: Span, command| script.push((at, command));
-    match random.random_range(0..20) {
+    match random.random_range(0..24) {
         0..=2 => {
             add(at, Command::Befalls(place.clone(), Blow::Kill));
             add(later, Command::Run(place));
@@ -42,20 +43,25 @@ pub(super) fn fault(
                 "announce-address",
                 "remove-address",
             ];
-            let step = steps[random.random_range(0..steps.len())].to_owned();
-            let moment = if random.random_ratio(1, 2) { Moment::Checked } else { Moment::Acted };
-            let stall = Blow::Stall(Span(random.random_range(100..15_000)));
-            let blow = if random.random_ratio(1, 2) { Blow::Kill } else { stall };
-            add(at, Command::Break { place: place.clone(), moment, step, blow });
+            break_step(random, at, place.clone(), &steps, &mut add);
             add(later, Command::Run(place));
         }
         9..=13 => fault_of_a_guest(random, at, node, vm, &mut add),
+        20..=23 => fault_of_a_move(random, at, later, vm, (place, &mut add)),
         _ => fault_of_a_machine(random, at, later, node, &mut add),
     }
 }
 
 /// Puts an order into the script.
 type Add<'a> = dyn FnMut(Span, Command) + 'a;
+
+fn break_step(random: &mut StdRng, at: Span, place: Place, steps: &[&str], add: &mut Add<'_>) {
+    let step = steps[random.random_range(0..steps.len())].to_owned();
+    let moment = if random.random_ratio(1, 2) { Moment::Checked } else { Moment::Acted };
+    let stall = Blow::Stall(Span(random.random_range(100..15_000)));
+    let blow = if random.random_ratio(1, 2) { Blow::Kill } else { stall };
+    add(at, Command::Break { place, moment, step, blow });
+}
 
 fn fault_of_a_guest(random: &mut StdRng, at: Span, node: &NodeName, vm: &VmName, add: &mut Add<'_>) {
     let vm = vm.clone();
@@ -72,6 +78,32 @@ fn fault_of_a_guest(random: &mut StdRng, at: Span, node: &NodeName, vm: &VmName,
         2 => add(at, Command::StartByHand(node.clone(), vm)),
         3 => add(at, Command::StopByHand(vm)),
         _ => add(at, Command::RefuseStarts(node.clone(), random.random_range(1..4))),
+    }
+}
+
+fn fault_of_a_move(
+    random: &mut StdRng,
+    at: Span,
+    later: Span,
+    vm: &VmName,
+    (place, add): (Place, &mut Add<'_>),
+) {
+    match random.random_range(0..5) {
+        0..=1 => {
+            let faults = faults_of_moves();
+            let (_, fault) = faults[random.random_range(0..faults.len())].clone();
+            add(at, Command::BreakMove(fault));
+        }
+        2 => {
+            let (one, other) = (node(random.random_range(1..=2)), node(random.random_range(2..=3)));
+            add(at, Command::CutCable(one.clone(), other.clone()));
+            add(later, Command::HealCable(one, other));
+        }
+        3 => {
+            break_step(random, at, place.clone(), &["send-guest", "release-guest", "discard-guest"], add);
+            add(later, Command::Run(place));
+        }
+        _ => add(at, Command::Busy(vm.clone())),
     }
 }
 

@@ -8,7 +8,7 @@ use rand::{RngExt as _, SeedableRng as _};
 
 use super::TROUBLE;
 use super::fault::fault;
-use crate::command::{Ask, Command, Kind, Place};
+use crate::command::{Ask, Command, Kind, Manner, Place};
 
 /// How many nodes a seed's cluster has.
 pub(super) fn node_count(seed: u64) -> u64 {
@@ -52,18 +52,20 @@ fn wish(random: &mut StdRng, vm: &VmName, nodes: u64) -> Ask {
     let vm = vm.clone();
     let force = if random.random_ratio(1, 3) { Force::Yes } else { Force::No };
     let power = |request| Ask::Power { vm: vm.clone(), request, force };
-    if nodes > 1 && random.random_ratio(1, 4) {
+    if nodes > 1 && random.random_ratio(1, 3) {
         let to = random.random_ratio(2, 3).then(|| node(random.random_range(1..=nodes)));
         let node = node(random.random_range(1..=nodes));
+        let manner =
+            [Manner::Usual, Manner::Usual, Manner::Live, Manner::Shutdown][random.random_range(0..4)];
         return match random.random_range(0..8) {
             6 => Ask::Primary { node },
             7 => Ask::Secondary { node },
             0 => Ask::Flush { node },
             1 => Ask::Flush { node },
             2 => Ask::Ready { node },
-            3 => Ask::Move { vm, to },
-            4 => Ask::Migrate { vm, to },
-            _ => Ask::Unmigrate { vm },
+            3 => Ask::Move { vm, to, manner },
+            4 => Ask::Migrate { vm, to, manner },
+            _ => Ask::Unmigrate { vm, manner },
         };
     }
     match random.random_range(0..16) {

@@ -64,6 +64,10 @@ impl World {
                 self.wires.mend(one, other);
                 self.wires.apply(&self.sites);
             }
+            Command::BreakMove(fault) => self.wires.network().order(fault.clone()),
+            Command::Busy(name) => {
+                self.find(name).into_iter().for_each(|vm| self.wires.network().set_busy(vm));
+            }
             Command::Slow(node, span) => self.set_late(node, *span),
             Command::Wall(node, ahead_ms) => {
                 self.sites.get(node).into_iter().for_each(|site| site.clock.step_wall(*ahead_ms));

@@ -96,7 +96,8 @@ impl World {
             .iter()
             .filter(|(_, daemon)| daemon.was_rung())
             .flat_map(|(place, daemon)| {
-                let chores = [Chore::Pump, Chore::Look, Chore::LookAtNetworks, Chore::Pass];
+                let chores =
+                    [Chore::Pump, Chore::Look, Chore::LookAtMoves, Chore::LookAtNetworks, Chore::Pass];
                 chores.into_iter().filter(|chore| daemon.heard(*chore)).map(|chore| (place.clone(), chore))
             })
             .collect();

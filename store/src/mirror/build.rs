@@ -7,8 +7,9 @@ use imbl::OrdMap;
 use logic::cluster::{Cluster, NodeEntry, TaskEntry, VmEntry};
 use logic::id::{NodeName, TaskId, VmId};
 use logic::record::{Record, RecordId, Versioned};
-use logic::task::TaskFact;
+use logic::task::{Task, TaskFact};
 use logic::vm::VmFact;
+use logic::vm::migrate::Reception;
 
 use crate::Error;
 
@@ -35,7 +36,14 @@ pub(super) struct Builder {
 #[derive(Debug, Default)]
 struct VmParts {
     fact: Option<Versioned<VmFact>>,
+    reception: Option<Versioned<Reception>>,
     xml: Option<Versioned<Arc<str>>>,
+}
+
+impl VmParts {
+    fn of(entry: &VmEntry) -> Self {
+        Self { fact: entry.fact.clone(), reception: entry.reception.clone(), xml: entry.xml.clone() }
+    }
 }
 
 impl Builder {
@@ -76,6 +84,14 @@ impl Builder {
                 let fact = pick(record, |r| take!(r, VmFact));
                 self.vm_part(*vm, |parts| parts.fact.clone_from(&fact), |entry| entry.fact.clone_from(&fact));
             }
+            RecordId::VmReception(vm) => {
+                let said = pick(record, |r| take!(r, VmReception));
+                self.vm_part(
+                    *vm,
+                    |parts| parts.reception.clone_from(&said),
+                    |entry| entry.reception.clone_from(&said),
+                );
+            }
             RecordId::VmXml(vm) => {
                 let xml = pick(record, |r| take!(r, VmXml))
                     .map(|xml| Versioned { version: xml.version, value: xml.value.xml });
@@ -88,21 +104,23 @@ impl Builder {
                 }
                 None => drop(cluster.vm_names.remove(name)),
             },
-            RecordId::Task(task) => match pick(record, |r| take!(r, Task)) {
-                Some(asked) => {
-                    let fact = self.task_parts.remove(task).or_else(|| cluster.tasks.get(task)?.fact.clone());
-                    cluster.tasks.insert(*task, TaskEntry { task: asked, fact }.into());
-                }
-                None => drop(cluster.tasks.remove(task)),
-            },
-            RecordId::TaskFact(task) => {
-                let fact = pick(record, |r| take!(r, TaskFact));
-                match (cluster.tasks.get_mut(task), fact) {
-                    (Some(entry), fact) => Arc::make_mut(entry).fact = fact,
-                    (None, Some(fact)) => drop(self.task_parts.insert(*task, fact)),
-                    (None, None) => drop(self.task_parts.remove(task)),
-                }
-            }
+            RecordId::Task(task) => self.task(*task, pick(record, |r| take!(r, Task))),
+            RecordId::TaskFact(task) => self.task_fact(*task, pick(record, |r| take!(r, TaskFact))),
+        }
+    }
+
+    fn task(&mut self, id: TaskId, asked: Option<Versioned<Task>>) {
+        let tasks = &mut self.cluster.tasks;
+        let Some(task) = asked else { return drop(tasks.remove(&id)) };
+        let fact = self.task_parts.remove(&id).or_else(|| tasks.get(&id)?.fact.clone());
+        tasks.insert(id, TaskEntry { task, fact }.into());
+    }
+
+    fn task_fact(&mut self, id: TaskId, fact: Option<Versioned<TaskFact>>) {
+        match (self.cluster.tasks.get_mut(&id), fact) {
+            (Some(entry), fact) => Arc::make_mut(entry).fact = fact,
+            (None, Some(fact)) => drop(self.task_parts.insert(id, fact)),
+            (None, None) => drop(self.task_parts.remove(&id)),
         }
     }
 
@@ -121,14 +139,13 @@ impl Builder {
         let before = self.cluster.vms.remove(&id);
         let Some(vm) = vm else {
             if let Some(entry) = before {
-                self.vm_parts.insert(id, VmParts { fact: entry.fact.clone(), xml: entry.xml.clone() });
+                self.vm_parts.insert(id, VmParts::of(&entry));
             }
             return;
         };
         let waiting = self.vm_parts.remove(&id).unwrap_or_default();
-        let parts =
-            before.map_or(waiting, |entry| VmParts { fact: entry.fact.clone(), xml: entry.xml.clone() });
-        self.cluster.vms.insert(id, VmEntry { vm, fact: parts.fact, xml: parts.xml }.into());
+        let VmParts { fact, reception, xml } = before.map_or(waiting, |entry| VmParts::of(&entry));
+        self.cluster.vms.insert(id, VmEntry { vm, fact, reception, xml }.into());
     }
 
     fn vm_part(&mut self, id: VmId, wait: impl FnOnce(&mut VmParts), set: impl FnOnce(&mut VmEntry)) {
@@ -138,7 +155,7 @@ impl Builder {
         }
         let parts = self.vm_parts.entry(id).or_default();
         wait(parts);
-        if parts.fact.is_none() && parts.xml.is_none() {
+        if parts.fact.is_none() && parts.reception.is_none() && parts.xml.is_none() {
             self.vm_parts.remove(&id);
         }
     }

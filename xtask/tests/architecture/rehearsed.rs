@@ -33,7 +33,10 @@ fn kebab(name: &str) -> String {
 
 /// Enums of reasons that stand for one variant of `Reason`: the variant, the file, and the enum. The variant's name comes
 /// before theirs.
-const NESTED: [(&str, &str, &str); 1] = [("role", "logic/src/primary/reason.rs", "RoleReason")];
+const NESTED: [(&str, &str, &str); 2] = [
+    ("role", "logic/src/primary/reason.rs", "RoleReason"),
+    ("move", "logic/src/plan/moves.rs", "MoveReason"),
+];
 
 /// Every reason there is.
 fn reasons() -> Vec<String> {

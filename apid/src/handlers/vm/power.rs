@@ -123,7 +123,7 @@ fn settled(entry: &VmEntry) -> Option<Settled> {
     let fulfilled =
         entry.fact.as_ref().is_some_and(|fact| fact.value.wish_done >= entry.vm.value.wish.serial);
     match shown_state(entry) {
-        VmState::Fail => Some(Settled::Failed(shown_failure(entry).into())),
+        VmState::Fail => Some(Settled::Failed(shown_failure(entry))),
         VmState::Start if runs && fulfilled => Some(Settled::Done),
         VmState::Stop | VmState::Disable if down => Some(Settled::Done),
         _ => None,

@@ -9,7 +9,7 @@ use logic::cluster::{Cluster, VmEntry};
 use logic::id::{NodeName, VmId};
 use logic::record::{Record, Records};
 use logic::vm::accept::{self, Force, Relocation};
-use logic::vm::{Phase, State as VmState, shown_failure, shown_state};
+use logic::vm::{MigrationMethod, Phase, State as VmState, shown_failure, shown_state};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
@@ -50,16 +50,15 @@ pub struct SetNode {
     #[serde(default)]
     #[param(required = false)]
     wait: bool,
-    /// Whether it may only move while it runs. Refused with 501, as there is no live migration yet.
+    /// Whether it may only move while it runs: when that fails it stays, and is not shut down to be moved.
     #[serde(default)]
     #[param(required = false)]
     force_live: bool,
 }
 
-/// Brings a VM to another node. One that runs is shut down, handed over, and started there.
-#[utoipa::path(post, path = "/vm/{vm}/node", tag = "vm", params(SetNode),
-    responses((status = 501, description = "Only live migration would do, and it does not exist yet.",
-        body = Message)))]
+/// Brings a VM to another node. One that runs moves while it runs; where its method allows it, and that fails or cannot
+/// be, it is shut down and started there.
+#[utoipa::path(post, path = "/vm/{vm}/node", tag = "vm", params(SetNode))]
 pub async fn relocate(
     State(api): State<Arc<Api>>,
     Path(vm): Path<String>,
@@ -67,17 +66,10 @@ pub async fn relocate(
 ) -> Answered<Message> {
     let (_, id, entry) = api.view.vm(&vm).await.map_err(ApiError::as_refusal)?;
     let name = entry.vm.value.name.clone();
-    if asked.force_live {
-        return Err(ApiError::NotBuilt {
-            what: format!(
-                "Live migration (nothing was changed; without force_live, VM \"{name}\" is shut down and started on \
-                 the other node)"
-            ),
-        });
-    }
     let request = relocation(&asked)?;
+    let manner = asked.force_live.then_some(MigrationMethod::Live);
     let accept = |cluster: &Cluster| {
-        let relocated = accept::relocate(cluster, id, &request, now())?;
+        let relocated = accept::relocate(cluster, id, &request, manner, now())?;
         let handed_over = is_handed_over(&relocated.records);
         Ok(Change { records: Some(relocated.records), told: (relocated.to, handed_over) })
     };
@@ -141,6 +133,12 @@ fn runs_on(entry: &VmEntry, node: &NodeName) -> bool {
     entry.fact.as_ref().is_some_and(|fact| fact.value.node == *node && fact.value.phase == Phase::Running)
 }
 
+/// Why the last move to this node failed.
+fn failed_move<'a>(entry: &'a VmEntry, to: &NodeName) -> Option<&'a str> {
+    let failed = entry.fact.as_ref()?.value.failed_move.as_ref()?;
+    (failed.to == *to).then_some(&failed.why)
+}
+
 /// How a move ended, once both nodes have done with it.
 fn ended(cluster: &Cluster, id: VmId, to: &NodeName) -> Option<Ended> {
     let Some(entry) = cluster.vms.get(&id) else {
@@ -156,6 +154,12 @@ fn ended(cluster: &Cluster, id: VmId, to: &NodeName) -> Option<Ended> {
         // The node that has taken it over has not said yet that it runs.
         VmState::Start if node == to && !runs_on(entry, to) => None,
         _ if node == to => Some(Ended::There),
-        state => Some(Ended::Otherwise(format!("stayed on node \"{node}\", in state \"{state}\""))),
+        state => {
+            let stayed = format!("stayed on node \"{node}\", in state \"{state}\"");
+            Some(Ended::Otherwise(match failed_move(entry, to) {
+                Some(why) => format!("{stayed}: it could not move to node \"{to}\" while it runs: {why}"),
+                None => stayed,
+            }))
+        }
     }
 }

@@ -99,13 +99,13 @@ fn emptied(
     if vm.node != *node || !is_to_run(entry) {
         return None;
     }
-    let how = vm.meta.migration_method;
     if let Some(transfer) = &vm.transfer {
         return Some(Fate::Moves { to: transfer.to.clone(), how: transfer.how });
     }
-    if vm.moves_only_live() {
-        return Some(Fate::Stays { why: super::ONLY_LIVE.into() });
-    }
+    let how = match vm.way(None) {
+        Ok(how) => how,
+        Err(why) => return Some(Fate::Stays { why: bound(why) }),
+    };
     let placement = place_among(cluster, promises, (id, vm), Home::Barred);
     Some(match &placement.chosen {
         Some(to) => Fate::Moves { to: to.clone(), how },
@@ -127,7 +127,6 @@ fn filled(
     if called_home(cluster, vm) != Some(node) {
         return None;
     }
-    let how = vm.meta.migration_method;
     if let Some(transfer) = &vm.transfer {
         return Some(Fate::Moves { to: transfer.to.clone(), how: transfer.how });
     }
@@ -142,15 +141,24 @@ fn filled(
             vm.node
         ));
     }
-    if is_to_run(entry) && vm.moves_only_live() {
-        return stays(super::ONLY_LIVE.into());
-    }
+    let how = match vm.way(None) {
+        Ok(how) => how,
+        Err(why) if is_to_run(entry) => return stays(bound(why)),
+        Err(_) => MigrationMethod::None,
+    };
     let placement = place_among(cluster, promises, (id, vm), Home::Barred);
     match placement.nodes.get(node) {
         Some(Ok(_)) => Some(Fate::Moves { to: node.clone(), how }),
         Some(Err(bar)) => stays(format!("{node}: {bar}")),
         None => stays(format!("{node} is not registered")),
     }
+}
+
+/// Why a VM stays that is to move only live, and cannot.
+fn bound(why: &str) -> String {
+    format!(
+        "it is to move only live, and cannot: {why}; `pvc vm meta --method shutdown` lets it move by a shutdown"
+    )
 }
 
 #[cfg(test)]

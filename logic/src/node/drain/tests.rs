@@ -68,7 +68,9 @@ pub(super) fn arrive(cluster: &mut Cluster, node: &str) -> Vec<&'static str> {
         let phase = if is_to_run(&entry) { Phase::Running } else { Phase::Stopped };
         let word = VmFact { node: node.clone(), wish_done: vm.wish.serial, ..fact(phase) };
         let vm = Vm { node, last_node: home, away_since, transfer: None, ..vm };
-        cluster.vms.insert(id, VmEntry { vm: at(vm), fact: Some(at(word)), xml: None }.into());
+        cluster
+            .vms
+            .insert(id, VmEntry { vm: at(vm), fact: Some(at(word)), reception: None, xml: None }.into());
     }
     steps.iter().map(|step| step.reason.name()).collect()
 }
@@ -118,25 +120,27 @@ fn a_vm_that_nobody_can_take_is_parked_and_runs_again() {
 }
 
 #[test]
-fn a_vm_that_is_to_move_only_live_is_not_shut_down_by_a_flush() {
+fn a_vm_that_is_to_move_only_live_and_cannot_is_not_shut_down_by_a_flush() {
     let mut cluster = cluster(1);
     let id = VmId(uuid::Uuid::from_u128(1));
     let mut entry = (*cluster.vms[&id]).clone();
     entry.vm.value.meta.migration_method = MigrationMethod::Live;
+    entry.vm.value.bound = Some("it holds a device".into());
     cluster.vms.insert(id, entry.into());
     let cluster = wished(cluster, Duty::Flushed);
     assert_eq!((reasons(&cluster, "hv1").len(), state(&cluster)), (0, "flush"));
     let Fate::Stays { why } = foresee(&cluster, &name("hv1"), Duty::Flushed).remove(0).fate else { panic!() };
-    assert!(why.contains("--method shutdown"));
+    assert!(why.contains("it holds a device"));
 }
 
 #[test]
-fn a_vm_that_is_to_move_only_live_is_not_shut_down_to_go_home() {
+fn a_vm_that_is_to_move_only_live_and_cannot_is_not_shut_down_to_go_home() {
     let mut cluster = cluster(1);
     let id = VmId(uuid::Uuid::from_u128(1));
     let mut entry = (*cluster.vms[&id]).clone();
     entry.vm.value = Vm { node: name("hv2"), last_node: Some(name("hv1")), ..entry.vm.value };
     entry.vm.value.meta.migration_method = MigrationMethod::Live;
+    entry.vm.value.bound = Some("it holds a device".into());
     entry.fact = Some(at(VmFact { node: name("hv2"), ..fact(Phase::Running) }));
     cluster.vms.insert(id, entry.into());
     let cluster = wished(wished(cluster, Duty::Flushed), Duty::Ready);
@@ -167,9 +171,10 @@ fn a_home_without_room_is_given_up_until_the_next_time() {
     let other = Vm { node: name("hv1"), last_node: None, memory_mib: 1024, ..entry.vm.value.clone() };
     cluster.vms.insert(id, entry.into());
     let settled = Some(at(VmFact { wish_done: 1, ..fact(Phase::Running) }));
-    cluster
-        .vms
-        .insert(VmId(uuid::Uuid::from_u128(2)), VmEntry { vm: at(other), fact: settled, xml: None }.into());
+    cluster.vms.insert(
+        VmId(uuid::Uuid::from_u128(2)),
+        VmEntry { vm: at(other), fact: settled, reception: None, xml: None }.into(),
+    );
     let mut cluster = wished(wished(cluster, Duty::Flushed), Duty::Ready);
     assert_eq!(arrive(&mut cluster, "hv2"), ["home-barred"]);
     assert_eq!((reasons(&cluster, "hv2").len(), state(&cluster)), (0, "ready"));

@@ -114,7 +114,7 @@ fn a_decision_that_nobody_carried_out_yet_counts() {
         let placed = Vm { node: node.clone(), ..vm.clone() };
         cluster.vms.insert(
             VmId(uuid::Uuid::from_u128(number)),
-            VmEntry { vm: at(placed), fact: None, xml: None }.into(),
+            VmEntry { vm: at(placed), fact: None, reception: None, xml: None }.into(),
         );
         chosen_nodes.push(node.to_string());
     }

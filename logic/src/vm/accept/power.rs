@@ -144,6 +144,10 @@ pub(crate) fn deletion(cluster: &Cluster, id: VmId, entry: &VmEntry) -> Records 
         Some(fact) => records.delete(RecordId::VmFact(id), fact.expect()),
         None => records.guard(RecordId::VmFact(id), expect_of(entry.fact.as_ref())),
     };
+    records = match &entry.reception {
+        Some(said) => records.delete(RecordId::VmReception(id), said.expect()),
+        None => records.guard(RecordId::VmReception(id), expect_of(entry.reception.as_ref())),
+    };
     if let Some(name) = cluster.vm_names.get(&vm.name).filter(|owner| owner.value == id) {
         records = records.delete(RecordId::VmName(vm.name.clone()), name.expect());
     }

@@ -2,7 +2,7 @@
 //!
 //! | request | the VM runs, or is to run | it does not |
 //! |---|---|---|
-//! | move | its node is asked to hand it over; it settles there | it belongs to the other node at once |
+//! | move | its node is asked to send it, live where it can; it settles there | it belongs to the other node at once |
 //! | migrate | the same, and it goes home to its present node later | the same |
 //! | unmigrate | it is handed over to its home | it belongs to its home at once |
 //!
@@ -16,7 +16,7 @@ use crate::node::place::{Home, bump_ledger, place};
 use crate::record::{RecordId, Records, expect_of};
 use crate::refusal::Refusal;
 use crate::time::WallTime;
-use crate::vm::{Power, State, Transfer, Vm, Wish, shown_state};
+use crate::vm::{MigrationMethod, Power, State, Transfer, Vm, Wish, shown_state};
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +46,7 @@ pub struct Relocated {
     pub records: Records,
 }
 
-/// Moves a VM.
+/// Moves a VM. `asked` is how it is to move this time, where its own method is not to count.
 ///
 /// # Errors
 /// [`Refusal`] says which node cannot take it and why, or what state is in the way.
@@ -54,13 +54,14 @@ pub fn relocate(
     cluster: &Cluster,
     id: VmId,
     request: &Relocation,
+    asked: Option<MigrationMethod>,
     now: WallTime,
 ) -> Result<Relocated, Refusal> {
     let entry = known(cluster, id)?;
     let vm = &entry.vm.value;
     let refuse =
         |remedy| Err(Refusal::WrongState { name: vm.name.clone(), state: shown_state(entry), remedy });
-    let (asked, home) = match request {
+    let (named, home) = match request {
         Relocation::Move { to } => (to.clone(), None),
         Relocation::Migrate { force: Force::No, .. } if vm.last_node.is_some() => {
             return refuse("it has been migrated already; bring it home first, or use force");
@@ -82,19 +83,17 @@ pub fn relocate(
         State::Provision | State::Import => return refuse("wait until it is complete"),
         _ => {}
     }
-    let to = target(cluster, id, vm, asked.as_deref())?;
-    if runs(entry) && vm.moves_only_live() {
-        return Err(Refusal::OnlyLive { name: vm.name.clone() });
+    if entry.fact.as_ref().is_some_and(|fact| fact.value.sending.is_some()) {
+        return refuse("wait until it has moved");
     }
+    let to = target(cluster, id, vm, named.as_deref())?;
+    let bound = |why: &str| Refusal::Bound { name: vm.name.clone(), why: why.into() };
+    let how =
+        vm.way(asked).or_else(|why| if runs(entry) { Err(bound(why)) } else { Ok(MigrationMethod::None) })?;
     let home = home.filter(|home| *home != to);
     let away_since = home.as_ref().map_or(0, |home| wish_serial(cluster, home));
     let records = match runs(entry) {
-        true => handed_over_later(
-            entry,
-            id,
-            Transfer { to: to.clone(), home, how: vm.meta.migration_method, away_since },
-            now,
-        ),
+        true => handed_over_later(entry, id, Transfer { to: to.clone(), home, how, away_since }, now),
         false => {
             let moved = Vm { node: to.clone(), last_node: home, away_since, ..vm.clone() };
             Records::default().guard(RecordId::VmFact(id), expect_of(entry.fact.as_ref())).write(

@@ -19,6 +19,11 @@ pub struct Start<'a> {
     pub console_path: &'a str,
 }
 
+/// Where a node keeps what a VM's guest says on its first serial port.
+pub fn console_path(directory: &str, name: &str) -> String {
+    format!("{directory}/{name}-console.log")
+}
+
 /// One replacement of a stretch of the text.
 struct Splice {
     range: std::ops::Range<usize>,

@@ -18,7 +18,7 @@ fn to(node: &str) -> Option<String> {
 }
 
 fn asked(cluster: &Cluster, request: &Relocation) -> Result<Relocated, String> {
-    relocate(cluster, VM, request, NOW.wall).map_err(|refusal| refusal.to_string())
+    relocate(cluster, VM, request, None, NOW.wall).map_err(|refusal| refusal.to_string())
 }
 
 #[test]
@@ -63,14 +63,24 @@ fn a_vm_that_is_away_goes_home_or_further_with_force() {
 }
 
 #[test]
-fn what_runs_and_moves_only_live_is_refused_and_what_is_down_moves() {
+fn what_runs_and_is_bound_moves_not_live_and_what_is_down_moves() {
     for (power, phase, moves) in [(Power::Start, Phase::Running, false), (Power::Stop, Phase::Stopped, true)]
     {
         let mut cluster = cluster(power, phase);
         let mut entry = (*cluster.vms[&VM]).clone();
         entry.vm.value.meta.migration_method = crate::vm::MigrationMethod::Live;
+        cluster.vms.insert(VM, entry.clone().into());
+        assert!(asked(&cluster, &Relocation::Move { to: None }).is_ok(), "{power:?}");
+        entry.vm.value.bound = Some("it holds a device".into());
+        cluster.vms.insert(VM, entry.clone().into());
+        let answer = asked(&cluster, &Relocation::Move { to: None });
+        assert_eq!(answer.is_ok(), moves, "{power:?}");
+        assert!(moves || answer.unwrap_err().contains("it holds a device"));
+        entry.vm.value.meta.migration_method = crate::vm::MigrationMethod::None;
         cluster.vms.insert(VM, entry.into());
-        assert_eq!(asked(&cluster, &Relocation::Move { to: None }).is_ok(), moves, "{power:?}");
+        let shut_down = written_vm(&asked(&cluster, &Relocation::Move { to: None }).unwrap().records);
+        let how = shut_down.transfer.map(|transfer| transfer.how);
+        assert_eq!(how, (!moves).then_some(crate::vm::MigrationMethod::Shutdown));
     }
 }
 

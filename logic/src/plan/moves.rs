@@ -1,0 +1,106 @@
+//! Why a step is taken for a VM that moves while it runs.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::Reason;
+use crate::id::NodeName;
+
+/// The reasons of [`crate::vm::migrate`]; each is named in logs with `move-` before it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the text of each is its sentence, in Display below")]
+pub enum MoveReason {
+    Offered { to: NodeName },
+    Begins,
+    Sent { to: NodeName },
+    Aborted,
+    Stranded,
+    Unwound,
+    Gone { to: NodeName },
+    Ended,
+    TakenBack,
+    Failed { to: NodeName, why: String },
+    OnlyLive,
+    Awaited,
+    Queued,
+    Refused { why: String },
+    Received,
+    Arrived,
+    Withdrawn,
+    Cleared,
+    AnswerOver,
+    LeftBehind,
+    Progress,
+}
+
+impl fmt::Display for MoveReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Offered { to } => write!(f, "{to} is asked to take it while it runs"),
+            Self::Begins => write!(f, "its target is ready for it"),
+            Self::Sent { to } => write!(f, "it moves to {to} while it runs"),
+            Self::Aborted => {
+                write!(f, "its move is no longer wished, or its target is not up, or it takes too long")
+            }
+            Self::Stranded => {
+                write!(
+                    f,
+                    "it stands still, and nobody carries the switch on; its target must clear what it has"
+                )
+            }
+            Self::Unwound => write!(f, "its target has nothing of it, so it goes on here"),
+            Self::Gone { to } => write!(f, "it is not here any more; it may go on on {to}"),
+            Self::Ended => write!(f, "neither node has it: it ended on its way"),
+            Self::TakenBack => write!(f, "its move is no longer wished, or it has ended"),
+            Self::Failed { to, why } => write!(f, "it could not move to {to}: {why}"),
+            Self::OnlyLive => write!(f, "it is to move only live, and could not, so it stays"),
+            Self::Awaited => write!(f, "it can come"),
+            Self::Queued => write!(f, "it can come when others have arrived"),
+            Self::Refused { why } => write!(f, "it cannot come: {why}"),
+            Self::Received => write!(f, "its source has it no more, so it goes on here"),
+            Self::Arrived => write!(f, "it runs here, and belongs to this node from now on"),
+            Self::Withdrawn => write!(f, "its source has taken it back, or it has ended there"),
+            Self::Cleared => write!(f, "nothing of it is here"),
+            Self::AnswerOver => write!(f, "its move is over"),
+            Self::LeftBehind => write!(f, "a move has left it here, and it does not run"),
+            Self::Progress => write!(f, "its move has come further"),
+        }
+    }
+}
+
+impl MoveReason {
+    /// The reason's name, as it stands in logs.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Offered { .. } => "move-offered",
+            Self::Begins => "move-begins",
+            Self::Sent { .. } => "move-sent",
+            Self::Aborted => "move-aborted",
+            Self::Stranded => "move-stranded",
+            Self::Unwound => "move-unwound",
+            Self::Gone { .. } => "move-gone",
+            Self::Ended => "move-ended",
+            Self::TakenBack => "move-taken-back",
+            Self::Failed { .. } => "move-failed",
+            Self::OnlyLive => "move-only-live",
+            Self::Awaited => "move-awaited",
+            Self::Queued => "move-queued",
+            Self::Refused { .. } => "move-refused",
+            Self::Received => "move-received",
+            Self::Arrived => "move-arrived",
+            Self::Withdrawn => "move-withdrawn",
+            Self::Cleared => "move-cleared",
+            Self::AnswerOver => "move-answer-over",
+            Self::LeftBehind => "move-left-behind",
+            Self::Progress => "move-progress",
+        }
+    }
+}
+
+impl From<MoveReason> for Reason {
+    fn from(reason: MoveReason) -> Self {
+        Self::Move(reason)
+    }
+}
