@@ -2,10 +2,19 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use logic::cluster::Cluster;
+use logic::cluster::accept::{Overwrite, initialise};
+use logic::id::{NodeName, VmId};
 use logic::node::DaemonState;
+use logic::node::drain::{Duty, wish_duty};
+use logic::record::Records;
+use logic::time::WallTime;
+use logic::vm::accept::{Define, Force, PowerRequest, define, wish_power};
 use store::mirror::{Mirror, Scope};
+use store::records::commit_records;
 
 /// How long anything here may take.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -73,11 +82,38 @@ fn wait(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
-fn daemon_state(folder: &Path) -> Option<DaemonState> {
+fn hv1() -> NodeName {
+    "hv1".parse().expect("it is a name")
+}
+
+fn opened(folder: &Path) -> Option<Arc<dyn store::Store>> {
     let url = logic::config::StoreUrl::Sqlite { path: folder.join("store.db").display().to_string() };
-    let mirror = Mirror::new(store::open(&url, None).ok()?, Scope::Everything);
+    store::open(&url, None).ok()
+}
+
+fn cluster(store: &Arc<dyn store::Store>) -> Option<Arc<Cluster>> {
+    let mirror = Mirror::new(Arc::clone(store), Scope::Everything);
     mirror.pump().ok()?;
-    Some(mirror.snapshot()?.cluster.status(&"hv1".parse().expect("the test can"))?.daemon)
+    Some(mirror.snapshot()?.cluster)
+}
+
+/// What the daemon says of itself, and how often it has said so.
+fn word(folder: &Path) -> Option<(DaemonState, u64)> {
+    let cluster = cluster(&opened(folder)?)?;
+    cluster.status(&hv1()).map(|status| (status.daemon, status.sequence))
+}
+
+fn daemon_state(folder: &Path) -> Option<DaemonState> {
+    Some(word(folder)?.0)
+}
+
+/// Writes what the API would write for these requests, one after the other.
+fn ask(folder: &Path, requests: &[&dyn Fn(&Cluster) -> Records]) {
+    let store = opened(folder).expect("the daemon has made it");
+    for request in requests {
+        let records = request(&cluster(&store).expect("the store answers"));
+        commit_records(&*store, &records).expect("nobody else writes it");
+    }
 }
 
 #[test]
@@ -129,4 +165,51 @@ fn the_worker_stops_when_it_is_asked() {
     wait("the daemon runs", || std::fs::read_to_string(&log).is_ok_and(|text| text.contains("starts")));
     daemon.signal("-TERM");
     daemon.ends_well();
+}
+
+#[test]
+fn the_worker_stops_at_once_while_the_node_daemon_goes_on() {
+    let (folder, config) = configured("");
+    let _node = Running::start("pvcnoded", &config);
+    wait("the node daemon runs", || daemon_state(folder.path()) == Some(DaemonState::Run));
+    let worker = Running::start("pvcworkerd", &config);
+    let log = folder.path().join("log/pvcworkerd.log");
+    wait("the worker runs", || std::fs::read_to_string(&log).is_ok_and(|text| text.contains("starts")));
+    worker.signal("-TERM");
+    let asked = Instant::now();
+    worker.ends_well();
+    // It has a bound of twenty seconds, which it must not need.
+    assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
+    assert_eq!(daemon_state(folder.path()), Some(DaemonState::Run));
+}
+
+#[test]
+fn the_node_daemon_keeps_alive_while_it_waits_for_a_flush_and_a_second_signal_ends_the_waiting() {
+    let (folder, config) = configured("");
+    let daemon = Running::start("pvcnoded", &config);
+    wait("the daemon runs", || daemon_state(folder.path()) == Some(DaemonState::Run));
+    let vm: VmId = "bdd640fb-0667-4ad1-9c80-317fa3b1799d".parse().expect("it is a UUID");
+    let xml = format!(
+        "<domain><name>web1</name><uuid>{vm}</uuid><memory unit='MiB'>64</memory><vcpu>1</vcpu></domain>"
+    );
+    let (now, xml) = (WallTime(1), &xml);
+    let request = || Define { xml: xml.clone(), ..Define::default() };
+    // Its hypervisor does not answer, so that this flush never ends.
+    ask(
+        folder.path(),
+        &[
+            &|cluster| initialise(cluster, &"5a".repeat(32), Overwrite::No, now).expect("it is new"),
+            &|cluster| define(cluster, &request(), now).expect("there is room").records,
+            &|cluster| wish_power(cluster, vm, PowerRequest::Start, Force::No, now).expect("it may"),
+            &|cluster| wish_duty(cluster, &hv1(), Duty::Flushed, now).expect("it may").expect("it is new"),
+        ],
+    );
+    daemon.signal("-TERM");
+    wait("it says that it stops", || daemon_state(folder.path()) == Some(DaemonState::Shutdown));
+    let (_, before) = word(folder.path()).expect("it has spoken");
+    wait("the keepalive goes on", || word(folder.path()).is_some_and(|(_, count)| count > before + 2));
+    assert_eq!(daemon_state(folder.path()), Some(DaemonState::Shutdown));
+    daemon.signal("-TERM");
+    daemon.ends_well();
+    assert_eq!(daemon_state(folder.path()), Some(DaemonState::Stop));
 }
