@@ -52,6 +52,8 @@ laws!(of_all: laws on memory: crate::memory::world(), directory: crate::director
     snapshots_are_listed_as_they_were_taken,
     a_snapshot_keeps_what_was_there,
     a_clone_goes_its_own_way_and_keeps_its_snapshot,
+    a_clone_knows_its_snapshot_by_its_present_name,
+    a_volume_that_two_make_at_once_is_one,
     figures_tell_of_every_pool,
     a_storage_that_is_not_there_is_said_to_be,
 ));
@@ -78,6 +80,7 @@ laws!(of_clusters: fences on memory: crate::memory::world(), ceph: crate::ceph::
     a_blocked_machine_is_told_so_and_can_unblock_itself,
     an_upload_that_stands_still_is_given_up,
     placement_groups_are_given,
+    a_blockade_of_nothing_is_refused,
 ));
 
 laws!(of_images: transfers on directory: crate::directory::world(), ceph: crate::ceph::world(); (

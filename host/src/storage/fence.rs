@@ -4,6 +4,9 @@ use std::net::IpAddr;
 
 use logic::id::PoolName;
 
+use super::Cause;
+use super::error::Refusal;
+
 /// Addresses that were blocked, and from when on.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Blockade {
@@ -35,4 +38,15 @@ pub struct Awaited {
     pub osd: i32,
     /// The epoch that it reports; `None` when it did not answer.
     pub epoch: Option<u64>,
+}
+
+/// Refuses what is no list of a machine's addresses: a blockade of nothing would be confirmed at once, and prove nothing.
+pub(super) fn checked(addresses: &[IpAddr]) -> Result<(), Refusal> {
+    let odd = |address: &&IpAddr| address.is_unspecified() || address.is_loopback() || address.is_multicast();
+    let why = match (addresses.is_empty(), addresses.iter().find(odd)) {
+        (true, _) => "no address was given".to_owned(),
+        (false, Some(address)) => format!("{address} is the address of no machine"),
+        (false, None) => return Ok(()),
+    };
+    Err(Refusal::new(Cause::Unfit, why, "give the addresses that the node has on the storage network"))
 }

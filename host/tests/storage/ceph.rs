@@ -9,6 +9,7 @@ use host::storage::{Cause, Pool, Storage};
 use logic::id::PoolName;
 use logic::storage::{Replication, Tier, VolumePath};
 
+use crate::content::{download, upload};
 use crate::lab::{Lab, THERE};
 use crate::world::{Shared, World, Writer, wait};
 use crate::writer::QemuIo;
@@ -185,5 +186,52 @@ fn what_is_no_pool_of_volumes_is_left_alone() {
         assert_eq!(storage.sweep(&home.pool).unwrap(), 0);
         assert!(lab.ceph("rbd", &["ls", home.pool.as_str()]).contains(".trash-of-somebody"));
         assert_eq!(crate::world::cause(storage.remove_pool(&home.pool)), Cause::Holds);
+    });
+}
+
+#[test]
+fn a_replacement_that_was_cut_off_is_finished_or_undone() {
+    crate::world::on_a_thread(|| {
+        let world = world();
+        let (home, lab) = (crate::world::Home::of(&*world), Lab::shared());
+        let storage = &*home.storage;
+        let (web, new) = (home.volume("web_disk0"), home.volume("new"));
+        upload(storage, &web, b"old").unwrap();
+        upload(storage, &new, b"new").unwrap();
+        let rename = |from: &str, to: &str| {
+            let path = |name: &str| format!("{}/{name}", home.pool);
+            lab.ceph("rbd", &["rename", &path(from), &path(to)]);
+        };
+        let begins = || download(storage, &web)[..3].to_vec();
+
+        rename("web_disk0", ".replaced.web_disk0");
+        assert_eq!(storage.sweep(&home.pool).unwrap(), 1);
+        assert_eq!(begins(), b"old", "without what was filled it is undone");
+
+        rename("web_disk0", ".replaced.web_disk0");
+        rename("new", ".upload.web_disk0");
+        assert_eq!(storage.sweep(&home.pool).unwrap(), 1);
+        assert_eq!(begins(), b"new", "with it, it is finished");
+        assert_eq!(home.names(), ["web_disk0"]);
+
+        lab.ceph("rbd", &["create", "--size", "4M", &format!("{}/.replaced.web_disk0", home.pool)]);
+        assert_eq!(storage.sweep(&home.pool).unwrap(), 1);
+        assert_eq!(begins(), b"new", "what was replaced is removed");
+        assert_eq!(storage.sweep(&home.pool).unwrap(), 0);
+    });
+}
+
+#[test]
+fn a_volume_whose_making_was_cut_off_is_made() {
+    crate::world::on_a_thread(|| {
+        let world = world();
+        let (home, lab) = (crate::world::Home::of(&*world), Lab::shared());
+        let volume = home.volume("web_disk0");
+        let id = home.storage.volume(&volume).unwrap().unwrap().id;
+        lab.ceph("rados", &["-p", home.pool.as_str(), "rm", &format!("rbd_header.{id}")]);
+        assert_eq!(home.storage.volume(&volume).unwrap(), None);
+        home.storage.create(&volume, crate::content::SIZE_BYTES).unwrap();
+        upload(&*home.storage, &volume, b"whole").unwrap();
+        assert_eq!(&download(&*home.storage, &volume)[..5], b"whole");
     });
 }

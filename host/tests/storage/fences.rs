@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use host::storage::{Cause, Confirmation, Error, Fence, Storage};
+use host::storage::{Blockade, Cause, Confirmation, Error, Fence, Storage};
 use logic::storage::Replication;
 
 use crate::content::{SIZE_BYTES, content, download, upload, upload_from};
@@ -274,4 +274,15 @@ pub(crate) fn a_fence_outlives_the_leader_of_the_storage(world: &(impl Shared + 
     assert!(began.elapsed() < PROOF_WITHOUT_LEADER, "{:?}", began.elapsed());
     world.heal();
     wait("it is unblocked", || fence.unblock(&addresses).is_ok());
+}
+
+pub(crate) fn a_blockade_of_nothing_is_refused(world: &(impl Shared + ?Sized)) {
+    let home = Home::of(world);
+    let fence = fence(&*home.storage);
+    assert_eq!(cause(fence.block(&[])), Cause::Unfit);
+    for odd in ["0.0.0.0", "127.0.0.1", "::1"] {
+        assert_eq!(cause(fence.block(&[odd.parse().unwrap()])), Cause::Unfit, "{odd}");
+    }
+    let nothing = Blockade { addresses: vec![], epoch: 1 };
+    assert_eq!(cause(fence.confirmation(&nothing)), Cause::Unfit);
 }

@@ -230,6 +230,44 @@ pub(crate) fn a_clone_goes_its_own_way_and_keeps_its_snapshot(world: &(impl Worl
     assert_same(&download(&**storage, &golden), &before);
 }
 
+pub(crate) fn a_clone_knows_its_snapshot_by_its_present_name(world: &(impl World + ?Sized)) {
+    let home = Home::of(world);
+    let storage = &home.storage;
+    let (golden, web) = (home.volume("golden"), home.path("web_disk0"));
+    let released = snapshot(&golden, "released");
+    storage.take(&released).unwrap();
+    storage.clone_volume(&released, &web).unwrap();
+    storage.rename_snapshot(&released, &"r1".parse().unwrap()).unwrap();
+    storage.rename(&golden, &"platinum".parse().unwrap()).unwrap();
+    let now = snapshot(&home.path("platinum"), "r1");
+    assert_eq!(storage.volume(&web).unwrap().unwrap().clone_of.as_ref(), Some(&now));
+    assert_eq!(cause(storage.remove_snapshot(&now)), Cause::Cloned);
+    storage.clone_volume(&now, &web).unwrap();
+    storage.remove(&web).unwrap();
+    storage.remove_snapshot(&now).unwrap();
+}
+
+pub(crate) fn a_volume_that_two_make_at_once_is_one(world: &(impl World + ?Sized)) {
+    let home = Home::of(world);
+    let others = [world.open(), world.open()];
+    for name in ["a", "b", "c"] {
+        let volume = home.path(name);
+        std::thread::scope(|scope| {
+            for storage in &others {
+                scope.spawn(|| storage.create(&volume, SIZE_BYTES).unwrap());
+            }
+        });
+        upload(&*home.storage, &volume, b"kept").unwrap();
+        std::thread::scope(|scope| {
+            for storage in &others {
+                scope.spawn(|| storage.create(&volume, SIZE_BYTES).unwrap());
+            }
+        });
+        assert_eq!(&download(&*home.storage, &volume)[..4], b"kept");
+    }
+    assert_eq!(home.names(), ["a", "b", "c"]);
+}
+
 pub(crate) fn figures_tell_of_every_pool(world: &(impl World + ?Sized)) {
     let home = Home::of(world);
     let storage = &home.storage;

@@ -17,6 +17,7 @@ use super::rados::Failure;
 use super::{Ceph, Outcome, Session, Subject};
 use crate::calls::Claim;
 use crate::storage::error::Refusal;
+use crate::storage::fence::checked;
 use crate::storage::{Awaited, Blockade, Cause, Confirmation, Error, Fence};
 
 /// How long an address stays blocked, in seconds: ten years.
@@ -76,6 +77,7 @@ impl Session {
     }
 
     fn block(&self, addresses: &[IpAddr]) -> Outcome<Blockade> {
+        checked(addresses)?;
         for address in addresses {
             self.tell(&json!({
                 "prefix": "osd blocklist", "blocklistop": "add",
@@ -173,7 +175,12 @@ impl Fence for Ceph {
         let what = format!("tell how far the blockade of {} has come", listed(&blockade.addresses));
         let wanted = blockade.clone();
         let map = self.at_fence(&what, move |session| {
+            checked(&wanted.addresses)?;
             let map = session.map()?;
+            if map.epoch < wanted.epoch {
+                let why = format!("the monitor's map is of epoch {}, before the blockade", map.epoch);
+                return Err(Refusal::new(Cause::Other, why, "ask again").into());
+            }
             let blocked = map.blocked();
             match wanted.addresses.iter().find(|address| !blocked.contains(address)) {
                 Some(free) => {

@@ -1,5 +1,7 @@
 //! Volumes in Ceph: images of librbd's, looked at before they are changed, so that refusals are ours and plain.
 
+use std::time::Duration;
+
 use logic::id::{PoolName, VolumeName};
 use logic::storage::{SnapshotPath, VolumePath};
 
@@ -9,6 +11,10 @@ use super::transfers::is_staging;
 use super::{Ceph, Outcome, Session};
 use crate::storage::error::Refusal;
 use crate::storage::{Error, Location, Lock, User, Volume, Volumes};
+
+/// How often, and at what interval, one looks for an image whose name is taken, before it counts as one whose making was
+/// cut off: far longer than the making takes.
+const BEING_MADE: (u32, Duration) = (100, Duration::from_millis(100));
 
 fn users_of(image: &Image) -> Outcome<Vec<User>> {
     let user = |(id, at): (i64, String)| User { who: format!("client.{id}"), address: address(&at) };
@@ -34,18 +40,20 @@ impl Session {
         }
         let name = volume.volume.as_str();
         match pool.create(name, size_bytes) {
-            Ok(()) => Ok(()),
-            Err(failure) if failure.code == libc::EEXIST => match self.seen(volume)? {
-                Some(image) if image.sizes()?.0 == size_bytes => Ok(()),
-                Some(_) => Err(Refusal::exists(format!("{volume} of another size")).into()),
-                // One whose making was cut off: its name is taken, and there is no image.
-                None => {
-                    pool.remove(name)?;
-                    Ok(pool.create(name, size_bytes)?)
-                }
-            },
-            Err(failure) => Err(failure.into()),
+            Ok(()) => return Ok(()),
+            Err(failure) if failure.code == libc::EEXIST => {}
+            Err(failure) => return Err(failure.into()),
         }
+        for _ in 0..BEING_MADE.0 {
+            match self.seen(volume)? {
+                Some(image) if image.sizes()?.0 == size_bytes => return Ok(()),
+                Some(_) => return Err(Refusal::exists(format!("{volume} of another size")).into()),
+                // Its name is taken and there is no image: somebody is making it just now, or died over it.
+                None => std::thread::sleep(BEING_MADE.1),
+            }
+        }
+        pool.remove(name)?;
+        Ok(pool.create(name, size_bytes)?)
     }
 
     fn resize(&self, volume: &VolumePath, size_bytes: u64) -> Outcome {

@@ -20,8 +20,8 @@ const NAME_LENGTH: usize = 64;
 /// The bytes that QEMU locks of a file that it has open: what it does with it, and what others must not.
 const LOCKED: (i64, i64) = (100, 200);
 
-/// The most of QEMU's tables that is read: what is larger is damaged.
-const TABLE_BYTES_MAX: usize = 16 << 20;
+/// How much of QEMU's table of snapshots is read: at first, and where that is not enough. What is larger is damaged.
+const TABLE_BYTES: [usize; 3] = [16 << 10, 1 << 20, 16 << 20];
 
 /// A name as it is kept in the file.
 pub(super) fn filled_up(name: &SnapshotName) -> String {
@@ -101,13 +101,18 @@ impl Image {
             return Ok(());
         }
         let end = self.file.metadata()?.len();
-        let length = usize::try_from(end.saturating_sub(table_at)).unwrap_or(TABLE_BYTES_MAX);
-        let table = self.part(table_at, length.min(TABLE_BYTES_MAX))?;
-        let mut at = 0;
-        for _ in 0..entry_count {
-            at = self.read_entry(&table, at, table_at)?;
+        let rest = usize::try_from(end.saturating_sub(table_at)).unwrap_or(usize::MAX);
+        // How long the table is is not written anywhere: as much is read as its entries turn out to need.
+        let mut outcome = Err(damaged("it is too short"));
+        for length in TABLE_BYTES {
+            let table = self.part(table_at, rest.min(length))?;
+            self.entries.clear();
+            outcome = (0..entry_count).try_fold(0, |at, _| self.read_entry(&table, at, table_at));
+            if outcome.is_ok() || length >= rest {
+                break;
+            }
         }
-        Ok(())
+        outcome.map(drop)
     }
 
     /// Reads the snapshot at this place of the table; says where the next one begins.

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use super::{Client, Cluster, Opened, State, Written};
 use crate::storage::error::Refusal;
+use crate::storage::fence::checked;
 use crate::storage::{Awaited, Blockade, Cause, Confirmation, Error, Fence};
 
 impl Cluster {
@@ -71,6 +72,7 @@ impl State {
     }
 
     fn confirmation(&self, blockade: &Blockade) -> Result<Confirmation, Refusal> {
+        checked(&blockade.addresses)?;
         if let Some(free) = blockade.addresses.iter().find(|address| !self.blocked.contains(address)) {
             return Err(Refusal::new(Cause::Absent, format!("{free} is not blocked"), "block it again"));
         }
@@ -96,6 +98,7 @@ impl Fence for Client {
 
     fn block(&self, addresses: &[IpAddr]) -> Result<Blockade, Error> {
         self.tell("block addresses", |state| {
+            checked(addresses)?;
             let before = state.blocked.len();
             state.blocked.extend(addresses);
             let mut is_new = state.blocked.len() > before;
