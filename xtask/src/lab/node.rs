@@ -106,10 +106,19 @@ impl Node {
 
     /// Whether the program that was started under this name runs.
     pub fn runs(&self, name: &str) -> bool {
-        let path = self.path(&format!("/run/{name}.pid"));
-        let Ok(pid) = fs::read_to_string(path) else { return false };
-        let stat = fs::read_to_string(self.path(&format!("/proc/{}/stat", pid.trim()))).unwrap_or_default();
-        stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
+        self.letter(name).is_some_and(|letter| letter != 'Z')
+    }
+
+    /// Whether its time was stopped.
+    pub fn is_stalled(&self, name: &str) -> bool {
+        self.letter(name) == Some('T')
+    }
+
+    /// The state of the program that was started under this name, as the kernel abbreviates it.
+    fn letter(&self, name: &str) -> Option<char> {
+        let pid = fs::read_to_string(self.path(&format!("/run/{name}.pid"))).ok()?;
+        let stat = fs::read_to_string(self.path(&format!("/proc/{}/stat", pid.trim()))).ok()?;
+        stat.rsplit_once(") ")?.1.chars().next()
     }
 
     /// The process that was started under this name, as this machine numbers it.

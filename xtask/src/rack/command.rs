@@ -118,6 +118,11 @@ fn status(rack: &Rack) -> Result<String> {
             let due = PROGRAMS.iter().filter(|program| serves || **program != "zookeeper");
             let (runs, rests): (Vec<&str>, Vec<&str>) = due.partition(|program| node.runs(program));
             let role = if serves { zookeeper::role(&node).ok().flatten() } else { None };
+            let shown = |program: &&str| match node.is_stalled(program) {
+                true => format!("{program} (stalled)"),
+                false => (*program).to_owned(),
+            };
+            let runs: Vec<String> = runs.iter().map(shown).collect();
             row.extend(["on".into(), runs.join(" "), rests.join(" "), role.unwrap_or_default()]);
         } else {
             row.push("off".into());

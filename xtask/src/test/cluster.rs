@@ -15,6 +15,7 @@ use crate::tree;
 use crate::up::Preparation;
 
 mod faults;
+mod live;
 mod nodes;
 mod power;
 mod primary;
@@ -37,6 +38,7 @@ pub fn run(tally: &mut Tally, xtask: &Path) {
         nodes::checks(&rack, tally);
         primary::checks(&rack, tally);
         vms::checks(&rack, tally);
+        live::checks(&rack, tally);
         power::checks(&rack, tally);
         faults::checks(&rack, tally);
     } else {

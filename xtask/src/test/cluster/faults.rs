@@ -62,6 +62,10 @@ fn pair(rack: &Rack) -> Result<()> {
 
 fn stalled(rack: &Rack) -> Result<()> {
     rack.stall(2, "pvcnoded")?;
+    wait_for("its time to stand still", PATIENCE, || {
+        ensure!(rack.node(2)?.is_stalled("pvcnoded"), "it goes on");
+        Ok(())
+    })?;
     becomes(rack, 2, "dead", 1)?;
     ensure!(answers_ping(rack, 2), "its machine does not answer");
     rack.counts_on(WEB, 2)?;

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, ensure};
 
 use crate::bench::handover;
-use crate::command::{output, wait_for};
+use crate::command::{capture, output, wait_for};
 use crate::rack::Rack;
 use crate::rack::guests::PATIENCE;
 use crate::rack::network::Network;
@@ -12,6 +12,15 @@ use crate::test::tally::Tally;
 
 pub(super) fn checks(rack: &Rack, tally: &mut Tally) {
     tally.check("the floating addresses are on the primary, and on no other node", || on_the_primary(rack));
+    tally.check("is-primary answers by its exit code, on every node for itself", || {
+        let primary = handover::primary(rack, 1)?;
+        for number in rack.numbers() {
+            let code = capture(&mut rack.pvc_command(number, &["node", "is-primary"])?)?.status.code();
+            let right = if number == primary { 0 } else { 1 };
+            ensure!(code == Some(right), "on pvc{number} it ends with {code:?}, and pvc{primary} is primary");
+        }
+        Ok(())
+    });
     tally.check("the role moves on request, and a client that pings hardly notices", || planned(rack));
     tally.check("the role cannot be given to a node that is not there, or that has it", || refused(rack));
     tally.check("a primary whose power is cut is succeeded, and comes back as another coordinator", || {
