@@ -1,5 +1,6 @@
 //! A process by its id and start time, so that a recycled id is never mistaken for it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
@@ -79,6 +80,15 @@ impl Process {
         Ok(user.unwrap_or(0.0) + system.unwrap_or(0.0))
     }
 
+    /// Its resident memory, apart by what it is.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn memory(&self) -> Result<Memory> {
+        let maps = fs::read_to_string(format!("/proc/{}/smaps", self.pid))?;
+        Ok(Memory::parse(&maps))
+    }
+
     /// Its resident memory in KiB.
     ///
     /// # Errors
@@ -87,6 +97,50 @@ impl Process {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("it has no memory")?;
         Ok(line.trim().trim_end_matches(" kB").trim().parse()?)
+    }
+}
+
+/// What a process has in memory.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// What is its own, in KiB.
+    pub own_kib: u64,
+    /// What it has of files, programs and libraries, by path, in KiB. Others that have the same share it.
+    pub files_kib: BTreeMap<String, u64>,
+}
+
+impl Memory {
+    /// Reads the kernel's list of a process's mappings.
+    fn parse(maps: &str) -> Self {
+        let mut memory = Self::default();
+        let (mut path, mut resident) = (String::new(), 0);
+        for line in maps.lines() {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let kib = || words.get(1).and_then(|word| word.parse::<u64>().ok()).unwrap_or_default();
+            match words.first().copied() {
+                Some("Rss:") => resident = kib(),
+                Some("Anonymous:") => {
+                    memory.own_kib += kib();
+                    *memory.files_kib.entry(path.clone()).or_default() += resident.saturating_sub(kib());
+                }
+                // The head of a mapping: its addresses, and the path behind five other words.
+                Some(first) if !first.ends_with(':') => path = words.get(5..).unwrap_or_default().join(" "),
+                _ => {}
+            }
+        }
+        memory.files_kib.retain(|_, kib| *kib > 0);
+        memory
+    }
+
+    /// What several processes have together in KiB, with what they share counted once. Of a file of which each has a
+    /// part, the greatest part is counted.
+    pub fn together_kib(all: &[Self]) -> u64 {
+        let mut files: BTreeMap<&str, u64> = BTreeMap::new();
+        for (path, kib) in all.iter().flat_map(|memory| &memory.files_kib) {
+            let most = files.entry(path).or_default();
+            *most = (*most).max(*kib);
+        }
+        all.iter().map(|memory| memory.own_kib).sum::<u64>() + files.values().sum::<u64>()
     }
 }
 
@@ -126,3 +180,6 @@ fn state(pid: i32) -> Option<(char, u64)> {
     let letter = words.next()?.chars().next()?;
     Some((letter, words.nth(18)?.parse().ok()?))
 }
+
+#[cfg(test)]
+mod tests;
