@@ -64,6 +64,7 @@ laws!(of_transfers: transfers on memory: crate::memory::world(), directory: crat
     an_upload_is_watched_and_can_be_ended,
     a_copy_is_whole_and_apart,
     what_was_cut_off_is_swept_and_never_seen,
+    a_sweep_leaves_what_is_under_way,
 ));
 
 laws!(of_clusters: fences on memory: crate::memory::world(), ceph: crate::ceph::alone(); (

@@ -65,6 +65,22 @@ impl Read for BreaksOff {
     }
 }
 
+/// Does something when so much of it was read.
+pub(crate) struct Acts {
+    pub(crate) source: io::Cursor<Vec<u8>>,
+    pub(crate) at_bytes: u64,
+    pub(crate) act: Option<Box<dyn FnOnce() + Send>>,
+}
+
+impl Read for Acts {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if self.source.position() >= self.at_bytes {
+            self.act.take().into_iter().for_each(|act| act());
+        }
+        self.source.read(into)
+    }
+}
+
 pub(crate) fn upload_from(
     storage: &dyn Storage,
     volume: &VolumePath,

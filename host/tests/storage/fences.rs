@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use host::storage::{Blockade, Cause, Confirmation, Error, Fence, Storage};
 use logic::storage::Replication;
 
-use crate::content::{SIZE_BYTES, content, download, upload, upload_from};
+use crate::content::{Acts, SIZE_BYTES, content, download, upload, upload_from};
 use crate::world::{Home, PATIENCE, Shared, cause, wait};
 
 fn fence(storage: &dyn Storage) -> &dyn Fence {
@@ -183,22 +183,6 @@ pub(crate) fn a_blocked_machine_is_told_so_and_can_unblock_itself(world: &(impl 
         fence(&*theirs).unblock(&[address]).unwrap();
         wait("it is served again", || theirs.volume(&volume).is_ok());
     });
-}
-
-/// Does something when so much of it was read.
-struct Acts {
-    source: std::io::Cursor<Vec<u8>>,
-    at_bytes: u64,
-    act: Option<Box<dyn FnOnce() + Send>>,
-}
-
-impl std::io::Read for Acts {
-    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
-        if self.source.position() >= self.at_bytes {
-            self.act.take().into_iter().for_each(|act| act());
-        }
-        self.source.read(into)
-    }
 }
 
 pub(crate) fn an_upload_that_stands_still_is_given_up(world: &(impl Shared + ?Sized)) {

@@ -6,7 +6,8 @@ use host::storage::{Cause, Error, Format, Storage, Upload};
 use logic::storage::VolumePath;
 
 use crate::content::{
-    BreaksOff, SIZE_BYTES, Unwatched, Watcher, assert_same, content, download, padded, upload, upload_from,
+    Acts, BreaksOff, SIZE_BYTES, Unwatched, Watcher, assert_same, content, download, padded, upload,
+    upload_from,
 };
 use crate::world::{Home, World, cause};
 
@@ -112,6 +113,22 @@ pub(crate) fn what_was_cut_off_is_swept_and_never_seen(world: &(impl World + ?Si
     assert_same(&download(storage, &volume), &content(2, SIZE_BYTES));
     storage.remove(&volume).unwrap();
     storage.remove_pool(&home.pool).unwrap();
+}
+
+pub(crate) fn a_sweep_leaves_what_is_under_way(world: &(impl World + ?Sized)) {
+    let home = Home::of(world);
+    let storage = &*home.storage;
+    let (volume, size_bytes) = (home.path("web_disk0"), 4 * SIZE_BYTES);
+    storage.create(&volume, size_bytes).unwrap();
+    let wanted = content(1, size_bytes);
+    let (other, pool) = (world.open(), home.pool.clone());
+    let (swept, told) = std::sync::mpsc::channel();
+    let act = move || swept.send(other.sweep(&pool)).unwrap();
+    let source = Cursor::new(wanted.clone());
+    let mut source = Acts { source, at_bytes: size_bytes / 2, act: Some(Box::new(act)) };
+    upload_from(storage, &volume, &mut source, size_bytes).unwrap();
+    assert_eq!(told.try_recv().unwrap().unwrap(), 0);
+    assert_same(&download(storage, &volume), &wanted);
 }
 
 /// Makes an image of this format out of raw bytes, by `qemu-img`.
