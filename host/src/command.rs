@@ -37,6 +37,12 @@ pub enum Error {
         /// How long it was given.
         limit_ms: u128,
     },
+    /// Whoever ran it did not want it any more, and it was killed.
+    #[error("{program} was ended, as was asked")]
+    Unwanted {
+        /// Which.
+        program: String,
+    },
 }
 
 /// Runs a program to its end, but no longer than `limit`.
@@ -44,6 +50,19 @@ pub enum Error {
 /// # Errors
 /// [`Error`] when it cannot be started or takes too long. A failing exit code is not an error here.
 pub fn run(program: &str, arguments: &[&str], limit: Duration) -> Result<Finished, Error> {
+    run_while(program, arguments, limit, &mut || true)
+}
+
+/// The same for as long as it is wanted, which is asked at least once and then every few milliseconds.
+///
+/// # Errors
+/// As with [`run`]; and when it is not wanted any more.
+pub fn run_while(
+    program: &str,
+    arguments: &[&str],
+    limit: Duration,
+    is_wanted: &mut dyn FnMut() -> bool,
+) -> Result<Finished, Error> {
     tracing::debug!(program, ?arguments, "runs");
     #[expect(clippy::disallowed_methods, reason = "this is the one place that starts a process")]
     let mut command = Command::new(program);
@@ -53,15 +72,20 @@ pub fn run(program: &str, arguments: &[&str], limit: Duration) -> Result<Finishe
     let errors = reader(child.stderr.take());
     let began = Instant::now();
     let status = loop {
-        match child.try_wait() {
+        let why = match child.try_wait() {
+            _ if !is_wanted() => Error::Unwanted { program: program.into() },
             Ok(Some(status)) => break status,
             _ if began.elapsed() >= limit => {
-                let _ = child.kill();
-                let _ = child.wait();
-                return Err(Error::Overdue { program: program.into(), limit_ms: limit.as_millis() });
+                Error::Overdue { program: program.into(), limit_ms: limit.as_millis() }
             }
-            _ => std::thread::sleep(Duration::from_millis(5)),
-        }
+            _ => {
+                std::thread::sleep(Duration::from_millis(5));
+                continue;
+            }
+        };
+        let _ = child.kill();
+        let _ = child.wait();
+        return Err(why);
     };
     let text = |reader: std::thread::JoinHandle<String>| reader.join().unwrap_or_default();
     Ok(Finished { code: status.code(), output: text(output), errors: text(errors) })

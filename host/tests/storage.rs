@@ -86,5 +86,7 @@ laws!(of_clusters: fences on memory: crate::memory::world(), ceph: crate::ceph::
 
 laws!(of_images: transfers on directory: crate::directory::world(), ceph: crate::ceph::world(); (
     other_formats_are_converted,
+    a_conversion_can_be_ended,
+    snapshots_in_what_is_brought_are_left_out,
     an_image_that_names_other_files_is_refused,
 ));

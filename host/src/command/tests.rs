@@ -23,3 +23,16 @@ fn a_program_that_is_not_there_is_named() {
             .contains("no-such-program")
     );
 }
+
+#[test]
+fn a_program_that_is_not_wanted_any_more_is_ended() {
+    let began = Instant::now();
+    let mut asked = 0;
+    let mut is_wanted = || {
+        asked += 1;
+        asked < 3
+    };
+    let error = run_while("sleep", &["60"], Duration::from_secs(60), &mut is_wanted).unwrap_err();
+    assert_eq!(error.to_string(), "sleep was ended, as was asked");
+    assert!(began.elapsed() < Duration::from_secs(30));
+}

@@ -45,14 +45,25 @@ struct SpecificParts {
 
 /// Runs `qemu-img` and returns what it says.
 pub(super) fn run(what: &str, arguments: &[&str], limit: Duration) -> Result<String, Error> {
+    run_while(what, arguments, limit, &mut || true)
+}
+
+/// The same for as long as it is wanted.
+pub(super) fn run_while(
+    what: &str,
+    arguments: &[&str],
+    limit: Duration,
+    is_wanted: &mut dyn FnMut() -> bool,
+) -> Result<String, Error> {
     let failed = |error: command::Error| match error {
         command::Error::Overdue { .. } => Error::silent(what, limit),
+        command::Error::Unwanted { .. } => Error::refused(what, Refusal::ended()),
         command::Error::Start { source, .. } => Error::Unreachable {
             why: format!("qemu-img could not be started: {source}"),
             remedy: "install the Debian packages qemu-utils and qemu-block-extra".into(),
         },
     };
-    let done = command::run("qemu-img", arguments, limit).map_err(failed)?;
+    let done = command::run_while("qemu-img", arguments, limit, is_wanted).map_err(failed)?;
     match done.code {
         Some(0) => Ok(done.output),
         _ => Err(Error::refused(what, refusal(done.errors.trim()))),

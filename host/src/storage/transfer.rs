@@ -39,6 +39,11 @@ impl<'a> Meter<'a> {
         }
     }
 
+    /// Whether it shall go on, while something is done that moves nothing by itself.
+    pub(super) fn goes_on(&self) -> bool {
+        self.watch.moved(self.moved_bytes, self.total_bytes) == Onward::Yes
+    }
+
     /// The sink does not take it.
     pub(super) fn sink_failed(&self, error: &std::io::Error) -> Error {
         let why = format!("what was read could not be passed on: {error}");

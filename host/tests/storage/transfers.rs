@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use host::storage::{Cause, Error, Format, Storage, Upload};
+use host::storage::{Cause, Error, Format, Onward, Storage, Upload, Watch};
 use logic::storage::VolumePath;
 
 use crate::content::{
@@ -171,6 +171,49 @@ pub(crate) fn other_formats_are_converted(world: &(impl World + ?Sized)) {
     assert_same(&download(storage, &volume), &padded(content, SIZE_BYTES));
     assert_eq!(home.names(), ["web_disk0"]);
     assert_eq!(storage.sweep(&home.pool).unwrap(), 0, "nothing was left over");
+}
+
+pub(crate) fn snapshots_in_what_is_brought_are_left_out(world: &(impl World + ?Sized)) {
+    let home = Home::of(world);
+    let storage = &*home.storage;
+    let volume = home.volume("web_disk0");
+    let folder = tempfile::tempdir().unwrap();
+    let image = folder.path().join("image");
+    let content = content(1, SIZE_BYTES);
+    std::fs::write(&image, converted(Format::Qcow2, &content)).unwrap();
+    qemu_img(&["snapshot", "-c", "theirs", image.to_str().unwrap()]);
+    upload_image(storage, &volume, (Format::Qcow2, &std::fs::read(&image).unwrap())).unwrap();
+    assert_same(&download(storage, &volume), &content);
+    assert_eq!(storage.snapshots(&volume).unwrap(), []);
+    storage.remove(&volume).unwrap();
+}
+
+pub(crate) fn a_conversion_can_be_ended(world: &(impl World + ?Sized)) {
+    let home = Home::of(world);
+    let storage = &*home.storage;
+    let volume = home.volume("web_disk0");
+    let image = converted(Format::Qcow2, &content(1, SIZE_BYTES));
+    // All of it has come when the whole is told of for the second time: it is being converted then.
+    let watcher = EndsAfter { whole: std::sync::atomic::AtomicU32::new(0) };
+    let upload = Upload { source: &mut &*image, size_bytes: image.len() as u64, format: Format::Qcow2 };
+    assert_eq!(cause(storage.upload(&volume, upload, &watcher)), Cause::Ended);
+    assert_same(&download(storage, &volume), &padded(vec![], SIZE_BYTES));
+    assert_eq!(storage.sweep(&home.pool).unwrap(), 0, "nothing was left over");
+}
+
+/// Ends a transfer when it is told for the second time that all of it has come.
+struct EndsAfter {
+    whole: std::sync::atomic::AtomicU32,
+}
+
+impl Watch for EndsAfter {
+    fn moved(&self, done_bytes: u64, total_bytes: u64) -> Onward {
+        let whole = u32::from(done_bytes == total_bytes);
+        match self.whole.fetch_add(whole, std::sync::atomic::Ordering::SeqCst) + whole {
+            2.. => Onward::No,
+            _ => Onward::Yes,
+        }
+    }
 }
 
 pub(crate) fn an_image_that_names_other_files_is_refused(world: &(impl World + ?Sized)) {

@@ -6,7 +6,8 @@ use logic::storage::VolumePath;
 
 use super::Settings;
 use super::transfers::Staging;
-use crate::storage::convert::{checked, run};
+use crate::storage::convert::{checked, run_while};
+use crate::storage::transfer::Meter;
 use crate::storage::{Error, Format};
 
 /// What was brought.
@@ -29,6 +30,7 @@ pub(super) fn convert(
     what: &str,
     volume: &VolumePath,
     (source, brought, filled): (&Source, &Staging, &Staging),
+    meter: &Meter<'_>,
 ) -> Result<(), Error> {
     let pool = volume.pool.as_str();
     let from = file_name(settings, pool, &brought.name);
@@ -36,6 +38,6 @@ pub(super) fn convert(
     checked(what, source.format, &from, (volume, filled.size_bytes))?;
     // So much time is enough for a disk that writes a few MiB a second.
     let limit = settings.deadlines.stall + Duration::from_millis(filled.size_bytes >> 12);
-    let format = source.format.as_str();
-    run(what, &["convert", "-n", "--target-is-zero", "-f", format, "-O", "raw", &from, &to], limit).map(drop)
+    let words = ["convert", "-n", "--target-is-zero", "-f", source.format.as_str(), "-O", "raw", &from, &to];
+    run_while(what, &words, limit, &mut || meter.goes_on()).map(drop)
 }

@@ -211,7 +211,7 @@ impl Ceph {
             self.change(what, volume, move |session, volume| session.stage(volume, BROUGHT, size_bytes))?;
         let outcome = self.fill(what, &kept.image, pieces, meter);
         let outcome = outcome.and_then(|()| {
-            super::convert::convert(&self.inner.settings, what, volume, (&source, &kept, filled))
+            super::convert::convert(&self.inner.settings, what, volume, (&source, &kept, filled), meter)
         });
         self.clear(volume, kept, outcome)
     }

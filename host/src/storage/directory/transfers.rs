@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::image::Image;
 use super::{Desk, Directory, Outcome, Takes, remove_file, told, words};
-use crate::storage::convert::checked;
+use crate::storage::convert::{checked, run_while};
 use crate::storage::error::Refusal;
 use crate::storage::transfer::{Meter, Road, Store, announced, brought};
 use crate::storage::{Cause, Error, Format, Transfers, Upload, Watch};
@@ -160,10 +160,11 @@ impl Directory {
         staging: &Staging,
         from: (Format, &Path),
         to: (Format, &Path),
+        meter: &Meter<'_>,
     ) -> Result<(), Error> {
-        let desk = Desk { limit: staging.limit(self.deadlines.stall), ..self.desk(what) };
+        let limit = staging.limit(self.deadlines.stall);
         let words = ["convert", "-f", from.0.as_str(), "-O", to.0.as_str(), words(from.1), words(to.1)];
-        desk.qemu_img(&words).map(drop).map_err(|trouble| told(what, trouble))
+        run_while(what, &words, limit, &mut || meter.goes_on()).map(drop)
     }
 
     fn fill(
@@ -184,12 +185,13 @@ impl Directory {
         if format != Format::Raw {
             checked(what, format, words(&staging.part_path), (volume, staging.size_bytes))?;
         }
-        if format == staging.format {
+        // QEMU's own format is converted into itself: what is brought may hold snapshots and features of its own.
+        if (format, staging.format) == (Format::Raw, Format::Raw) {
             return Ok(());
         }
         let (from, to) =
             ((format, staging.part_path.as_path()), (staging.format, staging.filled_path.as_path()));
-        self.convert(what, staging, from, to)
+        self.convert(what, staging, from, to, &meter)
     }
 
     /// Clears a transfer away, and passes on what came before.
@@ -227,7 +229,7 @@ impl Directory {
         let mut meter = Meter::new(&what, watch, staging.size_bytes);
         let (from, to) =
             ((staging.format, staging.place.as_path()), (Format::Raw, staging.filled_path.as_path()));
-        let outcome = self.convert(&what, &staging, from, to).and_then(|()| {
+        let outcome = self.convert(&what, &staging, from, to, &meter).and_then(|()| {
             let raw = File::open(&staging.filled_path).map_err(|error| told(&what, error.into()))?;
             self.road(&what).drain(raw, staging.size_bytes, (sink, &mut meter))
         });
@@ -251,7 +253,7 @@ impl Directory {
         let (source, filled) = ((staging.format, staging.place.as_path()), staging.filled_path.as_path());
         let outcome = meter
             .add(0)
-            .and_then(|()| self.convert(&what, &staging, source, (Format::Qcow2, filled)))
+            .and_then(|()| self.convert(&what, &staging, source, (Format::Qcow2, filled), &meter))
             .and_then(|()| meter.add(length))
             .and_then(|()| {
                 self.change(&what, move |desk| match desk.seen(&target)? {
