@@ -27,7 +27,7 @@ cargo xtask COMMAND
   lab up|down|...       several machines with networks between them, to be broken and mended; lab alone tells how
   bench store|api|handover|migrate|drain|footprint
                         measure; the last line is JSON. Those on several nodes take --dev and numbers, such as
-                        handover --planned 50 --killed 20, migrate --runs 50, drain --guests 12 --runs 5,
+                        handover --planned 50 --killed 20, migrate --runs 50 --downtime 300, drain --guests 12 --runs 5,
                         footprint --guests 20 --minutes 10; broken off, they go on after the last run
   packages              install the Debian packages that all this needs";
 

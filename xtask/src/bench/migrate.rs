@@ -27,6 +27,10 @@ const UUID: &str = "3c7f8a52-0b7d-4f0e-8a86-5b1f4f6c9e01";
 /// The part of an address on the upstream network that is the guest's.
 const ADDRESS: u8 = 200;
 
+/// How long a VM may stand still while it moves unless its operator says otherwise. QEMU stops it when it expects to be
+/// done within that time.
+pub const DOWNTIME_MS: usize = 300;
+
 /// Between two pings.
 const EVERY_MS: u32 = 10;
 
@@ -38,13 +42,15 @@ const TICK_US: u32 = 10_000;
 /// # Errors
 /// When the lab cannot be made; a run that fails counts as infinite.
 pub fn run(words: &[&str], xtask: &Path) -> Result<Report> {
-    let wishes = Wishes::read(words, &["runs"])?;
+    let wishes = Wishes::read(words, &["runs", "downtime"])?;
     let wanted = wishes.number("runs", 50);
-    let on = stage::on(wishes.profile)?;
+    let downtime_ms = wishes.number("downtime", DOWNTIME_MS);
+    let mut on = stage::on(wishes.profile)?;
+    on["max_downtime_ms"] = downtime_ms.into();
     let mut runs = Runs::resume(&tree::target().join("bench"), "migrate", &on)?;
     stage::on_three("migrate", wishes.profile, xtask, |rack| {
         if runs.count("live") < wanted {
-            start(rack)?;
+            start(rack, downtime_ms)?;
         }
         while runs.count("live") < wanted {
             let run = once(rack);
@@ -80,16 +86,16 @@ fn report(mut on: Value, runs: &Runs) -> Result<Report> {
     Ok(Report { bench: "migrate", on, runs: runs.count("live"), figures })
 }
 
-/// Starts the guest on the first node and waits until it answers.
+/// Starts the guest on the first node, with how long it may stand still while it moves, and waits until it answers.
 ///
 /// # Errors
 /// When it does not within two minutes.
-pub fn start(rack: &Rack) -> Result<()> {
+pub fn start(rack: &Rack, downtime_ms: usize) -> Result<()> {
     let guest = Guest::ensure(&tree::target().join("guest"))?;
     let address = format!("{}/24", Network::Upstream.address(ADDRESS));
     let bridge = Network::Upstream.bridge();
     let document = guest.networked_xml((TRAVELLER, UUID), &bridge, &address, TICK_US);
-    rack.start_document(TRAVELLER, &document, 1, &["-m", "live"])?;
+    rack.start_document(TRAVELLER, &document, 1, &["-m", "live", "-d", &downtime_ms.to_string()])?;
     rack.vm_becomes(TRAVELLER, ("start", 1), 1)?;
     wait_for("the guest to answer", PATIENCE, || {
         Pinger::start(rack, Network::Upstream.address(ADDRESS), EVERY_MS).map(drop)

@@ -40,7 +40,7 @@ pub(super) fn checks(rack: &Rack, tally: &mut Tally) {
 
 /// The measurement itself, there and on. Its aim is a pause of a tenth of a second; here the machine may be busy.
 fn live(rack: &Rack) -> Result<()> {
-    migrate::start(rack)?;
+    migrate::start(rack, migrate::DOWNTIME_MS)?;
     for _ in 0..2 {
         let told = migrate::once(rack)?;
         let pause = told["pause_ms"].as_f64().context("it tells no pause")?;
