@@ -3,6 +3,7 @@
 //! Only one that is down and empty: no daemon of it runs, no VM belongs to it, is on its way to it, or may still run
 //! there, and the cluster can do without it. One that comes back registers anew, as a node that was never seen.
 
+use super::place::places;
 use super::{DaemonState, Role, shown_daemon_state};
 use crate::cluster::{Cluster, NodeEntry, VmEntry};
 use crate::id::{NodeName, VmName};
@@ -57,9 +58,7 @@ pub fn remove(cluster: &Cluster, node: &NodeName) -> Result<Removed, Refusal> {
 
 /// Whether a VM belongs there, goes there, or may run there still.
 fn is_held(entry: &VmEntry, node: &NodeName) -> bool {
-    let vm = &entry.vm.value;
-    vm.node == *node
-        || vm.transfer.as_ref().is_some_and(|transfer| transfer.to == *node)
+    places(entry).any(|place| place == node)
         || entry.fact.as_ref().is_some_and(|fact| fact.value.node == *node && fact.value.runs())
 }
 
