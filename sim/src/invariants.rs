@@ -238,11 +238,15 @@ impl Judge {
         Err(format!("{vm}: incarnation {incarnation} was brought down though nobody wished it"))
     }
 
-    /// Whether every wish has come true.
+    /// Whether every wish has come true; of those that are parked, none may run.
     ///
     /// # Errors
     /// The first that has not.
-    pub fn fulfilled<'a>(&self, machines: impl Iterator<Item = &'a Machine>) -> Result<(), String> {
+    pub fn fulfilled<'a>(
+        &self,
+        machines: impl Iterator<Item = &'a Machine>,
+        parked: &BTreeSet<VmId>,
+    ) -> Result<(), String> {
         let running: BTreeMap<VmId, u32> =
             machines.flat_map(Machine::guests).fold(BTreeMap::new(), |mut all, guest| {
                 *all.entry(guest.vm).or_default() += 1;
@@ -250,7 +254,7 @@ impl Judge {
             });
         for (vm, wish) in &self.wishes {
             let count = running.get(vm).copied().unwrap_or_default();
-            let expected = u32::from(*wish == Wished::Running);
+            let expected = u32::from(*wish == Wished::Running && !parked.contains(vm));
             if count != expected {
                 return Err(format!("{vm} is wished {wish:?} and has {count} guests"));
             }

@@ -29,7 +29,7 @@ pub mod chance;
 mod machines;
 mod nets;
 mod orders;
-mod rest;
+pub mod rest;
 pub mod site;
 mod watch;
 mod work;
@@ -86,6 +86,8 @@ pub struct World {
     events: BTreeMap<(BootTime, u64), Event>,
     number: u64,
     operator: Operator,
+    /// The end of a request is not known yet.
+    is_unsure: bool,
     /// How many changes the store had seen when the operator last looked.
     shown_changes: u64,
     breaks: Vec<Break>,
@@ -123,6 +125,7 @@ impl World {
             events: BTreeMap::new(),
             number: 0,
             operator,
+            is_unsure: false,
             shown_changes: 0,
             breaks: Vec::new(),
             chance,

@@ -7,11 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use logic::record::Version;
 use logic::time::{BootTime, Span};
 
 use crate::lock::{Lock, LockKind, LockRequest};
+use crate::session::PATIENCE;
 use crate::transaction::{Committed, Guard, Transaction};
 use crate::{CommitError, Entry, Error, Key, Session, Sink, Store, Watch};
 
@@ -50,6 +52,7 @@ impl fmt::Debug for Client {
 pub struct Memory {
     state: Arc<Mutex<State>>,
     time: Time,
+    patience: Duration,
 }
 
 impl fmt::Debug for Memory {
@@ -61,14 +64,14 @@ impl fmt::Debug for Memory {
 impl Memory {
     /// An empty one.
     pub fn new(time: Time) -> Self {
-        Self { state: Arc::default(), time }
+        Self { state: Arc::default(), time, patience: Duration::ZERO }
     }
 
     /// One on this process's own clock, for tests that wait for real.
     pub fn on_real_time() -> Self {
         let began = std::time::Instant::now();
         let now = move || BootTime(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX));
-        Self::new(Arc::new(now))
+        Self { patience: PATIENCE, ..Self::new(Arc::new(now)) }
     }
 
     /// Opens a session, of a client that has no name and the server's clock.
@@ -263,7 +266,8 @@ impl Store for MemoryStore {
     fn session(&self) -> Session {
         let connected = self.reach().is_ok();
         let epoch = self.session.load(Ordering::SeqCst);
-        Session { epoch, until: Some(BootTime(self.until_ms.load(Ordering::SeqCst))), connected }
+        let until = Some(BootTime(self.until_ms.load(Ordering::SeqCst)));
+        Session { epoch, until, connected, patience: self.memory.patience }
     }
 
     fn watch(&self, key: &Key, sink: Arc<dyn Sink>) -> Result<Box<dyn Watch>, Error> {

@@ -13,9 +13,6 @@ use crate::{CommitError, Committed, Entry, Error, Guard, Key, Op, Store, Transac
 /// The schema that this version writes. A record of a later one is not read, and said so.
 pub const SCHEMA: u64 = 1;
 
-/// How long an unknown outcome is asked after before it is told.
-const UNKNOWN_WAIT: Duration = Duration::from_secs(10);
-
 /// How long to wait before it is asked after again.
 const UNKNOWN_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -115,7 +112,7 @@ fn transaction(records: &Records, txn: &str) -> Transaction {
 /// Asks the store whether a transaction landed, and commits it again if it did not: the guards let it land only once.
 /// Where somebody else has written since, nobody can know any more, and that is what is told.
 fn resolve(store: &dyn Store, transaction: &Transaction, txn: &str) -> Result<Committed, CommitError> {
-    let deadline = Instant::now() + UNKNOWN_WAIT;
+    let deadline = Instant::now() + store.session().patience;
     loop {
         let outcome = match landed(store, transaction, txn) {
             Ok(Some(committed)) => return Ok(committed),

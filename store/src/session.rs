@@ -1,5 +1,7 @@
 //! The session: the lease under which this process may act on what it holds in the store.
 
+use std::time::Duration;
+
 use logic::time::BootTime;
 use nix::time::{ClockId, clock_gettime};
 
@@ -13,7 +15,13 @@ pub struct Session {
     pub until: Option<BootTime>,
     /// Whether the backend answers now.
     pub connected: bool,
+    /// How long an answer is worth waiting for, by the process's own clock. Zero where time is given: nothing comes of
+    /// waiting there.
+    pub patience: Duration,
 }
+
+/// How long an unknown outcome is asked after before it is told, where time passes by itself.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Now, on this machine's boot clock, by which leases are measured.
 pub(crate) fn boot_now() -> BootTime {

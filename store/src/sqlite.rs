@@ -15,6 +15,7 @@ use logic::record::{Expect, Version};
 use rusqlite::{Connection, OptionalExtension, Transaction as Sql, TransactionBehavior, params};
 
 use crate::lock::{Lock, LockKind, LockRequest};
+use crate::session::PATIENCE;
 use crate::transaction::{Committed, Guard, Transaction, renaming};
 use crate::{CommitError, Entry, Error, Key, Session, Sink, Store, Watch};
 
@@ -277,7 +278,8 @@ impl Store for Sqlite {
 
     fn session(&self) -> Session {
         let epoch = self.inner.session.load(Ordering::SeqCst);
-        Session { epoch, until: Some(self.inner.lease.until()), connected: self.inner.lease.is_kept() }
+        let connected = self.inner.lease.is_kept();
+        Session { epoch, until: Some(self.inner.lease.until()), connected, patience: PATIENCE }
     }
 
     fn watch(&self, key: &Key, sink: Arc<dyn Sink>) -> Result<Box<dyn Watch>, Error> {

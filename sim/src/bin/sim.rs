@@ -1,4 +1,4 @@
-//! The simulator's command: `swarm --seeds N [--first SEED]`, `replay SEED`, `scenarios [--bless] [FOLDER]`.
+//! The simulator's command: `swarm --seeds N [--first SEED]`, `replay SEED`, `shrink SEED`, `scenarios [--bless] [FOLDER]`.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -20,9 +20,10 @@ fn main() -> ExitCode {
         ["swarm", "--seeds", seeds] => swarm_of(seeds, "1"),
         ["swarm", "--seeds", seeds, "--first", first] => swarm_of(seeds, first),
         ["replay", seed] => replay(seed),
+        ["shrink", seed] => shrink(seed),
         ["scenarios", ref rest @ ..] => scenarios(rest),
         _ => Err(anyhow::anyhow!(
-            "usage: sim swarm --seeds N [--first SEED] | sim replay SEED | sim scenarios [--bless] [FOLDER]"
+            "usage: sim swarm --seeds N [--first SEED] | sim replay SEED | sim shrink SEED | sim scenarios [--bless] [FOLDER]"
         )),
     };
     match outcome {
@@ -91,7 +92,10 @@ fn swarm_of(seeds: &str, first: &str) -> Result<bool> {
                 outcome.seed,
                 outcome.violation.unwrap_or_default()
             ));
-            say(&format!("play it again with: cargo xtask sim replay {}", outcome.seed));
+            let seed = outcome.seed;
+            say(&format!(
+                "play it again with: cargo xtask sim replay {seed}; make it shorter with: cargo xtask sim shrink {seed}"
+            ));
             Ok(false)
         }
     }
@@ -102,6 +106,20 @@ fn replay(seed: &str) -> Result<bool> {
     say(&outcome.story);
     say(outcome.violation.as_deref().unwrap_or("no violation"));
     Ok(outcome.violation.is_none())
+}
+
+/// Drops orders of a seed's script for as long as it still fails. False when it fails.
+fn shrink(seed: &str) -> Result<bool> {
+    let seed = seed.parse().context("the seed")?;
+    let before = swarm::script(seed).len();
+    let Some((script, outcome)) = swarm::shrink(seed) else {
+        say("no violation");
+        return Ok(true);
+    };
+    say(&outcome.story);
+    say(&format!("{} of {before} orders are left:\n{}", script.len(), swarm::written(&script)));
+    say(outcome.violation.as_deref().unwrap_or_default());
+    Ok(false)
 }
 
 /// Plays every scenario. With `--bless` the logs are written instead of compared, which CI never does.

@@ -5,24 +5,41 @@ use logic::id::{NodeName, VmName};
 use logic::time::Span;
 use rand::RngExt as _;
 use rand::rngs::StdRng;
-use store::memory::CommitFault;
+use store::memory::{CommitFault, Sessions};
 
-use super::script::node;
+use super::script::{Order, node};
 use crate::command::{Blow, Command, Kind, Mishap, Moment, Place, Reach, faults_of_moves};
 
+/// When a fault comes, and whom it may befall.
+#[derive(Clone, Debug)]
+pub(super) struct Fated {
+    pub(super) at: Span,
+    pub(super) node: NodeName,
+    pub(super) vm: VmName,
+    /// How many nodes there are.
+    pub(super) nodes: u64,
+}
+
+/// Puts an order into the script.
+type Add<'a> = dyn FnMut(Span, Command) + 'a;
+
 /// A fault, and what ends it where it does not end by itself.
-pub(super) fn fault(
-    random: &mut StdRng,
-    at: Span,
-    node: &NodeName,
-    vm: &VmName,
-    script: &mut Vec<(Span, Command)>,
-) {
-    let kind = if random.random_ratio(3, 4) { Kind::Noded } else { Kind::Workerd };
-    let place = Place { kind, node: node.clone() };
-    let later = Span(at.0 + random.random_range(50..12_000));
+pub(super) fn fault(random: &mut StdRng, fated: &Fated, script: &mut Vec<Order>) {
+    let later = Span(fated.at.0 + random.random_range(50..12_000));
     let mut add = |at: Span, command| script.push((at, command));
-    match random.random_range(0..24) {
+    match random.random_range(0..34) {
+        0..=8 => fault_of_a_daemon(random, fated, later, &mut add),
+        9..=13 => fault_of_a_guest(random, fated, &mut add),
+        14..=18 => fault_of_a_hypervisor(random, fated, later, &mut add),
+        19..=23 => fault_of_the_store(random, fated, later, &mut add),
+        24..=27 => fault_of_a_move(random, fated, later, &mut add),
+        _ => fault_of_a_site(random, fated, later, &mut add),
+    }
+}
+
+fn fault_of_a_daemon(random: &mut StdRng, fated: &Fated, later: Span, add: &mut Add<'_>) {
+    let (at, place) = (fated.at, some_daemon(random, fated));
+    match random.random_range(0..9) {
         0..=2 => {
             add(at, Command::Befalls(place.clone(), Blow::Kill));
             add(later, Command::Run(place));
@@ -31,8 +48,8 @@ pub(super) fn fault(
             add(at, Command::Stop(place.clone()));
             add(later, Command::Run(place));
         }
-        4 => add(at, Command::Befalls(place, Blow::Stall(Span(random.random_range(100..15_000))))),
-        5..=8 => {
+        4 => add(at, Command::Befalls(place, stall(random))),
+        _ => {
             let steps = [
                 "start-guest",
                 "stop-guest",
@@ -43,108 +60,135 @@ pub(super) fn fault(
                 "announce-address",
                 "remove-address",
             ];
-            break_step(random, at, place.clone(), &steps, &mut add);
+            break_step(random, at, place.clone(), &steps, add);
             add(later, Command::Run(place));
         }
-        9..=13 => fault_of_a_guest(random, at, node, vm, &mut add),
-        20..=23 => fault_of_a_move(random, at, later, vm, (place, &mut add)),
-        _ => fault_of_a_machine(random, at, later, node, &mut add),
     }
 }
 
-/// Puts an order into the script.
-type Add<'a> = dyn FnMut(Span, Command) + 'a;
+fn some_daemon(random: &mut StdRng, fated: &Fated) -> Place {
+    let kind = if random.random_ratio(3, 4) { Kind::Noded } else { Kind::Workerd };
+    Place { kind, node: fated.node.clone() }
+}
+
+fn stall(random: &mut StdRng) -> Blow {
+    Blow::Stall(Span(random.random_range(100..15_000)))
+}
 
 fn break_step(random: &mut StdRng, at: Span, place: Place, steps: &[&str], add: &mut Add<'_>) {
     let step = steps[random.random_range(0..steps.len())].to_owned();
     let moment = if random.random_ratio(1, 2) { Moment::Checked } else { Moment::Acted };
-    let stall = Blow::Stall(Span(random.random_range(100..15_000)));
-    let blow = if random.random_ratio(1, 2) { Blow::Kill } else { stall };
+    let blow = if random.random_ratio(1, 2) { Blow::Kill } else { stall(random) };
     add(at, Command::Break { place, moment, step, blow });
 }
 
-fn fault_of_a_guest(random: &mut StdRng, at: Span, node: &NodeName, vm: &VmName, add: &mut Add<'_>) {
-    let vm = vm.clone();
+fn fault_of_a_guest(random: &mut StdRng, fated: &Fated, add: &mut Add<'_>) {
+    let Fated { at, node, vm, .. } = fated.clone();
     match random.random_range(0..5) {
         0 => add(at, Command::Crash(vm)),
         1 => {
-            let after = Span(random.random_range(100..8000));
-            let obeyed = PowerButton::Obeyed { after };
-            add(
-                at,
-                Command::Button(vm, if random.random_ratio(1, 2) { PowerButton::Ignored } else { obeyed }),
-            );
+            let obeyed = PowerButton::Obeyed { after: Span(random.random_range(100..8000)) };
+            let button = if random.random_ratio(1, 2) { PowerButton::Ignored } else { obeyed };
+            add(at, Command::Button(vm, button));
         }
-        2 => add(at, Command::StartByHand(node.clone(), vm)),
+        2 => add(at, Command::StartByHand(node, vm)),
         3 => add(at, Command::StopByHand(vm)),
-        _ => add(at, Command::RefuseStarts(node.clone(), random.random_range(1..4))),
+        _ => add(at, Command::RefuseStarts(node, random.random_range(1..4))),
     }
 }
 
-fn fault_of_a_move(
-    random: &mut StdRng,
-    at: Span,
-    later: Span,
-    vm: &VmName,
-    (place, add): (Place, &mut Add<'_>),
-) {
-    match random.random_range(0..5) {
-        0..=1 => {
+fn fault_of_a_move(random: &mut StdRng, fated: &Fated, later: Span, add: &mut Add<'_>) {
+    let (at, place) = (fated.at, some_daemon(random, fated));
+    match random.random_range(0..4) {
+        0 | 1 => {
             let faults = faults_of_moves();
             let (_, fault) = faults[random.random_range(0..faults.len())].clone();
             add(at, Command::BreakMove(fault));
         }
         2 => {
-            let (one, other) = (node(random.random_range(1..=2)), node(random.random_range(2..=3)));
-            add(at, Command::CutCable(one.clone(), other.clone()));
-            add(later, Command::HealCable(one, other));
-        }
-        3 => {
             break_step(random, at, place.clone(), &["send-guest", "release-guest", "discard-guest"], add);
             add(later, Command::Run(place));
         }
-        _ => add(at, Command::Busy(vm.clone())),
+        _ => add(at, Command::Busy(fated.vm.clone())),
     }
 }
 
-fn fault_of_a_machine(random: &mut StdRng, at: Span, later: Span, node: &NodeName, add: &mut Add<'_>) {
-    match random.random_range(0..6) {
+fn fault_of_a_hypervisor(random: &mut StdRng, fated: &Fated, later: Span, add: &mut Add<'_>) {
+    let Fated { at, node, .. } = fated.clone();
+    match random.random_range(0..5) {
         0 => {
-            add(
-                at,
-                Command::Hang(
-                    node.clone(),
-                    if random.random_ratio(1, 2) { Late::Performed } else { Late::Lost },
-                ),
-            );
-            add(later, Command::Heal(node.clone()));
+            let late = if random.random_ratio(1, 2) { Late::Performed } else { Late::Lost };
+            add(at, Command::Hang(node.clone(), late));
+            add(later, Command::Heal(node));
         }
         1 => {
             add(at, Command::Cut(node.clone()));
-            add(later, Command::Heal(node.clone()));
+            add(later, Command::Heal(node));
         }
-        2 => add(at, Command::LoseAnswers(node.clone(), random.random_range(1..3))),
-        3 => {
+        2 => add(at, Command::LoseAnswers(node, random.random_range(1..3))),
+        3 => add(at, Command::LoseWakes(node, random.random_range(1..4))),
+        _ => add(at, Command::Grow(node, random.random_range(2048..16_384))),
+    }
+}
+
+fn fault_of_the_store(random: &mut StdRng, fated: &Fated, later: Span, add: &mut Add<'_>) {
+    let Fated { at, node, .. } = fated.clone();
+    let landed =
+        if random.random_ratio(1, 2) { CommitFault::UnknownLanded } else { CommitFault::UnknownLost };
+    match random.random_range(0..7) {
+        0 => {
             add(at, Command::Store(Reach::Gone));
             add(later, Command::Store(Reach::Back));
         }
-        4 => {
-            let landed = random.random_ratio(1, 2);
-            add(
-                at,
-                Command::LoseCommit(if landed {
-                    CommitFault::UnknownLanded
-                } else {
-                    CommitFault::UnknownLost
-                }),
-            );
+        1 => {
+            add(at, Command::StoreOf(node.clone(), Reach::Gone));
+            add(later, Command::StoreOf(node, Reach::Back));
         }
-        _ => match random.random_range(0..5) {
-            3 => add(at, Command::Network(node.clone(), Mishap::Down)),
-            4 => add(at, Command::Network(node.clone(), Mishap::Refused)),
-            0 => add(at, Command::CutPower(vec![node.clone()])),
-            1 => add(at, Command::Grow(node.clone(), random.random_range(4096..65_536))),
-            _ => add(at, Command::LoseWakes(node.clone(), random.random_range(1..4))),
-        },
+        2 => {
+            let sessions = if random.random_ratio(2, 3) { Sessions::Kept } else { Sessions::Lost };
+            add(at, Command::Election(Span(random.random_range(1000..5000)), sessions));
+        }
+        3 => add(at, Command::LoseLeader(Span(random.random_range(1000..9000)), landed)),
+        4 | 5 => add(at, Command::LoseCommit(landed)),
+        _ => {
+            add(at, Command::Slow(node.clone(), Span(random.random_range(200..6000))));
+            add(later, Command::Slow(node, Span(0)));
+        }
     }
+}
+
+fn fault_of_a_site(random: &mut StdRng, fated: &Fated, later: Span, add: &mut Add<'_>) {
+    let Fated { at, node: one, nodes, .. } = fated.clone();
+    match random.random_range(0..6) {
+        4 => add(at, Command::Network(one, Mishap::Down)),
+        5 => add(at, Command::Network(one, Mishap::Refused)),
+        0 => add(at, Command::CutPower(several(random, one, nodes))),
+        1 => {
+            let dark = several(random, one, nodes);
+            add(at, Command::PowerOff(dark.clone()));
+            add(later, Command::PowerOn(dark));
+        }
+        2 => add(at, Command::Wall(one, random.random_range(-10_800_000..=10_800_000))),
+        _ if nodes > 1 => {
+            let other = others(&one, nodes)[0].clone();
+            add(at, Command::CutCable(one.clone(), other.clone()));
+            add(later, Command::HealCable(one, other));
+        }
+        _ => add(at, Command::Drift(one, random.random_range(-1000..=1000))),
+    }
+}
+
+/// This node, and now and then some more.
+fn several(random: &mut StdRng, one: NodeName, nodes: u64) -> Vec<NodeName> {
+    let more = if random.random_ratio(1, 2) { random.random_range(0..nodes) } else { 0 };
+    let more = usize::try_from(more).unwrap_or_default();
+    let others = others(&one, nodes);
+    std::iter::once(one).chain(others.into_iter().take(more)).collect()
+}
+
+/// The nodes that come after this one, in a circle.
+fn others(one: &NodeName, nodes: u64) -> Vec<NodeName> {
+    let all: Vec<NodeName> = (1..=nodes).map(node).collect();
+    let at = all.iter().position(|node| node == one).unwrap_or_default();
+    all[at + 1..].iter().chain(&all[..at]).cloned().collect()
 }

@@ -7,52 +7,93 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
 use super::TROUBLE;
-use super::fault::fault;
+use super::fault::{Fated, fault};
 use crate::command::{Ask, Command, Kind, Manner, Place};
 
-/// How many nodes a seed's cluster has.
+/// An order and its time.
+pub type Order = (Span, Command);
+
+/// How many nodes a seed's cluster has: of forty, twenty-five have one or two, one has twelve.
 pub(super) fn node_count(seed: u64) -> u64 {
-    [1, 2, 1, 3][usize::try_from(seed % 4).unwrap_or_default()]
+    match seed.wrapping_mul(7) % 40 {
+        0..=11 => 1,
+        12..=24 => 2,
+        25..=35 => 3,
+        36..=38 => 5,
+        _ => 12,
+    }
+}
+
+/// How many VMs, and how many wishes and faults, a cluster of so many nodes has.
+fn sizes(random: &mut StdRng, nodes: u64) -> (u64, u64) {
+    match nodes {
+        1 => (random.random_range(1..=3), random.random_range(4..=24)),
+        2 => (random.random_range(1..=4), random.random_range(4..=24)),
+        3 => (random.random_range(1..=6), random.random_range(4..=28)),
+        5 => (random.random_range(4..=10), random.random_range(8..=36)),
+        _ => (random.random_range(8..=24), random.random_range(12..=48)),
+    }
 }
 
 /// The orders of a seed, in the order of their time.
-pub fn script(seed: u64) -> Vec<(Span, Command)> {
+pub fn script(seed: u64) -> Vec<Order> {
     let mut random = StdRng::seed_from_u64(seed ^ 0x5eed_0f0c_0de5_0000);
     let nodes = node_count(seed);
+    let (vms, troubles) = sizes(&mut random, nodes);
     let mut script = Vec::new();
     for number in 1..=nodes {
-        script.push((Span(0), Command::Run(Place { kind: Kind::Noded, node: node(number) })));
-        script.push((Span(0), Command::Run(Place { kind: Kind::Workerd, node: node(number) })));
+        machine(&mut random, node(number), nodes, &mut script);
     }
     script.push((Span(50), Command::Ask(Ask::Init)));
-    let vms: Vec<VmName> = (1..=random.random_range(1..=3))
-        .map(|number| format!("vm{number}").parse().expect("it is a name"))
-        .collect();
+    let vms: Vec<VmName> =
+        (1..=vms).map(|number| format!("vm{number}").parse().expect("it is a name")).collect();
     for vm in &vms {
-        let define = Ask::Define { vm: vm.clone(), memory_mib: 256, vcpus: 1, node: None };
-        script.push((Span(1500), Command::Ask(define)));
+        let memory_mib = [256, 512, 1024, 1536][random.random_range(0..4)];
+        let node = random.random_ratio(3, 4).then(|| node(random.random_range(1..=nodes)));
+        let vcpus = random.random_range(1..=2);
+        script.push((Span(1500), Command::Ask(Ask::Define { vm: vm.clone(), memory_mib, vcpus, node })));
         let request = PowerRequest::Start;
         script.push((Span(1500), Command::Ask(Ask::Power { vm: vm.clone(), request, force: Force::No })));
     }
-    for _ in 0..random.random_range(4..=24) {
+    for _ in 0..troubles {
         let at = Span(random.random_range(1500..TROUBLE.0));
         let vm = &vms[random.random_range(0..vms.len())];
         if random.random_ratio(1, 2) {
             script.push((at, Command::Ask(wish(&mut random, vm, nodes))));
         } else {
             let node = node(random.random_range(1..=nodes));
-            fault(&mut random, at, &node, vm, &mut script);
+            fault(&mut random, &Fated { at, node, vm: vm.clone(), nodes }, &mut script);
         }
     }
     script.sort_by_key(|(at, _)| *at);
     script
 }
 
+/// One machine as the story finds it: its memory, its clocks, its daemons.
+fn machine(random: &mut StdRng, node: NodeName, nodes: u64, script: &mut Vec<Order>) {
+    let mut add = |command| script.push((Span(0), command));
+    if nodes > 1 && random.random_ratio(1, 2) {
+        add(Command::Grow(node.clone(), [2048, 3072, 4096][random.random_range(0..3)]));
+    }
+    if random.random_ratio(1, 2) {
+        add(Command::Uptime(node.clone(), Span(random.random_range(20_000..2_000_000_000))));
+    }
+    if random.random_ratio(1, 2) {
+        add(Command::Drift(node.clone(), random.random_range(-500..=500)));
+    }
+    if random.random_ratio(1, 3) {
+        add(Command::Wall(node.clone(), random.random_range(-7_200_000..=7_200_000)));
+    }
+    for kind in [Kind::Noded, Kind::Workerd] {
+        add(Command::Run(Place { kind, node: node.clone() }));
+    }
+}
+
 fn wish(random: &mut StdRng, vm: &VmName, nodes: u64) -> Ask {
     let vm = vm.clone();
     let force = if random.random_ratio(1, 3) { Force::Yes } else { Force::No };
     let power = |request| Ask::Power { vm: vm.clone(), request, force };
-    if nodes > 1 && random.random_ratio(1, 3) {
+    if nodes > 1 && random.random_ratio(2, 5) {
         let to = random.random_ratio(2, 3).then(|| node(random.random_range(1..=nodes)));
         let node = node(random.random_range(1..=nodes));
         let manner =

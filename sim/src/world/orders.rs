@@ -82,12 +82,15 @@ impl World {
         }
     }
 
-    /// After a request whose end is not known: what is wished is whatever the store says.
-    fn learn(&mut self) {
-        let Some(cluster) = self.operator.cluster() else { return };
-        let at = self.now();
+    /// After a request whose end is not known: what is wished is whatever the store says, as soon as it says anything.
+    pub(super) fn learn(&mut self) {
+        let cluster = self.operator.cluster();
+        self.is_unsure = cluster.is_none();
+        let (Some(cluster), at) = (cluster, self.now()) else { return };
         for (id, entry) in &cluster.vms {
             let wish = match entry.vm.value.wish.power {
+                // What waits for its node to carry VMs again is wished to run.
+                Power::Shutdown if entry.vm.value.parked => Wished::Running,
                 Power::Start | Power::Restart => Wished::Running,
                 Power::Remove => Wished::Gone,
                 Power::Shutdown | Power::Stop | Power::Disable | Power::DisableNow => Wished::Down,

@@ -1,6 +1,10 @@
 //! The end of a story: the faults end, every wish comes true, and nothing is left to do.
 
-use logic::node::drain::{DomainState, domain_states};
+use std::collections::BTreeSet;
+
+use logic::cluster::{Cluster, VmEntry};
+use logic::id::{NodeName, VmId};
+use logic::node::drain::{DomainState, domain_states, is_drained};
 use logic::primary::is_candidate;
 use logic::task::TaskState;
 use logic::time::Span;
@@ -17,9 +21,18 @@ const CALM: Span = Span::seconds(12);
 /// How often it is looked whether it rests.
 const LOOK: Span = Span::seconds(2);
 
+/// What becomes of nodes that are flushed when the faults end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// They are to carry VMs again.
+    Ready,
+    /// They stay as they were wished.
+    AsWished,
+}
+
 impl World {
     /// Ends every fault: daemons run, hypervisors and the store answer, strangers are gone.
-    pub fn heal(&mut self) {
+    pub fn heal(&mut self, ending: Ending) {
         self.line("* every fault ends");
         self.breaks.clear();
         self.memory.heal();
@@ -46,7 +59,8 @@ impl World {
             self.run(&place);
         }
         self.order(&Command::Store(Reach::Back));
-        for node in self.sites.keys().cloned().collect::<Vec<_>>() {
+        let all = self.sites.keys().filter(|_| ending == Ending::Ready).cloned().collect::<Vec<_>>();
+        for node in all {
             self.order(&Command::Ask(Ask::Ready { node }));
         }
     }
@@ -77,7 +91,7 @@ impl World {
     }
 
     /// One node is primary, nothing of a handover is left, and the floating address is at that node alone.
-    fn role_rests(&self, cluster: &logic::cluster::Cluster) -> Result<(), String> {
+    fn role_rests(&self, cluster: &Cluster) -> Result<(), String> {
         let primary = cluster.primary.as_ref().map(|primary| &primary.value).ok_or("nobody is primary")?;
         if primary.handover.is_some() || primary.former.is_some() || !is_candidate(cluster, &primary.node) {
             return Err(format!("the role is not settled: {primary:?}"));
@@ -89,30 +103,22 @@ impl World {
     }
 
     fn at_rest(&self) -> Result<(), String> {
-        self.judge.fulfilled(self.sites.values().map(|site| &*site.machine))?;
         let cluster = self.operator.cluster().ok_or("the store does not answer")?;
-        for (id, entry) in &cluster.vms {
-            let (wish, shown) = (self.judge.wish(*id), shown_state(entry));
-            let agrees = match shown {
-                State::Start => wish == Some(Wished::Running),
-                State::Stop | State::Disable => wish == Some(Wished::Down),
-                _ => false,
-            };
-            if !agrees {
-                return Err(format!("{id} is wished {wish:?} and shown as {}", shown.as_str()));
-            }
-        }
-        if let Some(id) = self.judge.defined().iter().find(|id| !cluster.vms.contains_key(*id)) {
-            return Err(format!("the definition of {id} is lost"));
-        }
+        let parked = parked(&cluster);
+        self.judge.fulfilled(self.sites.values().map(|site| &*site.machine), &parked)?;
+        self.vms_rest(&cluster, &parked)?;
         let unfinished = |(_, entry): &(_, &std::sync::Arc<logic::cluster::TaskEntry>)| {
             entry.fact.as_ref().is_none_or(|fact| fact.value.state == TaskState::Running)
         };
         if let Some((id, _)) = cluster.tasks.iter().find(unfinished) {
             return Err(format!("task {id} is not done"));
         }
+        let is_wished = |node: &NodeName, state: DomainState| {
+            let drained = cluster.nodes.get(node).is_some_and(|entry| is_drained(entry));
+            state == if drained { DomainState::Flushed } else { DomainState::Ready }
+        };
         if let Some((node, state)) =
-            domain_states(&cluster).iter().find(|(_, state)| **state != DomainState::Ready)
+            domain_states(&cluster).iter().find(|(node, state)| !is_wished(node, **state))
         {
             return Err(format!("node {node} is {}", state.as_str()));
         }
@@ -122,4 +128,33 @@ impl World {
         }
         Ok(())
     }
+
+    /// Every VM is as it is wished, and shown so.
+    fn vms_rest(&self, cluster: &Cluster, parked: &BTreeSet<VmId>) -> Result<(), String> {
+        for (id, entry) in &cluster.vms {
+            let (wish, shown) = (self.judge.wish(*id), shown_state(entry));
+            let agrees = match shown {
+                State::Start => wish == Some(Wished::Running),
+                State::Stop if parked.contains(id) => true,
+                State::Stop | State::Disable => wish == Some(Wished::Down),
+                _ => false,
+            };
+            if !agrees {
+                return Err(format!("{id} is wished {wish:?} and shown as {}", shown.as_str()));
+            }
+        }
+        match self.judge.defined().iter().find(|id| !cluster.vms.contains_key(*id)) {
+            Some(id) => Err(format!("the definition of {id} is lost")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The VMs that wait for their node, which is flushed, to carry VMs again: no other could take them.
+fn parked(cluster: &Cluster) -> BTreeSet<VmId> {
+    let waits = |entry: &VmEntry| {
+        let node = cluster.nodes.get(&entry.vm.value.node);
+        entry.vm.value.parked && node.is_some_and(|node| is_drained(node))
+    };
+    cluster.vms.iter().filter(|(_, entry)| waits(entry)).map(|(id, _)| *id).collect()
 }

@@ -45,6 +45,9 @@ impl World {
         self.answer_bells();
         self.write_ledgers();
         self.tell_of_networks();
+        if self.is_unsure {
+            self.learn();
+        }
         let changes = self.memory.changes();
         if self.shown_changes == changes {
             return;

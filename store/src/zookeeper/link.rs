@@ -24,7 +24,7 @@ use super::address::Address;
 use super::ear::Sinks;
 use crate::key::ROOT;
 use crate::open::Secret;
-use crate::session::boot_now;
+use crate::session::{PATIENCE, boot_now};
 use crate::{Error, Key, Session};
 
 /// Counts deletions: a key that is made anew begins again at data version 0, so who relies on data versions also
@@ -160,6 +160,7 @@ impl Link {
             epoch,
             until: Some(until),
             connected: speaks && self.hears.load(Ordering::SeqCst) && boot_now() < until,
+            patience: PATIENCE,
         }
     }
 
