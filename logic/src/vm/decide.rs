@@ -33,7 +33,7 @@ use crate::limits::{
     CRASH_BACKOFF_FIRST, CRASH_BACKOFF_MAX, CRASH_CALM, LIVE_ATTEMPTS_MAX, REASON_BYTES_MAX,
     SHUTDOWN_PRESS_INTERVAL, START_BACKOFF_FIRST, START_BACKOFF_MAX,
 };
-use crate::node::{DaemonState, shown_daemon_state};
+use crate::node::{BootId, DaemonState, shown_daemon_state};
 use crate::observed::{Guests, Observed};
 use crate::plan::{Action, MoveReason, Plan, Reason, Resource, Step};
 use crate::record::{Guard, RecordId, Records, expect_of};
@@ -72,13 +72,24 @@ fn word(cluster: &Cluster, entry: &VmEntry, observed: &Observed) -> Option<VmFac
         return Some(VmFact { incarnation: cluster.incarnation_floor(), ..unspoken });
     };
     match (fact.node == observed.name, fact.runs()) {
-        (true, _) => Some(fact.clone()),
+        (true, _) => Some(of_this_boot(fact, observed.node.boot)),
         (false, true) => None,
         // The count of incarnations goes on, whoever counts.
         (false, false) => {
             Some(VmFact { incarnation: fact.incarnation, wish_done: fact.wish_done, ..unspoken })
         }
     }
+}
+
+/// The word without the moments that another boot's clock showed: they may lie days ahead of this one's. The waits and
+/// the crashes that they belong to ended with that boot.
+fn of_this_boot(fact: &VmFact, boot: BootId) -> VmFact {
+    if fact.boot == boot {
+        return fact.clone();
+    }
+    let failure = fact.failure.clone().map(|failure| Failure { retry_at: BootTime::default(), ..failure });
+    let stopping = fact.stopping.map(|stopping| Stopping { since: BootTime::default(), ..stopping });
+    VmFact { failure, stopping, crashes: Crashes::default(), ..fact.clone() }
 }
 
 fn sooner(current: Option<BootTime>, moment: BootTime) -> Option<BootTime> {

@@ -11,6 +11,8 @@ use host::hypervisor;
 use logic::plan::{Action, Reason, Resource};
 use logic::record::{Record, RecordId};
 use logic::time::{BootTime, Span};
+use store::key::path;
+use store::records::decode;
 
 use super::{Event, Keepalives, World};
 use crate::command::{Blow, Moment, Place};
@@ -46,8 +48,9 @@ impl World {
     }
 
     pub(super) fn act(&mut self, work: Work) {
+        let before = self.memory.changes();
         let outcome = work.job.act();
-        self.acted(&work, &outcome);
+        self.acted(&work, &outcome, before);
         if self.chance.twice() {
             self.act_again(&work.job, &outcome);
         }
@@ -93,18 +96,34 @@ impl World {
             job.step.action.name(),
             job.step.resource
         ));
+        let before = self.memory.changes();
         let outcome = job.act();
         self.judge.acted_unheard(&job.step);
-        self.acted(work, &outcome);
+        self.acted(work, &outcome, before);
     }
 
-    fn acted(&mut self, work: &Work, outcome: &Result<Done, Fault>) {
+    /// A step has acted. `before` is how many changes the store had seen until then.
+    fn acted(&mut self, work: &Work, outcome: &Result<Done, Fault>, before: u64) {
         let step = &work.job.step;
         self.counts.add(if outcome.is_ok() { "steps done" } else { "steps not done" }, step.action.name());
-        if outcome.is_ok() {
+        if outcome.is_ok() || self.has_landed(&step.action, before) {
             let judged = self.judge.acted(step, self.now()).and_then(|()| self.placed(work));
             self.judge_by(judged);
         }
+    }
+
+    /// Whether a write landed although whoever wrote was not told so: the store changed, and has what was written.
+    fn has_landed(&self, action: &Action, before: u64) -> bool {
+        let Action::Record(records) = action else { return false };
+        if self.memory.changes() == before {
+            return false;
+        }
+        let values = self.memory.dump();
+        records.writes.iter().all(|write| {
+            let there = values.get(&path(&write.record));
+            let there = there.and_then(|entry| decode(&write.record, &entry.value).ok());
+            there == write.value
+        })
     }
 
     /// What the step writes of VMs' places may be written.

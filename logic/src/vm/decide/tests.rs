@@ -243,6 +243,19 @@ fn after_a_reboot_of_the_node_what_should_run_is_started_without_a_wait() {
 }
 
 #[test]
+fn what_the_clock_of_an_earlier_boot_showed_is_not_waited_for() {
+    // An uncertain start is replaced in the new boot, and the wait after crashes is not carried over into it.
+    let crashes = Crashes { in_a_row: 3, running_since: NOW.boot + Span::seconds(1_000_000) };
+    let before = VmFact { boot: crate::node::BootId(uuid::Uuid::nil()), crashes, ..fact(Phase::Starting) };
+    let mut cluster = cluster_with_vm(Power::Start, Some(before));
+    let mut seen = observed(&[]);
+    let plan = decide(&cluster, &seen, VM, NOW);
+    assert_eq!(plan.steps[0].reason.name(), "start-uncertain");
+    perform(&plan.steps[0].action, &mut cluster, &mut seen, NOW);
+    assert_eq!(decided(&cluster, &seen, NOW).unwrap(), ("start-guest".into(), "takes"));
+}
+
+#[test]
 fn autostart_is_used_up_when_the_node_comes_up_anew() {
     let with_autostart = |boot| {
         let mut cluster = cluster_with_vm(Power::Stop, Some(VmFact { boot, ..fact(Phase::Stopped) }));
@@ -275,19 +288,19 @@ fn any_power() -> impl Strategy<Value = Power> {
 fn any_fact() -> impl Strategy<Value = Option<VmFact>> {
     let phase = prop::sample::select(vec![Phase::Stopped, Phase::Starting, Phase::Running]);
     let word = (phase, 0u64..4, 0u64..2, any::<bool>(), any::<bool>(), 0u32..4, any::<bool>());
-    prop::option::of(word.prop_map(|(phase, incarnation, wish_done, stop, fail, in_a_row, reboot)| VmFact {
-        boot: if reboot { crate::node::BootId(uuid::Uuid::nil()) } else { BOOT },
-        phase,
-        incarnation,
-        wish_done,
-        stopping: stop.then_some(Stopping { serial: 1, incarnation, since: NOW.boot }),
-        failure: fail.then(|| Failure {
-            reason: "x".into(),
-            attempts: 1,
-            retry_at: BootTime(NOW.boot.0 + 1),
-        }),
-        crashes: Crashes { in_a_row, running_since: NOW.boot },
-        ..fact(phase)
+    prop::option::of(word.prop_map(|(phase, incarnation, wish_done, stop, fail, in_a_row, reboot)| {
+        // The clock of the boot before was far ahead of this one's.
+        let then = if reboot { NOW.boot + Span::seconds(1_000_000) } else { NOW.boot };
+        VmFact {
+            boot: if reboot { crate::node::BootId(uuid::Uuid::nil()) } else { BOOT },
+            phase,
+            incarnation,
+            wish_done,
+            stopping: stop.then_some(Stopping { serial: 1, incarnation, since: then }),
+            failure: fail.then(|| Failure { reason: "x".into(), attempts: 1, retry_at: then + Span(1) }),
+            crashes: Crashes { in_a_row, running_since: then },
+            ..fact(phase)
+        }
     }))
 }
 
@@ -308,7 +321,10 @@ proptest! {
             prop_assert_eq!(&plan, &decide(&cluster, &seen, VM, now), "equal arguments give an equal plan");
             match (plan.steps.into_iter().next(), plan.look_again) {
                 (Some(step), _) => perform(&step.action, &mut cluster, &mut seen, now),
-                (None, Some(moment)) => now.boot = moment,
+                (None, Some(moment)) => {
+                    prop_assert!(moment - now.boot <= START_BACKOFF_MAX, "it waits for {moment:?} at {now:?}");
+                    now.boot = moment;
+                }
                 (None, None) => break,
             }
         }
