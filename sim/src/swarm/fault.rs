@@ -146,7 +146,7 @@ fn fault_of_the_store(random: &mut StdRng, fated: &Fated, later: Span, add: &mut
         }
         2 => {
             let sessions = if random.random_ratio(2, 3) { Sessions::Kept } else { Sessions::Lost };
-            add(at, Command::Election(Span(random.random_range(1000..5000)), sessions));
+            add(at, Command::Election(Span(random.random_range(1000..9000)), sessions));
         }
         3 => add(at, Command::LoseLeader(Span(random.random_range(1000..9000)), landed)),
         4 | 5 => add(at, Command::LoseCommit(landed)),

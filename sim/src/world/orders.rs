@@ -62,6 +62,8 @@ impl World {
             Answer::Refused(why) => self.line(&format!("api refused: {why}")),
             Answer::Unknown(why) => {
                 self.line(&format!("api does not know: {why}"));
+                // It may have been about a node.
+                self.judge.asked(ask, None, at);
                 self.learn();
             }
         }

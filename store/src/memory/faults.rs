@@ -27,9 +27,9 @@ pub enum CommitFault {
 /// What becomes of the sessions while a leader is elected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sessions {
-    /// They live on, each with its whole time before it.
+    /// The new leader gives each its whole time again.
     Kept,
-    /// They are over when the new leader begins.
+    /// Their time goes on: those whose time is over by then are lost. None is ever over before its time.
     Lost,
 }
 

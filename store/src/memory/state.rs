@@ -61,9 +61,9 @@ impl State {
                 return Some("it elects a leader");
             }
             self.election = None;
-            // A new leader gives every session its whole time again; those that are lost are over by now.
-            let until = if election.sessions == Sessions::Kept { now + LEASE } else { now };
-            self.sessions.values_mut().for_each(|session| *session = until);
+            if election.sessions == Sessions::Kept {
+                self.sessions.values_mut().for_each(|session| *session = now + LEASE);
+            }
         }
         match self.reach {
             Reach::Gone => Some("it was made so"),
