@@ -49,7 +49,8 @@ fn register(entry: &NodeEntry, observed: &Observed) -> Option<Step> {
 /// The status record: when it is due, and once more when the daemon's state changes.
 fn keepalive((cluster, entry): (&Cluster, &NodeEntry), observed: &Observed, now: Now) -> Plan {
     let mut plan = Plan::default();
-    if entry.node.as_ref().is_none_or(|node| node.value != observed.node) {
+    // A registration that is not up to date holds nothing up: a daemon that stops brings it up to date no more.
+    if entry.node.as_ref().is_none_or(|node| node.value.boot != observed.node.boot) {
         plan.ends = observed.life == Life::Stopping;
         return plan;
     }

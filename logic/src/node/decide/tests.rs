@@ -36,7 +36,15 @@ fn a_daemon_announces_registers_and_then_keeps_alive() {
 fn a_changed_machine_registers_anew() {
     let mut seen = announced();
     seen.node.cpu_count += 1;
-    assert_eq!(steps(&cluster(), &seen, NOW), [("record", "node-changed")]);
+    assert_eq!(steps(&cluster(), &seen, NOW), [("record", "node-changed"), ("record", "keepalive-due")]);
+}
+
+#[test]
+fn a_daemon_stops_though_its_machine_has_changed_since_it_registered() {
+    let mut seen =
+        Observed { life: Life::Stopping, keepalives: 1, keepalive_at: Some(NOW.boot), ..announced() };
+    seen.node.memory_total_mib += 1;
+    assert_eq!(steps(&with_status(DaemonState::Run), &seen, NOW), [("record", "node-stops")]);
 }
 
 #[test]
