@@ -81,8 +81,10 @@ pub fn written(script: &[Order]) -> String {
 }
 
 fn world(seed: u64) -> World {
-    let timers = Timers { keepalive_interval: Span::seconds(5), vm_shutdown_timeout: Span::seconds(20) };
     let nodes: Vec<NodeName> = (1..=script::node_count(seed)).map(script::node).collect();
+    // A great cluster would spend its time on keepalives.
+    let keepalive_interval = Span::seconds(if nodes.len() > 5 { 10 } else { 5 });
+    let timers = Timers { keepalive_interval, vm_shutdown_timeout: Span::seconds(20), ..Timers::default() };
     let mut world = World::new(&nodes, timers, Keepalives::Hidden, Chance::from_seed(seed)).with_networks();
     world.counts.add("clusters", &format!("of {:>2} nodes", nodes.len()));
     world

@@ -242,6 +242,11 @@ impl Stack {
         self.lock().ledger.clone()
     }
 
+    /// What happened to addresses after the first `count` entries of the ledger.
+    pub fn ledger_after(&self, count: usize) -> Vec<Entry> {
+        self.lock().ledger.get(count..).unwrap_or_default().to_vec()
+    }
+
     /// How many calls reached the stack.
     pub fn calls(&self) -> u64 {
         self.lock().calls

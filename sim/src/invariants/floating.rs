@@ -21,7 +21,7 @@ impl Floating {
     /// The address came to a machine. `role` is as it is in the store.
     ///
     /// # Errors
-    /// When another machine has it, and no handover to this one is under way.
+    /// When another machine has it, and no handover to this one or from it is under way.
     pub fn came(&mut self, node: &NodeName, role: Option<&Primary>, now: BootTime) -> Result<(), String> {
         self.holders.insert(node.clone());
         if self.holders.len() < 2 {
@@ -32,7 +32,10 @@ impl Floating {
             role.and_then(|role| role.handover.as_ref()).filter(|handover| handover.phase == Phase::Yielded);
         let comes = to.is_some_and(|handover| handover.to == *node);
         let came = role.is_some_and(|role| role.node == *node && role.former.is_some());
-        if comes || came {
+        // A holder that is handing over may have been about to renew it. It must let go of it, in time.
+        let leaves = role
+            .is_some_and(|role| role.former.as_ref() == Some(node) || (to.is_some() && role.node == *node));
+        if comes || came || leaves {
             return Ok(());
         }
         Err(format!("the floating address comes to {node}, and others have it: {:?}", self.holders))

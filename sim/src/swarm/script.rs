@@ -13,13 +13,13 @@ use crate::command::{Ask, Command, Kind, Manner, Place};
 /// An order and its time.
 pub type Order = (Span, Command);
 
-/// How many nodes a seed's cluster has: of forty, twenty-five have one or two, one has twelve.
+/// How many nodes a seed's cluster has: of eighty, fifty have one or two, one has twelve.
 pub(super) fn node_count(seed: u64) -> u64 {
-    match seed.wrapping_mul(7) % 40 {
-        0..=11 => 1,
-        12..=24 => 2,
-        25..=35 => 3,
-        36..=38 => 5,
+    match seed.wrapping_mul(7) % 80 {
+        0..=23 => 1,
+        24..=49 => 2,
+        50..=73 => 3,
+        74..=78 => 5,
         _ => 12,
     }
 }

@@ -81,9 +81,10 @@ impl Nets {
     pub(super) fn news(&mut self) -> Vec<NetNews> {
         let mut lines = Vec::new();
         for (node, stack) in &self.stacks {
-            let ledger = stack.ledger();
-            let told = self.told.insert(node.clone(), ledger.len()).unwrap_or_default();
-            for entry in &ledger[told..] {
+            let told = self.told.entry(node.clone()).or_default();
+            let news = stack.ledger_after(*told);
+            *told += news.len();
+            for entry in news {
                 let what = match entry.happening {
                     Happening::Began => "came".to_owned(),
                     Happening::Announced => "is announced".to_owned(),

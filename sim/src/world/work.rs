@@ -71,10 +71,9 @@ impl World {
         let compares = outcome.is_ok() && !matches!(job.step.action, Action::Announce(_));
         let before = compares.then(|| self.sum());
         drop(job.act());
-        let Some(before) = before else { return };
-        if let Some(what) = before.difference(&self.sum()) {
+        if before.is_some_and(|before| before != self.sum()) {
             let (step, resource) = (job.step.action.name(), &job.step.resource);
-            let judged = Err(format!("{step} of {resource} changes {what} when it is done twice"));
+            let judged = Err(format!("{step} of {resource} changes more when it is done twice"));
             self.judge_by(judged);
         }
     }
