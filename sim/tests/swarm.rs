@@ -4,28 +4,35 @@ use sim::counts::Counts;
 use sim::swarm::play;
 
 /// Seeds played here; `cargo xtask sim swarm` plays more.
-const SEEDS: u64 = 400;
+const SEEDS: u64 = 200;
 
 /// What must be met at least so often in these seeds.
 const FLOORS: &[(&str, &[&str], u64)] = &[
-    (
-        "faults",
-        &["kill", "stall", "crash", "cut", "hang-late", "hang-lost", "lose-answers", "lose-wakes"],
-        20,
-    ),
-    (
-        "faults",
-        &["store-gone", "cut-power", "grow", "refuse-starts", "start-by-hand", "stop-by-hand", "button"],
-        15,
-    ),
-    ("faults", &["lose-commit-landed", "lose-commit-not-landed"], 20),
-    ("faults", &["act-outlives-daemon"], 10),
-    ("faults", &["break-checked-kill", "break-checked-stall", "break-acted-kill", "break-acted-stall"], 60),
+    ("clusters", &["of  1 nodes", "of  2 nodes", "of  3 nodes"], 40),
+    ("clusters", &["of  5 nodes"], 8),
+    ("clusters", &["of 12 nodes"], 2),
+    ("faults", &["kill", "grow"], 100),
+    ("faults", &["stall", "crash", "cut", "lose-answers", "lose-wakes", "refuse-starts"], 20),
+    ("faults", &["hang-late", "hang-lost", "start-by-hand", "stop-by-hand", "button", "net"], 10),
+    ("faults", &["store-gone", "store-gone-from-one", "slow", "cut-cable", "cut-power", "power-off"], 15),
+    ("faults", &["election-kept", "lose-leader-landed", "lose-leader-not-landed"], 8),
+    ("faults", &["election-lost", "cut-power-of-several", "power-off-of-several"], 4),
+    ("faults", &["wall", "drift", "uptime"], 100),
+    ("faults", &["lose-commit-landed", "lose-commit-not-landed"], 15),
+    ("faults", &["act-outlives-daemon"], 4),
+    ("faults", &["break-checked-kill", "break-checked-stall", "break-acted-kill", "break-acted-stall"], 20),
     ("faults", &["step-twice"], 1000),
-    ("steps done", &["announce", "record", "start-guest", "stop-guest", "press-power"], 200),
-    ("steps done", &["attach-device", "detach-device"], 50),
-    ("steps not done", &["record", "start-guest", "stop-guest"], 10),
-    ("states", &["start", "stop", "shutdown", "restart", "disable", "fail", "delete", "migrate"], 20),
+    ("steps done", &["announce", "record", "start-guest", "press-power"], 200),
+    ("steps done", &["stop-guest"], 60),
+    ("steps done", &["attach-device", "detach-device"], 15),
+    ("steps not done", &["record", "start-guest"], 10),
+    ("steps not done", &["stop-guest"], 1),
+    ("states", &["start", "stop", "shutdown", "restart", "disable", "delete", "migrate"], 20),
+    ("states", &["fail"], 5),
+    ("services", &["primary", "secondary", "takeover", "relinquish"], 20),
+    ("services", &["flush", "flushed", "unflush", "ready"], 15),
+    ("reasons", &["drained", "called-home"], 20),
+    ("reasons", &["parked", "unparked"], 2),
     ("reasons", &["handed-over"], 10),
     (
         "reasons",
@@ -34,7 +41,6 @@ const FLOORS: &[(&str, &[&str], u64)] = &[
     ),
     ("reasons", &["move-failed", "move-taken-back", "move-aborted"], 5),
     ("reasons", &["move-stranded", "move-unwound", "move-cleared", "move-withdrawn", "move-ended"], 1),
-    ("reasons", &["drained", "parked", "unparked", "called-home"], 2),
     (
         "reasons",
         &["start-uncertain", "crashed", "node-rebooted", "shutdown-overdue", "adopted", "removed"],

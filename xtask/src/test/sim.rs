@@ -10,7 +10,7 @@ use crate::test::tally::Tally;
 use crate::tree;
 
 /// Seeds of the swarm in each run of the tests; `cargo xtask sim swarm` runs more.
-const SEEDS: u32 = 300;
+const SEEDS: u32 = 150;
 
 /// Runs both.
 pub fn run(tally: &mut Tally, end: Instant) {
