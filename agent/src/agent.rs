@@ -152,6 +152,7 @@ impl Agent {
                 console_directory: self.parts.world.guests.console_directory.clone(),
                 seen: moves.into_iter().filter_map(|(vm, look)| Some((vm, look.seen?))).collect(),
                 unsent: self.memory.unsent.clone(),
+                allowed: self.memory.allowed.clone(),
                 aborts: self.memory.aborts.clone(),
             },
             life: self.life,

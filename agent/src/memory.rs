@@ -70,6 +70,8 @@ pub struct Memory {
     pub taken: BTreeMap<VmId, u64>,
     /// Moves that were said to be begun and were not sent yet.
     pub unsent: BTreeMap<VmId, MoveId>,
+    /// When an incarnation that moves was last allowed a longer pause.
+    pub allowed: BTreeMap<(VmId, u64), BootTime>,
     /// When an incarnation's move was last aborted.
     pub aborts: BTreeMap<(VmId, u64), BootTime>,
     /// Stages of tasks that ended.
@@ -179,6 +181,10 @@ impl Memory {
                 self.taken.extend(taken(records).map(|taken| (*vm, taken)));
                 self.unsent.extend(begun(records).map(|begun| (*vm, begun)));
             }
+            (Action::AllowDowntime { vm, incarnation, .. }, _) => {
+                self.allowed.retain(|(allowed, _), _| allowed != vm);
+                self.allowed.insert((*vm, *incarnation), at);
+            }
             (Action::AbortMove { vm, incarnation }, _) => {
                 self.aborts.retain(|(aborted, _), _| aborted != vm);
                 self.aborts.insert((*vm, *incarnation), at);
@@ -253,6 +259,7 @@ fn facts(step: &Step) -> Facts {
         (
             Resource::Vm(_),
             Action::SendGuest { .. }
+            | Action::AllowDowntime { .. }
             | Action::AbortMove { .. }
             | Action::ReleaseGuest { .. }
             | Action::DiscardGuest { .. },

@@ -104,6 +104,10 @@ impl Job {
                 })?;
                 Ok(Done::default())
             }
+            Action::AllowDowntime { vm, incarnation, downtime_max_ms } => {
+                migration.allow_downtime(*vm, *incarnation, *downtime_max_ms)?;
+                Ok(Done::default())
+            }
             Action::AbortMove { vm, incarnation } => {
                 migration.abort(*vm, *incarnation)?;
                 Ok(Done::default())

@@ -184,6 +184,7 @@ fn coursed(course: migration::Course) -> Course {
         migration::Course::UnderWay(progress) => Course::UnderWay {
             total_mib: progress.memory_total_mib,
             remaining_mib: progress.memory_remaining_mib,
+            pass: progress.pass,
         },
         migration::Course::Moved => Course::Moved,
         migration::Course::Failed { why } => Course::Failed { why },

@@ -211,6 +211,10 @@ pub trait Migration: Send + Sync + Debug {
     /// there is no way back: after a switch to post-copy.
     fn abort(&self, vm: VmId, incarnation: u64) -> Result<(), Error>;
 
+    /// Source: from now on the guest may stand still for so long at the switch, by the hypervisor's estimate. Done if
+    /// nothing is going on.
+    fn allow_downtime(&self, vm: VmId, incarnation: u64, downtime_max_ms: u64) -> Result<(), Error>;
+
     /// Source: lets the guest go on at the target now, its memory following. Done if that was done. Refused if the
     /// move was not begun by [`Method::PostCopy`], or has sent nothing yet.
     fn switch_to_post_copy(&self, vm: VmId, incarnation: u64) -> Result<(), Error>;

@@ -46,6 +46,7 @@ macro_rules! every_law {
             a_guest_that_is_stopped_on_its_way_is_gone_from_both,
             a_power_button_is_not_heard_on_the_way,
             an_abort_right_after_the_beginning_is_not_lost,
+            a_pause_may_be_lengthened_on_the_way,
             a_move_outlives_its_daemon_and_the_next_one_finds_it,
             a_target_whose_hypervisor_dies_costs_the_move_alone,
             a_source_whose_hypervisor_dies_costs_the_move_alone,

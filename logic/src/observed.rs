@@ -165,6 +165,8 @@ pub struct Moving {
     /// Moves that this process has said are begun, and has not sent yet. Whether one that is not here was sent is not
     /// known: whoever said so may have died, or its call may be late.
     pub unsent: BTreeMap<VmId, MoveId>,
+    /// When an incarnation that moves was last allowed a longer pause.
+    pub allowed: BTreeMap<(VmId, u64), BootTime>,
     /// When an incarnation's move was last aborted.
     pub aborts: BTreeMap<(VmId, u64), BootTime>,
 }

@@ -122,6 +122,15 @@ pub enum Action {
         /// How much may be sent per second, in MiB; `None` for as much as the network carries.
         bandwidth_max_mib: Option<u64>,
     },
+    /// Let the guest stand still for so long at the switch of its move from here. Done if nothing is going on.
+    AllowDowntime {
+        /// The VM.
+        vm: VmId,
+        /// The mark it must carry.
+        incarnation: u64,
+        /// In ms.
+        downtime_max_ms: u64,
+    },
     /// Ask for the end of a move from here. Done if nothing is going on.
     AbortMove {
         /// The VM.
@@ -171,6 +180,7 @@ impl Action {
             Action::PressPower { .. } => "press-power",
             Action::StopGuest { .. } => "stop-guest",
             Action::SendGuest { .. } => "send-guest",
+            Action::AllowDowntime { .. } => "allow-downtime",
             Action::AbortMove { .. } => "abort-move",
             Action::ReleaseGuest { .. } => "release-guest",
             Action::DiscardGuest { .. } => "discard-guest",

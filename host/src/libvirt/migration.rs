@@ -365,6 +365,16 @@ impl Migration for Migrations {
         aborted.map(drop)
     }
 
+    fn allow_downtime(&self, vm: VmId, incarnation: u64, downtime_max_ms: u64) -> Result<(), Error> {
+        let allowed = self.ask("lengthen the pause of", vm, incarnation, move |_, domain| {
+            match domain.migrate_set_max_downtime(downtime_max_ms, 0) {
+                Err(error) if error.code() != ErrorNumber::OperationInvalid => Err(error),
+                _ => Ok(()),
+            }
+        });
+        allowed.map(drop)
+    }
+
     fn switch_to_post_copy(&self, vm: VmId, incarnation: u64) -> Result<(), Error> {
         let switched = self.ask("switch to post-copy", vm, incarnation, |_, domain| {
             if standing(domain)? == Standing::Drained { Ok(()) } else { job::start_post_copy(domain) }

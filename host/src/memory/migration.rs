@@ -226,10 +226,14 @@ fn pair(one: IpAddr, other: IpAddr) -> (IpAddr, IpAddr) {
 }
 
 impl State {
+    /// How much is sent per second for one, in MiB.
+    fn bandwidth_of(&self, departure: &Departure) -> u64 {
+        departure.bandwidth_max_mib.unwrap_or(u64::MAX).clamp(1, self.bandwidth_mib)
+    }
+
     /// How long copying takes; `None` for ever.
     fn copy_span(&self, departure: &Departure) -> Option<Span> {
-        let bandwidth = departure.bandwidth_max_mib.unwrap_or(u64::MAX).clamp(1, self.bandwidth_mib);
-        let span = Span(self.memory_mib * 1000 / bandwidth);
+        let span = Span(self.memory_mib * 1000 / self.bandwidth_of(departure));
         match (departure.method, self.busy.contains(&departure.vm), departure.convergence) {
             // It is kept from completing: only a switch ends it.
             (Method::PostCopy, ..) | (Method::PreCopy, true, Convergence::Unaided) => None,

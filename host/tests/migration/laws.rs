@@ -158,6 +158,17 @@ pub(crate) fn an_abort_right_after_the_beginning_is_not_lost(sides: &dyn Sides) 
     assert_nothing_happened(sides, &both);
 }
 
+pub(crate) fn a_pause_may_be_lengthened_on_the_way(sides: &dyn Sides) {
+    let both = Both::start(sides);
+    begin_slowly(sides, &both, SLOW);
+    both.source.migration.allow_downtime(WEB.vm, INCARNATION, 400).unwrap();
+    assert!(both.is_under_way());
+    both.source.migration.abort(WEB.vm, INCARNATION).unwrap();
+    both.wait_for_failure(sides);
+    both.source.migration.allow_downtime(WEB.vm, INCARNATION, 400).expect("nothing is going on");
+    assert_nothing_happened(sides, &both);
+}
+
 pub(crate) fn a_move_outlives_its_daemon_and_the_next_one_finds_it(sides: &dyn Sides) {
     let both = Both::start(sides);
     begin_slowly(sides, &both, SLOW);

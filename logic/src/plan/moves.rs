@@ -15,6 +15,7 @@ pub enum MoveReason {
     Offered { to: NodeName },
     Begins,
     Sent { to: NodeName },
+    Slow { pass: u64 },
     Aborted,
     Stranded,
     Unwound,
@@ -41,6 +42,12 @@ impl fmt::Display for MoveReason {
             Self::Offered { to } => write!(f, "{to} is asked to take it while it runs"),
             Self::Begins => write!(f, "its target is ready for it"),
             Self::Sent { to } => write!(f, "it moves to {to} while it runs"),
+            Self::Slow { pass } => {
+                write!(
+                    f,
+                    "its memory is sent for the {pass}th time, so it may stand still for as long as it is allowed"
+                )
+            }
             Self::Aborted => {
                 write!(f, "its move is no longer wished, or its target is not up, or it takes too long")
             }
@@ -77,6 +84,7 @@ impl MoveReason {
             Self::Offered { .. } => "move-offered",
             Self::Begins => "move-begins",
             Self::Sent { .. } => "move-sent",
+            Self::Slow { .. } => "move-slow",
             Self::Aborted => "move-aborted",
             Self::Stranded => "move-stranded",
             Self::Unwound => "move-unwound",

@@ -162,6 +162,8 @@ pub enum Course {
         total_mib: u64,
         /// How much of that is still to be sent.
         remaining_mib: u64,
+        /// How often the memory has been gone through; the first pass is 1.
+        pass: u64,
     },
     /// The target holds it.
     Moved,

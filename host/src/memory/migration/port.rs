@@ -110,6 +110,7 @@ impl Migrations {
             began: tick.now,
             stage_ends: Some(tick.now + state.spans.reach),
             copy_span,
+            pass_span: Span(state.memory_mib * 1000 / state.bandwidth_of(departure)),
             blocked_since: None,
             fault,
         };
@@ -193,6 +194,16 @@ impl Migration for Migrations {
                 // Too late, or done.
                 Some(Stage::Answering | Stage::Broken { .. }) | None => Ok(()),
             }
+        })
+    }
+
+    fn allow_downtime(&self, vm: VmId, incarnation: u64, downtime_max_ms: u64) -> Result<(), Error> {
+        self.tell("lengthen the pause of", |state, _| {
+            let moves = state.moves.get_mut(&(self.address, vm));
+            if let Some(a_move) = moves.filter(|a_move| a_move.departure.incarnation == incarnation) {
+                a_move.departure.downtime_max_ms = downtime_max_ms;
+            }
+            Ok(())
         })
     }
 

@@ -40,6 +40,8 @@ pub(super) struct Move {
     pub(super) began: BootTime,
     pub(super) stage_ends: Option<BootTime>,
     pub(super) copy_span: Span,
+    /// How long it takes to send all of the memory once.
+    pub(super) pass_span: Span,
     pub(super) blocked_since: Option<BootTime>,
     pub(super) fault: Option<Fault>,
 }
@@ -80,7 +82,7 @@ impl Move {
             progress.memory_total_mib = memory_mib;
             progress.memory_remaining_mib = left;
             progress.memory_sent_mib = memory_mib * elapsed.0.min(span) / span;
-            progress.pass = 1 + elapsed.0 / span;
+            progress.pass = 1 + elapsed.0 / self.pass_span.0.max(1).min(span);
         }
         progress
     }

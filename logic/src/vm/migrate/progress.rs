@@ -51,7 +51,7 @@ pub fn decide(cluster: &Cluster, observed: &Observed, now: Now) -> Plan {
 fn under_way(observed: &Observed, vm: VmId, sending: &Sending, told: &TaskFact, now: Now) -> TaskFact {
     let course = observed.moving.seen.get(&vm).and_then(|seen| seen.course.as_ref());
     let (percent, message) = match (sending.stage, course) {
-        (Stage::Begun, Some(Course::UnderWay { total_mib, remaining_mib })) if *total_mib > 0 => {
+        (Stage::Begun, Some(Course::UnderWay { total_mib, remaining_mib, .. })) if *total_mib > 0 => {
             let there = total_mib.saturating_sub(*remaining_mib);
             let percent = u32::try_from(there * 100 / total_mib).unwrap_or_default().min(99);
             (percent, format!("Sending the memory: {there} of {total_mib} MiB are there"))

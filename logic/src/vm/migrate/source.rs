@@ -9,6 +9,7 @@
 //! | `offered` | is there | the target is ready | `begun` is said |
 //! | `begun` | not looked at yet | this process said so and has not sent it | it is sent |
 //! | `begun` | runs, its move goes on | it is no longer wished, nobody is at the target, or it takes too long | the move is aborted |
+//! | `begun` | runs, its memory was gone through a few times | it is allowed a longer pause | it may stand still for as long |
 //! | `begun` | runs, its move is over | | the move fails |
 //! | `begun` | runs, nothing is known of its move | for as long as a call may be late | the move fails |
 //! | `begun` | stands still, nobody carries the switch on | | `stranded` is said |
@@ -25,8 +26,8 @@ use super::{Answer, Course, FailedMove, MoveId, Reception, Seen, Sending, Stage,
 use crate::cluster::{Cluster, VmEntry};
 use crate::id::{NodeName, TaskId, VmId};
 use crate::limits::{
-    ABORT_INTERVAL, CALL_LATE_MAX, LIVE_ATTEMPTS_MAX, LIVE_RETRY, MOVE_SPAN_MAX, OFFER_PATIENCE,
-    REASON_BYTES_MAX,
+    ABORT_INTERVAL, CALL_LATE_MAX, DOWNTIME_FIRST_MS, DOWNTIME_FIRST_PASSES, LIVE_ATTEMPTS_MAX, LIVE_RETRY,
+    MOVE_SPAN_MAX, OFFER_PATIENCE, REASON_BYTES_MAX,
 };
 use crate::node::{DaemonState, shown_daemon_state};
 use crate::observed::Observed;
@@ -169,7 +170,7 @@ impl Source<'_> {
             incarnation: self.sending.id.incarnation,
             to: *address,
             console_path: console_path.clone(),
-            downtime_max_ms: u64::from(self.entry.vm.value.meta.migration_max_downtime_ms),
+            downtime_max_ms: self.downtime_max_ms().min(DOWNTIME_FIRST_MS),
             bandwidth_max_mib: self.observed.moving.settings.share_mib(),
         };
         Some(self.host(action, MoveReason::Sent { to: self.sending.to.clone() }))
@@ -179,7 +180,7 @@ impl Source<'_> {
         let seen = self.seen_since()?;
         match self.standing(seen) {
             None => Some(self.gone()),
-            Some(Standing::Leaving | Standing::Handing) => self.under_way(look_at),
+            Some(Standing::Leaving | Standing::Handing) => self.under_way(seen, look_at),
             Some(Standing::Running | Standing::Paused) => self.broken(seen, look_at),
             Some(Standing::Stranded) if is_under_way(seen) => None,
             Some(Standing::Stranded) => Some(self.say(Stage::Stranded, MoveReason::Stranded)),
@@ -188,11 +189,11 @@ impl Source<'_> {
     }
 
     /// It is on its way.
-    fn under_way(&self, look_at: &mut LookAt<'_>) -> Option<Step> {
+    fn under_way(&self, seen: &Seen, look_at: &mut LookAt<'_>) -> Option<Step> {
         let overdue_at = self.sending.since + MOVE_SPAN_MAX;
         if self.is_wished() && self.target_is_there() && overdue_at > self.now.boot {
             look_at(overdue_at);
-            return None;
+            return self.slow(seen);
         }
         let incarnation = self.sending.id.incarnation;
         if let Some(asked) = self.observed.moving.aborts.get(&(self.id, incarnation)) {
@@ -203,6 +204,26 @@ impl Source<'_> {
             }
         }
         Some(self.host(Action::AbortMove { vm: self.id, incarnation }, MoveReason::Aborted))
+    }
+
+    /// The hypervisor hands the guest over as soon as it expects the pause to be short enough: so the first limit is
+    /// much shorter than what is allowed, and the whole of it is only for a guest that goes on writing.
+    fn slow(&self, seen: &Seen) -> Option<Step> {
+        let Some(Course::UnderWay { pass, .. }) = seen.course else { return None };
+        let incarnation = self.sending.id.incarnation;
+        let allowed = self.observed.moving.allowed.get(&(self.id, incarnation));
+        let downtime_max_ms = self.downtime_max_ms();
+        let done =
+            downtime_max_ms <= DOWNTIME_FIRST_MS || allowed.is_some_and(|at| *at >= self.sending.since);
+        if pass <= DOWNTIME_FIRST_PASSES || done {
+            return None;
+        }
+        let action = Action::AllowDowntime { vm: self.id, incarnation, downtime_max_ms };
+        Some(self.host(action, MoveReason::Slow { pass }))
+    }
+
+    fn downtime_max_ms(&self) -> u64 {
+        u64::from(self.entry.vm.value.meta.migration_max_downtime_ms)
     }
 
     /// It is here and goes nowhere.

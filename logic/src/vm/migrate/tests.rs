@@ -80,7 +80,7 @@ fn failed() -> Option<Course> {
 }
 
 fn under_way() -> Option<Course> {
-    Some(Course::UnderWay { total_mib: 100, remaining_mib: 40 })
+    Some(Course::UnderWay { total_mib: 100, remaining_mib: 40, pass: 1 })
 }
 
 #[test]
@@ -216,7 +216,7 @@ fn a_move_is_sent_only_by_the_process_that_said_so_and_with_every_guard() {
     assert_eq!(guarded, [RecordId::Vm(VM), RecordId::VmFact(VM), RecordId::VmReception(VM)]);
     match step.action {
         Action::SendGuest { incarnation, to, downtime_max_ms, .. } => {
-            assert_eq!((incarnation, to.to_string().as_str(), downtime_max_ms), (1, "10.0.0.2", 300));
+            assert_eq!((incarnation, to.to_string().as_str(), downtime_max_ms), (1, "10.0.0.2", 30));
         }
         other => panic!("{other:?}"),
     }
@@ -227,6 +227,22 @@ fn a_move_is_sent_only_by_the_process_that_said_so_and_with_every_guard() {
     assert_eq!(decide(&cluster, &next, VM, NOW).unwrap().steps, []);
     let later = Now { boot: NOW.boot + Span::seconds(11), ..NOW };
     assert_eq!(decide(&cluster, &next, VM, later).unwrap().steps[0].reason.name(), "move-failed");
+}
+
+#[test]
+fn a_guest_that_is_gone_through_again_and_again_may_stand_still_for_as_long_as_it_is_allowed() {
+    let cluster = cluster(Stage::Begun, Some(ready()));
+    let leaving = |pass| Seen {
+        under: FRESH,
+        guest: guest(Standing::Leaving),
+        course: Some(Course::UnderWay { total_mib: 100, remaining_mib: 40, pass }),
+    };
+    for (pass, allowed, expected) in [(3, false, None), (4, false, Some("move-slow")), (4, true, None)] {
+        let allowed = allowed.then_some(((VM, 1), NOW.boot)).into_iter().collect();
+        let moving = Moving { seen: [(VM, leaving(pass))].into(), allowed, ..Moving::default() };
+        let plan = decide(&cluster, &Observed { moving, ..observed(&[]) }, VM, NOW).unwrap();
+        assert_eq!(plan.steps.first().map(|step| step.reason.name()), expected, "{pass}");
+    }
 }
 
 #[test]
