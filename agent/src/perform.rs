@@ -91,17 +91,8 @@ impl Job {
                 hypervisor.stop(*vm, *incarnation)?;
                 Ok(Done::default())
             }
-            Action::SendGuest { vm, incarnation, to, console_path, downtime_max_ms, bandwidth_max_mib } => {
-                migration.begin(&Departure {
-                    vm: *vm,
-                    incarnation: *incarnation,
-                    to: *to,
-                    console_path: console_path.clone(),
-                    method: Method::PreCopy,
-                    downtime_max_ms: *downtime_max_ms,
-                    bandwidth_max_mib: *bandwidth_max_mib,
-                    convergence: Convergence::Throttled,
-                })?;
+            Action::SendGuest { .. } => {
+                migration.begin(&departure(&self.step.action))?;
                 Ok(Done::default())
             }
             Action::AllowDowntime { vm, incarnation, downtime_max_ms } => {
@@ -154,4 +145,26 @@ pub fn change_network(network: &dyn Network, clock: &dyn Clock, change: &Change)
         Change::AnnounceAddress { link, ip, .. } => network.announce(link, *ip)?,
     }
     Ok(())
+}
+
+/// What is sent where, and how.
+///
+/// # Panics
+/// When the action is another one.
+fn departure(action: &Action) -> Departure {
+    match action {
+        Action::SendGuest { vm, incarnation, to, console_path, downtime_max_ms, bandwidth_max_mib } => {
+            Departure {
+                vm: *vm,
+                incarnation: *incarnation,
+                to: *to,
+                console_path: console_path.clone(),
+                method: Method::PreCopy,
+                downtime_max_ms: *downtime_max_ms,
+                bandwidth_max_mib: *bandwidth_max_mib,
+                convergence: Convergence::Throttled,
+            }
+        }
+        other => unreachable!("a guest is sent by one action alone, and not by {}", other.name()),
+    }
 }
