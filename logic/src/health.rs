@@ -11,6 +11,7 @@
 //! | a VM should run, and waits for a node that is lost | 10 | |
 //! | the running VMs have more memory than is left when the largest node fails | 50 | |
 //! | half of the coordinators or fewer are up | 50 | |
+//! | the primary is gone, and nobody has taken the role | 10 | |
 //! | a record cannot be read | 10 | |
 //! | a guest runs that PVC did not start | 0 | 0 |
 //! | maintenance mode is on | 0: no health is shown at all | |
@@ -19,6 +20,7 @@ use crate::cluster::{Cluster, NodeEntry};
 use crate::id::NodeName;
 use crate::node::drain::is_drained;
 use crate::node::{DaemonState, Node, NodeStatus, Role, commitments, shown_daemon_state};
+use crate::primary::is_held;
 use crate::vm::{Power, State, shown_failure, shown_state};
 
 /// Something that is wrong.
@@ -45,6 +47,7 @@ mod delta {
     pub(super) const VM: i32 = 10;
     pub(super) const MEMORY: i32 = 50;
     pub(super) const QUORUM: i32 = 50;
+    pub(super) const PRIMARY: i32 = 10;
     pub(super) const RECORD: i32 = 10;
 }
 
@@ -53,6 +56,7 @@ pub fn troubles(cluster: &Cluster, unreadable: &[String]) -> Vec<Trouble> {
     let mut troubles: Vec<Trouble> = maintenance(cluster).into_iter().collect();
     troubles.extend(cluster.nodes.iter().flat_map(|(name, entry)| of_node(name, entry)));
     troubles.extend(quorum(cluster));
+    troubles.extend(primary(cluster));
     troubles.extend(memory(cluster));
     troubles.extend(of_vms(cluster));
     for (index, fault) in unreadable.iter().enumerate() {
@@ -151,6 +155,13 @@ fn quorum(cluster: &Cluster) -> Option<Trouble> {
     let (all, up) = (coordinators().count(), coordinators().filter(|entry| is_up(entry)).count());
     let text = format!("{up} of {all} coordinators are up: the store needs more than half of them");
     (all > 1 && up * 2 <= all).then(|| of_cluster("COORDINATORS_BELOW_QUORUM".into(), delta::QUORUM, text))
+}
+
+/// A role that was never taken is about to be; one whose holder is gone lacks somebody who can take it.
+fn primary(cluster: &Cluster) -> Option<Trouble> {
+    let holder = &cluster.primary.as_ref()?.value.node;
+    let text = format!("{holder} held the primary role and is gone, and no coordinator has taken it");
+    (!is_held(cluster)).then(|| of_cluster("PRIMARY_GONE".into(), delta::PRIMARY, text))
 }
 
 /// Whether the VMs that run would find no room if the largest node failed. A node alone has to hold them itself.

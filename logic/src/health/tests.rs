@@ -5,6 +5,7 @@ use crate::cluster::{Maintenance, VmEntry};
 use crate::node::drain::{Duty, NodeWish};
 use crate::node::place::tests::{add, name};
 use crate::node::{Foreign, NodeStatus};
+use crate::primary::Primary;
 use crate::testing::{NOW, VM, at, cluster_with_vm, fact};
 use crate::vm::{Failure, Phase, VmFact};
 
@@ -52,6 +53,17 @@ fn expect(cluster: &Cluster, ids: &[&str], health: i32, of_hv3: i32) {
 #[test]
 fn a_cluster_without_troubles_is_whole() {
     expect(&cluster(), &[], 100, 100);
+}
+
+#[test]
+fn a_role_whose_holder_is_gone_is_told_until_somebody_takes_it() {
+    let held = |cluster: Cluster| {
+        let primary = Primary { node: name("hv3"), term: 1, handover: None, former: None };
+        Cluster { primary: Some(at(primary)), ..cluster }
+    };
+    expect(&held(cluster()), &[], 100, 100);
+    let gone = held(with_node("hv3", |entry| entry.presence = None));
+    expect(&gone, &["DEAD_NODE_HV3", "PRIMARY_GONE"], 40, 0);
 }
 
 #[test]
