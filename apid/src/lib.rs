@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use logic::cluster::Cluster;
 use logic::config::Config;
+use logic::network::NetworkKind;
 use tokio::sync::watch;
 
 pub mod answer;
@@ -47,6 +48,8 @@ pub const BASE: &str = "/api/v1";
 pub struct Settings {
     /// The cluster's name.
     pub cluster: String,
+    /// The floating address of the upstream network with its prefix; empty where there is none.
+    pub upstream_ip: String,
     /// How long a guest may take to shut down.
     pub vm_shutdown_timeout: Duration,
     /// Whether the API is reached over TLS only.
@@ -62,11 +65,17 @@ pub enum Transport {
     Tls,
 }
 
+fn upstream_ip(config: &Config) -> Option<String> {
+    let upstream = config.networks.iter().find(|network| network.kind == NetworkKind::Upstream)?;
+    Some(format!("{}/{}", upstream.floating?, upstream.subnet.length()))
+}
+
 impl Settings {
     /// Those of a configuration.
     pub fn of(config: &Config) -> Self {
         Self {
             cluster: config.cluster.clone(),
+            upstream_ip: upstream_ip(config).unwrap_or_default(),
             vm_shutdown_timeout: Duration::from_millis(config.timers.vm_shutdown_timeout.0),
             transport: match &config.api.tls_certificate_file {
                 Some(_) => Transport::Tls,

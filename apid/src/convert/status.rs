@@ -12,12 +12,13 @@ use logic::vm::shown_state;
 use store::mirror::Snapshot;
 
 use super::node::{Sums, node, primary};
+use crate::Settings;
 
 /// What the contract shows in the place of a health while maintenance mode is on.
 const IN_MAINTENANCE: i32 = -1;
 
-/// What is shown of a cluster. `name` is its configured name.
-pub fn status(snapshot: &Snapshot, name: &str) -> ClusterStatus {
+/// What is shown of a cluster. Its name and its upstream address are as they are configured here.
+pub fn status(snapshot: &Snapshot, settings: &Settings) -> ClusterStatus {
     let cluster = &snapshot.cluster;
     let troubles = troubles(cluster, &snapshot.faults);
     let sums = Sums::of(cluster);
@@ -34,7 +35,7 @@ pub fn status(snapshot: &Snapshot, name: &str) -> ClusterStatus {
         .collect();
     let primary = primary(cluster);
     ClusterStatus {
-        cluster_name: name.into(),
+        cluster_name: settings.cluster.clone(),
         cluster_health: ClusterHealth {
             health: of_the_cluster(cluster, &troubles).unwrap_or(IN_MAINTENANCE),
             messages: troubles.iter().map(message).collect(),
@@ -43,7 +44,7 @@ pub fn status(snapshot: &Snapshot, name: &str) -> ClusterStatus {
         maintenance: cluster.in_maintenance().to_string(),
         pvc_version: version(&nodes, primary.as_ref()),
         primary_node: primary.map_or_else(|| "none".into(), |primary| primary.to_string()),
-        upstream_ip: String::new(),
+        upstream_ip: settings.upstream_ip.clone(),
         nodes: counts(nodes.iter().map(|node| format!("{},{}", node.daemon_state, node.domain_state))),
         vms: counts(vms.iter().map(|vm| vm.state.clone())),
         networks: 0,

@@ -67,7 +67,7 @@ pub async fn status(
     if snapshot.cluster.settings.is_none() {
         return Err(Refusal::NotInitialised.into());
     }
-    Ok(Answer(convert::status::status(&snapshot, &api.settings.cluster)))
+    Ok(Answer(convert::status::status(&snapshot, &api.settings)))
 }
 
 /// Whether maintenance mode is to be on.
@@ -171,5 +171,5 @@ pub async fn metrics_of_health(
     if snapshot.cluster.settings.is_none() {
         return Err(Refusal::NotInitialised.into());
     }
-    Ok(Metrics(convert::metrics::health(&convert::status::status(&snapshot, &api.settings.cluster))))
+    Ok(Metrics(convert::metrics::health(&convert::status::status(&snapshot, &api.settings))))
 }

@@ -82,6 +82,7 @@ pub(crate) fn api_over(
         shapes: Arc::default(),
         settings: Settings {
             cluster: "test".into(),
+            upstream_ip: "192.0.2.250/24".into(),
             vm_shutdown_timeout: Duration::from_secs(2),
             transport: Transport::Plain,
         },

@@ -8,7 +8,7 @@ use super::reason::RoleReason;
 use super::{Handover, Phase, Primary, gone, has_other_candidate, is_candidate};
 use crate::cluster::Cluster;
 use crate::id::NodeName;
-use crate::limits::{ADDRESS_LOOK, HANDOVER_PHASE_MAX, HANDOVER_STOP_MAX, HANDOVER_TRY_MAX};
+use crate::limits::{HANDOVER_PHASE_MAX, HANDOVER_STOP_MAX, HANDOVER_TRY_MAX};
 use crate::node::{DaemonState, Role};
 use crate::observed::{Life, Observed};
 use crate::plan::{Action, Plan, Reason, Resource, Step};
@@ -30,10 +30,8 @@ pub fn decide(cluster: &Cluster, observed: &Observed, now: Now) -> Plan {
     if let Some((primary, guard, reason)) = turn.next(&standing) {
         plan.steps.push(turn.record(primary, guard, reason));
     }
+    standing.look_again.into_iter().for_each(|moment| plan.look_at(moment));
     plan.steps.extend(standing.steps);
-    if stand.stance != Stance::Away {
-        plan.look_at(now.boot + ADDRESS_LOOK);
-    }
     // Every wait of a handover ends.
     let since = observed.role_since.filter(|_| turn.is_moving());
     let begins = since.into_iter().chain(observed.stopping_since);

@@ -8,8 +8,10 @@ use std::net::IpAddr;
 
 use super::part::{Stance, Stand, Standing};
 use super::reason::RoleReason;
-use crate::limits::{ADDRESS_RENEWAL, KERNEL_LATENESS};
-use crate::network::{Change, Lifetime, LinkKind, LinkName, Seen, Sighting, SystemNetwork, lifetime};
+use crate::limits::{ADDRESS_LOOK, ADDRESS_RENEWAL, KERNEL_LATENESS};
+use crate::network::{
+    Change, Lifetime, LinkKind, LinkName, LinkState, Seen, Sighting, SystemNetwork, lifetime,
+};
 use crate::plan::{Action, Reason, Resource, Step};
 use crate::time::{BootTime, Span};
 
@@ -79,11 +81,14 @@ impl One<'_> {
 
     fn held(&self, standing: &mut Standing) {
         let (link, ip) = (self.bridge().clone(), self.ip);
-        if !self.seen.link(&link).is_some_and(|bridge| bridge.kind == LinkKind::Bridge) {
+        // Nobody tells when the lease is renewed.
+        standing.look_again = Some(self.stand.now.boot + ADDRESS_LOOK);
+        let bridge = self.seen.link(&link).filter(|bridge| bridge.kind == LinkKind::Bridge);
+        let Some(bridge) = bridge else {
             let kind = self.network.kind.as_str();
             standing.troubles.push(format!("the network {kind}: {ip} cannot be here: there is no {link}"));
             return;
-        }
+        };
         let until =
             self.stand.observed.lease_until.map(|end| BootTime(end.0.saturating_sub(KERNEL_LATENESS.0)));
         if lifetime(until, self.stand.now.boot).is_none() {
@@ -97,7 +102,8 @@ impl One<'_> {
         }
         let occasion = self.stand.occasion();
         let told = self.stand.observed.announcements.get(&(link.clone(), ip));
-        if told.is_none_or(|told| *told < occasion) {
+        // Without a carrier nobody would hear it; it is told when there is one.
+        if bridge.state == LinkState::Up && told.is_none_or(|told| *told < occasion) {
             self.step(standing, Change::AnnounceAddress { link, ip, occasion }, RoleReason::Told);
         }
     }

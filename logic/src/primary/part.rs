@@ -22,7 +22,7 @@ use crate::node::Role;
 use crate::observed::Observed;
 use crate::plan::Step;
 use crate::record::{Expect, Guard, RecordId, Versioned, expect_of};
-use crate::time::Now;
+use crate::time::{BootTime, Now};
 
 /// How this node shall stand towards the role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,6 +59,8 @@ pub struct Standing {
     pub missing: usize,
     /// What is wrong with it that no step can mend.
     pub troubles: Vec<String>,
+    /// When it must be looked at again, though nothing happens.
+    pub look_again: Option<BootTime>,
 }
 
 /// A part of the role.
@@ -76,6 +78,7 @@ impl Stand<'_> {
             all.steps.extend(standing.steps);
             all.missing += standing.missing;
             all.troubles.extend(standing.troubles);
+            all.look_again = all.look_again.into_iter().chain(standing.look_again).min();
         }
         all
     }
