@@ -110,10 +110,11 @@ impl<'a> Turn<'a> {
         said_so && self.observed.announced.is_some()
     }
 
-    /// Whether this node is stopping, and there is nobody to hand the role to.
+    /// Whether this node is stopping, and there is nobody to hand the role to, or no time.
     fn leaves(&self) -> bool {
         let leaves = self.observed.life != Life::Going;
-        leaves && (!has_other_candidate(self.cluster, self.me()) || self.stopping_for() >= HANDOVER_STOP_MAX)
+        let is_impatient = self.observed.asked_again || self.stopping_for() >= HANDOVER_STOP_MAX;
+        leaves && (is_impatient || !has_other_candidate(self.cluster, self.me()))
     }
 
     /// Whether this node can take the role.
