@@ -55,9 +55,11 @@ impl One<'_> {
 
     fn step(&self, standing: &mut Standing, change: Change, reason: RoleReason) {
         let resource = Resource::Address(self.bridge().clone(), self.ip);
-        // What has just failed is tried again, and waited for no longer.
+        // What has just failed is tried again, and waited for no longer: but an address that could not be taken away is
+        // still here, and is gone with its lifetime at the latest.
         let failure = self.stand.observed.failures.get(&resource);
-        standing.missing += usize::from(failure.is_none_or(|failure| failure.overtaken));
+        let awaited = self.stand.stance == Stance::Away || failure.is_none_or(|failure| failure.overtaken);
+        standing.missing += usize::from(awaited);
         let not_after = match self.stand.stance {
             Stance::Away => None,
             _ => self.stand.observed.lease_until,

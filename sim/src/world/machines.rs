@@ -54,7 +54,7 @@ impl World {
                 nodes.iter().for_each(|node| self.lose_power(node));
                 nodes.iter().for_each(|node| self.run_all(node));
             }
-            Command::PowerOff(nodes) => nodes.iter().for_each(|node| self.switch_off(node)),
+            Command::PowerOff(nodes) => self.switch_off(nodes),
             Command::PowerOn(nodes) => nodes.iter().for_each(|node| self.switch_on(node)),
             Command::CutCable(one, other) => {
                 self.wires.cut(one, other);
@@ -96,10 +96,13 @@ impl World {
         places_of(node).iter().for_each(|place| self.run(place));
     }
 
-    fn switch_off(&mut self, node: &NodeName) {
-        self.lose_power(node);
-        self.sites.get_mut(node).into_iter().for_each(|site| site.is_off = true);
+    /// Their cables fall silent first: nobody hears them die.
+    fn switch_off(&mut self, nodes: &[NodeName]) {
+        for node in nodes {
+            self.sites.get_mut(node).into_iter().for_each(|site| site.is_off = true);
+        }
         self.wires.apply(&self.sites);
+        nodes.iter().for_each(|node| self.lose_power(node));
     }
 
     /// Nothing happens where it has power.

@@ -340,6 +340,19 @@ fn a_part_that_fails_or_cannot_be_here_degrades_the_role_and_does_not_stop_it() 
 }
 
 #[test]
+fn a_former_holder_has_not_let_go_while_its_address_cannot_be_taken_away() {
+    let mut cluster = three();
+    cluster.primary = Some(at(Primary { former: Some(name("hv1")), ..Primary::held(name("hv2"), 2) }));
+    let mut refused = networked("hv1", FRESH);
+    let resource = Resource::Address(refused.networks.wanted[0].bridge.clone(), FLOATING.parse().unwrap());
+    let (why, step) = ("no".into(), "remove-address");
+    let failure = StepFailure { step, incarnation: 0, why, at: NOW.boot, in_a_row: 1, overtaken: false };
+    refused.failures.insert(resource, failure);
+    assert_eq!(steps(&cluster, &refused), [("remove-address", "role-left")]);
+    assert_eq!(steps(&cluster, &networked("hv1", None)), [("record", "role-let-go")]);
+}
+
+#[test]
 fn who_is_not_the_holder_takes_the_address_away_and_a_restarted_holder_leaves_it_until_it_is_known() {
     let mut cluster = three();
     assert_eq!(steps(&cluster, &networked("hv3", FRESH)), [("remove-address", "role-left")]);
