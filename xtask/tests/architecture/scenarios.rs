@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use xtask::command::{output, program};
 use xtask::mutations::Mutation;
 use xtask::tree;
 
@@ -45,6 +46,21 @@ fn every_mutation_can_be_read() {
         .filter_map(|patch| match Mutation::parse(&patch.path, &patch.text) {
             Ok(mutation) => mutation.findings(|path| tree::read(path).is_ok()).into_iter().next(),
             Err(error) => Some(format!("{}: {error:#}", patch.path)),
+        })
+        .collect();
+    nothing_found(&findings);
+}
+
+/// A patch rots silently when the lines around its guard change, since the mutations themselves are not tried each time.
+#[test]
+fn every_mutation_applies_to_the_sources_as_they_are() {
+    let patches =
+        tree::sources().unwrap().into_iter().filter(|source| source.path.starts_with("sim/mutations/"));
+    let findings: Vec<String> = patches
+        .filter_map(|patch| {
+            let mut git = program("git");
+            git.args(["apply", "--check", &patch.path]).current_dir(tree::root());
+            output(&mut git).err().map(|error| format!("{}: {error:#}", patch.path))
         })
         .collect();
     nothing_found(&findings);
