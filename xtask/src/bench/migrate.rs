@@ -55,9 +55,7 @@ pub fn run(words: &[&str], xtask: &Path) -> Result<Report> {
         while runs.count("live") < wanted {
             let run = once(rack);
             runs.add("live", run)?;
-            wait_for("the guest to answer", PATIENCE, || {
-                Pinger::start(rack, Network::Upstream.address(ADDRESS), EVERY_MS)
-            })?;
+            revived(rack)?;
         }
         Ok(())
     })?;
@@ -123,6 +121,18 @@ pub fn once(rack: &Rack) -> Result<Value> {
         "from": name(from), "to": name(to), "wall_ms": took.as_secs_f64() * 1000.0, "pause_ms": pings.gap_ms,
         "console_gap_ms": console_gap_ms, "lost_pings": pings.lost, "sent_pings": pings.sent,
     }))
+}
+
+/// Waits until the guest answers. One that does not after a move that failed is started anew.
+fn revived(rack: &Rack) -> Result<()> {
+    let answers = || Pinger::start(rack, Network::Upstream.address(ADDRESS), EVERY_MS).map(drop);
+    if answers().is_ok() {
+        return Ok(());
+    }
+    rack.pvc(1, &["vm", "stop", "-y", TRAVELLER])?;
+    rack.vm_becomes(TRAVELLER, ("stop", whose(rack)?), 1)?;
+    rack.pvc(1, &["vm", "start", TRAVELLER])?;
+    wait_for("the guest to answer", PATIENCE, answers)
 }
 
 fn whose(rack: &Rack) -> Result<u8> {
