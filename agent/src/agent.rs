@@ -109,7 +109,7 @@ impl Agent {
         let session = self.parts.world.store.session();
         for ended in self.parts.inbox.take() {
             crate::log::step_ended(&ended);
-            self.memory.note(&ended, session.epoch);
+            self.memory.note(&ended);
         }
         let look = self.parts.sight.latest();
         let Some(snapshot) = self.parts.mirror.snapshot() else {

@@ -141,8 +141,8 @@ impl Memory {
         self.announcements.iter().map(|(key, (occasion, _))| (key.clone(), *occasion)).collect()
     }
 
-    /// Remembers how a step ended. `epoch` is the store's session under which it ran.
-    pub fn note(&mut self, ended: &Ended, epoch: u64) {
+    /// Remembers how a step ended.
+    pub fn note(&mut self, ended: &Ended) {
         let Ended { step, outcome, at, ticket, .. } = ended;
         self.in_flight.remove(&step.resource);
         if let Action::StartGuest { vm, .. } = &step.action {
@@ -157,15 +157,17 @@ impl Memory {
         let settling = Settling { ticket: *ticket, committed, facts: facts(step) };
         self.settling.insert(step.resource.clone(), settling);
         match outcome {
-            Ok(_) => self.note_success(step, (*at, *ticket), epoch),
+            Ok(done) => self.note_success(step, (*at, *ticket), done),
             Err(fault) => self.note_fault(step, fault, *at),
         }
     }
 
-    fn note_success(&mut self, step: &Step, (at, ticket): (BootTime, u64), epoch: u64) {
+    fn note_success(&mut self, step: &Step, (at, ticket): (BootTime, u64), done: &Done) {
         self.failures.remove(&step.resource);
         match (&step.action, &step.resource) {
-            (Action::Announce(presence), _) => self.announced = Some((epoch, (**presence).clone())),
+            (Action::Announce(presence), _) => {
+                self.announced = done.announced_in.map(|epoch| (epoch, (**presence).clone()));
+            }
             (Action::Network(Change::AnnounceAddress { link, ip, occasion }), _) => {
                 self.announcements.insert((link.clone(), *ip), (*occasion, ticket));
             }
@@ -282,3 +284,6 @@ fn is_stale(fault: &Fault) -> bool {
             | Fault::Commit(CommitError::Conflict { .. })
     )
 }
+
+#[cfg(test)]
+mod tests;

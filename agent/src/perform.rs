@@ -22,6 +22,8 @@ use crate::world::{Fault, World};
 pub struct Done {
     /// The versions it wrote, for telling when the mirror shows them.
     pub committed: Option<Committed>,
+    /// The store's session that it was announced in: another one knows nothing of it.
+    pub announced_in: Option<u64>,
 }
 
 /// A step on its way, with the world it acts on.
@@ -63,13 +65,15 @@ impl Job {
         match &self.step.action {
             Action::Record(records) => {
                 let committed = commit_records(&**store, records)?;
-                Ok(Done { committed: Some(committed) })
+                Ok(Done { committed: Some(committed), ..Done::default() })
             }
             Action::Announce(presence) => {
                 let id = RecordId::Presence(self.world.name.clone());
                 let bytes = encode(&id, &(**presence).clone().into());
+                // Read before: what ends in between is announced once more.
+                let announced_in = Some(store.session().epoch);
                 store.announce(&store::key::path(&id), &bytes)?;
-                Ok(Done::default())
+                Ok(Done { announced_in, ..Done::default() })
             }
             Action::StartGuest { vm, name, incarnation } => {
                 let document: VmXml = read_record(&**store, &RecordId::VmXml(*vm))?;
