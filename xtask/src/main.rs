@@ -20,6 +20,7 @@ cargo xtask COMMAND
   exec -- CMD...        run a command inside the node that is up, with pvc on its path
   sim swarm --seeds N [--first SEED]
                         run random schedules through the simulator
+  sim replay SEED       play one seed again, with its story; sim shrink SEED makes a failing one shorter
   sim scenarios [--bless]
                         run the recorded scenarios
   sim mutations         take each guard away in turn; the swarm must notice each

@@ -1,7 +1,7 @@
 //! Whether a floating address is at one machine at a time: two have it only while the role is handed over, and not for
 //! longer than an address outlives its holder. Read from what the machines' networks truly held.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use logic::id::NodeName;
 use logic::primary::{Phase, Primary};
@@ -14,10 +14,21 @@ const TOGETHER_MAX: Span = Span::seconds(6);
 #[derive(Debug, Default)]
 pub struct Floating {
     holders: BTreeSet<NodeName>,
+    /// When each node last was to have it.
+    entitled: BTreeMap<NodeName, BootTime>,
     together_since: Option<BootTime>,
 }
 
 impl Floating {
+    /// The role is so in the store now.
+    pub fn is_due(&mut self, role: Option<&Primary>, now: BootTime) {
+        let Some(role) = role else { return };
+        let yielded = role.handover.as_ref().filter(|handover| handover.phase == Phase::Yielded);
+        for node in std::iter::once(&role.node).chain(yielded.map(|handover| &handover.to)) {
+            self.entitled.insert(node.clone(), now);
+        }
+    }
+
     /// The address came to a machine. `role` is as it is in the store.
     ///
     /// # Errors
@@ -35,7 +46,9 @@ impl Floating {
         // A holder that is handing over may have been about to renew it. It must let go of it, in time.
         let leaves = role
             .is_some_and(|role| role.former.as_ref() == Some(node) || (to.is_some() && role.node == *node));
-        if comes || came || leaves {
+        // A step that was under way when the role was taken back: its address ends with the lease that it rests on.
+        let late = self.entitled.get(node).is_some_and(|at| now - *at <= TOGETHER_MAX);
+        if comes || came || leaves || late {
             return Ok(());
         }
         Err(format!("the floating address comes to {node}, and others have it: {:?}", self.holders))

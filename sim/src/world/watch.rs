@@ -43,6 +43,7 @@ impl World {
         self.shown_changes = changes;
         let now = self.now();
         self.capacity.registered(self.operator.seen(), now);
+        self.floating.is_due(self.operator.seen().primary.as_ref().map(|primary| &primary.value), now);
         for (name, state, node) in vms {
             self.counts.add("states", state);
             let node = node.map_or(String::new(), |node| format!(", on {node}"));
