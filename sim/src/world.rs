@@ -286,9 +286,13 @@ impl World {
     fn befall(&mut self, place: &Place, blow: Blow) {
         match blow {
             Blow::Kill => {
-                if self.daemons.remove(place).is_some() {
-                    self.line(&format!("{place} is killed"));
+                let Some(daemon) = self.daemons.remove(place) else { return };
+                if daemon.stalled_until.is_some_and(|until| until > self.now()) {
+                    // What it was about to call while it stood still it has not called, and never will.
+                    let is_its = |work: &Work| work.place == *place && work.life == daemon.life;
+                    self.events.retain(|_, event| !matches!(event, Event::Act(work) if is_its(work)));
                 }
+                self.line(&format!("{place} is killed"));
             }
             Blow::Stall(span) => {
                 let until = self.now() + span;
