@@ -274,7 +274,7 @@ impl World {
                 self.last_work = now;
             }
             let span = self.chance.to_check();
-            self.soon(span, Event::Check(Work { place: place.clone(), life, job, decided }));
+            self.soon(span, Event::Check(Work { place: place.clone(), life, job, decided, sent: now }));
         }
         let latest = now + PASS_INTERVAL_MAX;
         let clock = self.sites.get(&place.node).map(|site| &site.clock);

@@ -31,10 +31,13 @@ pub(super) struct Work {
     pub(super) job: Job,
     /// When the records were read that it was decided on.
     pub(super) decided: BootTime,
+    /// When its guards were checked, and the call was sent.
+    pub(super) sent: BootTime,
 }
 
 impl World {
-    pub(super) fn check(&mut self, work: Work) {
+    pub(super) fn check(&mut self, mut work: Work) {
+        work.sent = self.now();
         if let Err(fault) = work.job.check() {
             let span = self.chance.to_report();
             return self.soon(span, Event::End(work, Err(fault)));
@@ -78,9 +81,11 @@ impl World {
         }
     }
 
-    /// Whether the call of a daemon that is dead arrives all the same.
+    /// Whether the call of a daemon that is dead arrives all the same. It does so soon or never: the hypervisor answers
+    /// others, and does not keep what a connection that is closed has asked.
     pub(super) fn outlives(&mut self, work: &Work) -> bool {
-        self.chance.outlives() && self.sites.get(&work.place.node).is_some_and(|site| !site.is_off)
+        let soon = self.now() - work.sent <= CALL_DEADLINE;
+        soon && self.chance.outlives() && self.sites.get(&work.place.node).is_some_and(|site| !site.is_off)
     }
 
     /// The daemon is dead, and its call is performed all the same.
