@@ -12,7 +12,10 @@ use crate::rack::{Rack, controller, name, together};
 use crate::test::tally::Tally;
 
 pub(super) fn checks(rack: &Rack, tally: &mut Tally) {
-    tally.check("every node's API tells the same nodes, and one of them is the primary", || same_nodes(rack));
+    tally.check("every node's API tells the same nodes, and one of them is the primary", || {
+        // The role is taken in phases, each seen a moment later by the others.
+        wait_for("the nodes to agree", PATIENCE, || same_nodes(rack))
+    });
     tally.check("a node's log is read through another node's API", || log_of_another(rack));
     tally.check("each node shows the identity that the first one issued", || identities(rack));
     tally.check(
