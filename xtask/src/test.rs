@@ -60,7 +60,7 @@ impl Suite {
     /// How long it may take on two cores; what is still running then is ended and has failed.
     pub fn budget(self) -> Duration {
         Duration::from_secs(match self {
-            // Three to four times what each takes on an idle machine, which is a quarter of an hour for all.
+            // At least one and a half times what each took on two cores that had other work too.
             Self::Lints => 300,
             Self::Pure | Self::Sim => 240,
             Self::Contracts => 600,
