@@ -60,7 +60,7 @@ impl Suite {
     /// How long it may take on two cores; what is still running then is ended and has failed.
     pub fn budget(self) -> Duration {
         Duration::from_secs(match self {
-            // At least one and a half times what each took on two cores that had other work too.
+            // Well above what each took on two cores that had other work too: 208, 62, 84, 351, 142 and 123 s.
             Self::Lints => 300,
             Self::Pure | Self::Sim => 240,
             Self::Contracts => 600,
