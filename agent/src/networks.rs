@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use host::clock::{Clock as _, SystemClock};
 use host::network::Network;
-use logic::network::{Networks, Sighting, SystemNetwork, system};
+use logic::network::{Networks, Sighting, Wanted, system};
 use logic::plan::{Action, Resource, Step};
 
 use crate::perform::change_network;
@@ -17,7 +17,7 @@ use crate::perform::change_network;
 const ROUNDS_MAX: usize = 12;
 
 /// Makes what is missing of the machine's networks, and tells what cannot be made.
-pub fn make(network: &dyn Network, wanted: &Arc<[SystemNetwork]>) {
+pub fn make(network: &dyn Network, wanted: &Wanted) {
     let mut failed = BTreeSet::new();
     for _ in 0..ROUNDS_MAX {
         let outlook = system::decide(&look(network, wanted));
@@ -31,9 +31,8 @@ pub fn make(network: &dyn Network, wanted: &Arc<[SystemNetwork]>) {
     tracing::warn!("the machine's networks do not come to be as they are configured; going on");
 }
 
-fn look(network: &dyn Network, wanted: &Arc<[SystemNetwork]>) -> Networks {
-    let wanted = Arc::clone(wanted);
-    let sighting = match wanted.is_empty() {
+fn look(network: &dyn Network, wanted: &Wanted) -> Networks {
+    let sighting = match wanted.is_nothing() {
         true => return Networks::none(),
         false => network.observe(),
     };
@@ -41,7 +40,7 @@ fn look(network: &dyn Network, wanted: &Arc<[SystemNetwork]>) -> Networks {
         Ok(seen) => Sighting::Seen(Arc::new(seen)),
         Err(error) => Sighting::Unknown { why: error.to_string() },
     };
-    Networks { wanted, sighting, at: SystemClock.now().boot }
+    Networks { wanted: wanted.clone(), sighting, at: SystemClock.now().boot }
 }
 
 /// Performs a step; gives its resource when it failed.

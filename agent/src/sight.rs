@@ -13,7 +13,7 @@ use host::hypervisor::{self, Hypervisor};
 use host::migration::{self, Migration};
 use host::network::Network;
 use logic::id::VmId;
-use logic::network::{self, Networks, SystemNetwork, system};
+use logic::network::{self, Networks, Wanted, system};
 use logic::observed::{Activity, Guest, Guests};
 use logic::time::BootTime;
 use logic::vm::migrate::{Course, Seen, Sighting, Standing, Watched};
@@ -66,7 +66,7 @@ impl Sight {
         hypervisor: Arc<dyn Hypervisor>,
         migration: Arc<dyn Migration>,
         clock: Arc<dyn Clock>,
-        (network, wanted): (Arc<dyn Network>, Arc<[SystemNetwork]>),
+        (network, wanted): (Arc<dyn Network>, Wanted),
     ) -> Self {
         let guests = Guests::Unknown { why: "the hypervisor has not been asked yet".into() };
         let begun = clock.now().boot;
@@ -102,7 +102,7 @@ impl Sight {
     pub fn look_at_networks(&self) {
         let before = self.latest_of_networks();
         let wanted = before.networks.wanted.clone();
-        if wanted.is_empty() {
+        if wanted.is_nothing() {
             return;
         }
         let (ticket, at) = (self.ticket(), self.clock.now().boot);

@@ -152,7 +152,7 @@ impl Daemon {
             .transpose()?;
         let network: Arc<dyn Network> = Arc::new(Kernel::new(NETWORK_DEADLINE));
         if role == Role::Noded {
-            networks::make(&*network, &config.networks);
+            networks::make(&*network, &config.wanted_networks());
         }
         let store = store::open(&config.store, secret)?;
         schema::ensure(&*store, schema::CHANGES)?;
@@ -169,7 +169,7 @@ impl Daemon {
         let gauge = gauge(role, config, &machine, &clock);
         hypervisor.watch(Arc::clone(&bells.looks) as _);
         hypervisor.watch(Arc::clone(&bells.moves) as _);
-        let wanted = (Arc::clone(&network), Arc::clone(&config.networks));
+        let wanted = (Arc::clone(&network), config.wanted_networks());
         let (hands, eyes) = (Arc::clone(&hypervisor), Arc::clone(&migration));
         let sight = Arc::new(Sight::new(hands, eyes, Arc::clone(&clock), wanted));
         observe(("observer", Sight::look), &sight, &bells.looks, &passes);
@@ -277,7 +277,8 @@ fn observe((name, look): (&str, fn(&Sight)), sight: &Arc<Sight>, looks: &Arc<Bel
 fn gauge(role: Role, config: &Config, machine: &Arc<dyn Machine>, clock: &Arc<dyn Clock>) -> Arc<Gauge> {
     let network: Arc<dyn Network> = Arc::new(Kernel::new(GAUGE_DEADLINE));
     let named = config.networks.iter().map(|network| network.device.clone());
-    let cards = Cards { network, named: named.chain(config.bridge_device.clone()).collect() };
+    let carrier = config.guest_link.iter().map(|link| link.device.clone());
+    let cards = Cards { network, named: named.chain(carrier).collect() };
     let window = config.timers.keepalive_interval;
     let gauge = Arc::new(Gauge::new(Arc::clone(machine), Some(cards), Arc::clone(clock), window));
     if role == Role::Noded {

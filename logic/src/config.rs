@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::id::NodeName;
 use crate::limits::{KEEPALIVE_INTERVAL_DEFAULT, LIVE_MOVES_AT_ONCE_DEFAULT, SHUTDOWN_TIMEOUT_DEFAULT};
-use crate::network::{LinkName, SystemNetwork};
+use crate::network::{GuestLink, SystemNetwork, Wanted};
 use crate::node::Role;
 use crate::time::Span;
 
@@ -159,7 +159,7 @@ pub struct Config {
     /// The machine's own networks; none where they are somebody else's.
     pub networks: Arc<[SystemNetwork]>,
     /// The device below the bridges of guests' networks.
-    pub bridge_device: Option<LinkName>,
+    pub guest_link: Option<GuestLink>,
     /// The timers.
     pub timers: Timers,
     /// How VMs move while they run.
@@ -185,6 +185,11 @@ impl Config {
     /// [`ConfigError`] names the key, what is wrong with it, and the nearest known key or the valid values.
     pub fn parse(text: &str, hostname: &str) -> Result<Self, ConfigError> {
         raw::read(text)?.meant(hostname)
+    }
+
+    /// How the machine's networks shall be.
+    pub fn wanted_networks(&self) -> Wanted {
+        Wanted { own: Arc::clone(&self.networks), guests: self.guest_link.clone() }
     }
 
     /// This node's part in the cluster.

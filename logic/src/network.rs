@@ -75,6 +75,31 @@ pub struct SystemNetwork {
     pub gateway: Option<IpAddr>,
 }
 
+/// The device below the bridges of guests' networks: it carries them, and has no address itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GuestLink {
+    /// The network card, or what passes for it.
+    pub device: LinkName,
+    /// In bytes.
+    pub mtu: u32,
+}
+
+/// What is configured of the machine's networks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Its own; none on a machine whose networks are somebody else's.
+    pub own: Arc<[SystemNetwork]>,
+    /// What carries its guests'.
+    pub guests: Option<GuestLink>,
+}
+
+impl Wanted {
+    /// Whether nothing of the machine is to be touched.
+    pub fn is_nothing(&self) -> bool {
+        self.own.is_empty() && self.guests.is_none()
+    }
+}
+
 /// What the machine's networks are now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
@@ -113,8 +138,8 @@ pub enum Sighting {
 /// The machine's networks as they shall be, and as they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Networks {
-    /// Those that are configured; none on a machine whose networks are somebody else's.
-    pub wanted: Arc<[SystemNetwork]>,
+    /// How they shall be.
+    pub wanted: Wanted,
     /// What there is.
     pub sighting: Sighting,
     /// When it was looked at.
@@ -124,7 +149,7 @@ pub struct Networks {
 impl Networks {
     /// Nothing is configured, so that nothing is looked at.
     pub fn none() -> Self {
-        Self { wanted: Arc::new([]), sighting: Sighting::Seen(Arc::default()), at: BootTime(0) }
+        Self { wanted: Wanted::default(), sighting: Sighting::Seen(Arc::default()), at: BootTime(0) }
     }
 
     /// What there is, where the kernel says.

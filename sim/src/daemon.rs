@@ -21,7 +21,7 @@ use host::network::memory::Stack;
 use logic::config::{MoveSettings, Timers};
 use logic::decide;
 use logic::id::NodeName;
-use logic::network::SystemNetwork;
+use logic::network::{SystemNetwork, Wanted};
 use logic::time::{BootTime, Span};
 use logic::vm::migrate::watched;
 use store::key::ROOT;
@@ -176,7 +176,8 @@ impl Daemon {
         let migration: Arc<dyn Migration> = Arc::new(ground.network.open(ground.address));
         let window = ground.timers.keepalive_interval;
         let gauge = Arc::new(Gauge::new(Arc::clone(&ground.machine) as _, None, Arc::clone(&clock), window));
-        let wanted = (Arc::clone(&network), Arc::clone(&ground.networks));
+        let own = Arc::clone(&ground.networks);
+        let wanted = (Arc::clone(&network), Wanted { own, guests: None });
         let (hands, eyes) = (Arc::clone(&hypervisor), Arc::clone(&migration));
         let sight = Arc::new(Sight::new(hands, eyes, Arc::clone(&clock), wanted));
         let (inbox, queue) = (Arc::new(Inbox::default()), Arc::new(Queue::default()));

@@ -10,8 +10,8 @@ use super::*;
 const TEXT: &str = "[network.upstream]\ndevice = 'ens4'\nmtu = 1400\nnetwork = '10.0.0.0/24'\ngateway = '10.0.0.254'\n\
     [network.cluster]\ndevice = 'ens5'\nnetwork = '10.1.0.0/24'\n";
 
-fn wanted() -> Arc<[SystemNetwork]> {
-    Config::parse(TEXT, "hv3").unwrap().networks
+fn wanted() -> Wanted {
+    Config::parse(TEXT, "hv3").unwrap().wanted_networks()
 }
 
 fn machine(cards: &[&str]) -> Arc<Stack> {
@@ -60,7 +60,18 @@ fn a_refusal_is_not_asked_for_again_before_the_store_is_opened() {
 #[test]
 fn nobody_is_asked_where_nothing_is_configured() {
     let stack = machine(&["ens4"]);
-    let none: Arc<[SystemNetwork]> = Arc::new([]);
+    let none = Wanted::default();
     make(&stack.open(), &none);
     assert_eq!(stack.calls(), 0);
+}
+
+#[test]
+fn the_device_of_the_guests_networks_comes_up_without_a_bridge() {
+    let stack = machine(&["ens6"]);
+    let config = Config::parse("bridge_device = 'ens6'\nbridge_mtu = 9000", "hv3").unwrap();
+    make(&stack.open(), &config.wanted_networks());
+    let seen = stack.seen();
+    let card = seen.link(&"ens6".parse().unwrap()).unwrap();
+    assert_eq!((card.state, card.mtu, &card.master), (LinkState::Up, 9000, &None));
+    assert_eq!(seen.links.len(), 2, "the card and the loopback: {:?}", seen.links);
 }

@@ -9,7 +9,7 @@ use super::ConfigError;
 use super::raw::bad;
 use crate::id::NodeName;
 use crate::limits::{MTU_DEFAULT, MTU_MAX, MTU_MIN};
-use crate::network::{LinkName, NetworkKind, Subnet, SystemNetwork, check_gateway};
+use crate::network::{GuestLink, LinkName, NetworkKind, Subnet, SystemNetwork, check_gateway};
 
 /// The keys of each section.
 pub(super) const KEYS: &[&str] = &["device", "mtu", "network", "address", "floating", "gateway"];
@@ -94,17 +94,9 @@ impl Section<'_> {
 
     fn meant(self, raw: RawNetwork) -> Result<SystemNetwork, ConfigError> {
         let device: LinkName = self.required("device", raw.device)?;
-        if NetworkKind::ALL.iter().any(|kind| kind.bridge() == device) {
-            return Err(
-                self.bad("device", format!("{device} is the bridge that PVC makes; name the card below it"))
-            );
-        }
+        check_card(&device).map_err(|why| self.bad("device", why))?;
         let mtu = raw.mtu.unwrap_or(MTU_DEFAULT);
-        if !(MTU_MIN..=MTU_MAX).contains(&mtu) {
-            return Err(
-                self.bad("mtu", format!("it must lie between {MTU_MIN} and {MTU_MAX}, so that IPv6 works"))
-            );
-        }
+        check_mtu(mtu).map_err(|why| self.bad("mtu", why))?;
         let subnet: Subnet = self.required("network", raw.network)?;
         let address = self.own_address(raw.address.as_deref().unwrap_or("by-id"), &subnet)?;
         let floating = raw.floating.map(|text| self.host("floating", &text, &subnet)).transpose()?;
@@ -182,6 +174,43 @@ impl Section<'_> {
         }
         Ok(())
     }
+}
+
+fn check_card(device: &LinkName) -> Result<(), String> {
+    let is_ours = NetworkKind::ALL.iter().any(|kind| kind.bridge() == *device);
+    let why = || format!("{device} is the bridge that PVC makes; name the card below it");
+    if is_ours { Err(why()) } else { Ok(()) }
+}
+
+fn check_mtu(mtu: u32) -> Result<(), String> {
+    let why = || format!("it must lie between {MTU_MIN} and {MTU_MAX}, so that IPv6 works");
+    if (MTU_MIN..=MTU_MAX).contains(&mtu) { Ok(()) } else { Err(why()) }
+}
+
+/// The device of guests' networks. Where it is that of one of the machine's own, it has the MTU of that.
+pub(super) fn guest_link(
+    device: Option<&str>,
+    mtu: Option<u32>,
+    networks: &[SystemNetwork],
+) -> Result<Option<GuestLink>, ConfigError> {
+    let Some(device) = device else {
+        let alone = mtu.map(|_| bad("bridge_mtu", &"it is the MTU of bridge_device, which is not given"));
+        return alone.map_or(Ok(None), Err);
+    };
+    let device: LinkName = device.parse().map_err(|error| bad("bridge_device", &error))?;
+    check_card(&device).map_err(|why| bad("bridge_device", &why))?;
+    let shared = networks.iter().find(|network| network.device == device);
+    if let Some((network, mtu)) = shared.zip(mtu).filter(|(network, mtu)| network.mtu != *mtu) {
+        let kind = network.kind.as_str();
+        let why = format!(
+            "{device} is also the device of the network {kind}, whose mtu is {}, not {mtu}; leave this out",
+            network.mtu
+        );
+        return Err(bad("bridge_mtu", &why));
+    }
+    let mtu = mtu.or(shared.map(|network| network.mtu)).unwrap_or(MTU_DEFAULT);
+    check_mtu(mtu).map_err(|why| bad("bridge_mtu", &why))?;
+    Ok(Some(GuestLink { device, mtu }))
 }
 
 fn example(subnet: &Subnet) -> String {

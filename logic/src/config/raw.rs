@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde::Deserialize;
 use toml::Table;
 
-use super::network::{self, Nodes, RawNetworks, trailing_number};
+use super::network::{self, Nodes, RawNetworks, guest_link, trailing_number};
 use super::{
     ApiConfig, Config, GuestKind, HypervisorConfig, LinkConfig, LogConfig, MoveSettings, StoreUrl, Timers,
     Token,
@@ -54,6 +54,7 @@ pub(super) struct Raw {
     node_id: Option<u32>,
     coordinators: Option<Vec<String>>,
     bridge_device: Option<String>,
+    bridge_mtu: Option<u32>,
     network: RawNetworks,
     timer: RawTimers,
     migration: RawMigration,
@@ -128,6 +129,7 @@ const KNOWN: [(&str, &[&str]); 12] = [
             "node_id",
             "coordinators",
             "bridge_device",
+            "bridge_mtu",
             "network",
             "timer",
             "migration",
@@ -216,13 +218,13 @@ impl Raw {
         let on_cluster = networks.iter().find(|network| network.kind == NetworkKind::Cluster);
         let listens = link.listen.map(|listen| listen.ip()).filter(|address| !address.is_unspecified());
         let cluster_address = on_cluster.map(|network| network.address).or(listens);
-        let bridge_device = self.bridge_device.map(|name| name.parse().map_err(|e| bad("bridge_device", &e)));
+        let guest_link = guest_link(self.bridge_device.as_deref(), self.bridge_mtu, &networks)?;
         Ok(Config {
             store,
             store_secret_file: self.store_secret_file,
             cluster: self.cluster.unwrap_or_else(|| "pvc".into()),
             node_id: number,
-            bridge_device: bridge_device.transpose()?,
+            guest_link,
             networks: networks.into(),
             coordinators,
             node,

@@ -6,13 +6,14 @@
 //! | the bridge | it is up, has the MTU, and the device is its port | the device as it shall be |
 //! | this node's address | the bridge has it, with its prefix, for ever | the bridge |
 //! | the default route | the preferred one of its family leads to the gateway over the bridge | the address |
+//! | the device of guests' networks | it is up and has its MTU; nothing more where a network above is on it | the device |
 //!
 //! What no step can mend (a device that is not there, a name that something else has) is told as a trouble, and asked of
 //! nobody. Nothing is ever taken away: what was made stays when a daemon ends or a section of the configuration goes.
 
 use super::{
-    Address, Bridge, Change, DefaultRoute, Lifetime, Link, LinkKind, LinkName, LinkState, Networks, Seen,
-    Sighting, SystemNetwork, metric,
+    Address, Bridge, Change, DefaultRoute, GuestLink, Lifetime, Link, LinkKind, LinkName, LinkState,
+    Networks, Seen, Sighting, SystemNetwork, metric,
 };
 use crate::plan::{Action, Reason, Resource, Step};
 
@@ -28,7 +29,7 @@ pub struct Outlook {
 /// Compares what is wanted with what is seen.
 pub fn decide(networks: &Networks) -> Outlook {
     let mut outlook = Outlook::default();
-    if networks.wanted.is_empty() {
+    if networks.wanted.is_nothing() {
         return outlook;
     }
     let seen = match &networks.sighting {
@@ -38,12 +39,18 @@ pub fn decide(networks: &Networks) -> Outlook {
             return outlook;
         }
     };
-    for (index, network) in networks.wanted.iter().enumerate() {
-        let is_first = !networks.wanted[..index].iter().any(|other| other.device == network.device);
+    for (index, network) in networks.wanted.own.iter().enumerate() {
+        let is_first = !networks.wanted.own[..index].iter().any(|other| other.device == network.device);
         if is_first {
             outlook.link(network, seen);
         }
         outlook.address(network, seen);
+    }
+    if let Some(link) = &networks.wanted.guests {
+        let is_own = networks.wanted.own.iter().any(|network| network.device == link.device);
+        if !is_own {
+            outlook.guest_link(link, seen);
+        }
     }
     outlook
 }
@@ -91,6 +98,25 @@ impl Outlook {
         } else if device.master.is_none() || !own.is_some_and(|own| is_up(own, *mtu)) {
             let wanted = Bridge { name: bridge.clone(), mtu: *mtu, ports: vec![name.clone()] };
             self.step(Resource::Link(bridge.clone()), Change::EnsureBridge(wanted), Reason::BridgeDiffers);
+        }
+    }
+
+    /// The device that carries the guests' networks.
+    fn guest_link(&mut self, link: &GuestLink, seen: &Seen) {
+        let GuestLink { device: name, mtu } = link;
+        let Some(device) = seen.link(name) else {
+            self.troubles.push(format!(
+                "bridge_device: there is no {name}; plug it in, or correct its name in pvc.toml"
+            ));
+            return;
+        };
+        if device.state == LinkState::NoCarrier {
+            self.troubles
+                .push(format!("bridge_device: {name} has no carrier; see to its cable and its switch"));
+        }
+        if !is_up(device, *mtu) {
+            let change = Change::EnsureLink { link: name.clone(), mtu: *mtu };
+            self.step(Resource::Link(name.clone()), change, Reason::LinkDiffers);
         }
     }
 

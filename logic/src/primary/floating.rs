@@ -18,7 +18,7 @@ use crate::time::{BootTime, Span};
 /// Brings the floating addresses here, or away.
 pub fn stand(stand: &Stand<'_>) -> Standing {
     let networks = &stand.observed.networks;
-    let floating = networks.wanted.iter().filter_map(|network| Some((network, network.floating?)));
+    let floating = networks.wanted.own.iter().filter_map(|network| Some((network, network.floating?)));
     let mut standing = Standing::default();
     match &networks.sighting {
         Sighting::Seen(seen) => {

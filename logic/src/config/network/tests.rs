@@ -53,6 +53,9 @@ fn what_cannot_work_is_refused_with_its_key_and_the_remedy() {
         ("coordinators = ['hv 1']", "\"coordinators\" is refused"),
         ("coordinators = ['hv1']", "with sqlite this node, hv2, is the only one"),
         ("bridge_device = 'a b'", "no name of a link"),
+        ("bridge_device = 'brcluster'", "the bridge that PVC makes"),
+        ("bridge_device = 'ens6'\nbridge_mtu = 100", "\"bridge_mtu\" is refused: it must lie between 1280"),
+        ("bridge_mtu = 1500", "bridge_device, which is not given"),
         (
             "[network.upstream]\nnetwork = '10.0.0.0/24'",
             "\"network.upstream.device\" is refused: it is required",
@@ -106,4 +109,18 @@ fn an_address_by_number_needs_a_number() {
     assert!(refusal.contains("does not end in a number"), "{refusal}");
     let large = Config::parse(UPSTREAM, "hv300").unwrap_err().to_string();
     assert!(large.contains("no room for node 300"), "{large}");
+}
+
+#[test]
+fn the_device_of_guests_networks_has_an_mtu_of_its_own_unless_it_is_one_of_the_machines() {
+    let link = |text: &str| {
+        Config::parse(text, "hv1").unwrap().guest_link.map(|link| (link.device.to_string(), link.mtu))
+    };
+    assert_eq!(link(""), None);
+    assert_eq!(link("bridge_device = 'ens6'"), Some(("ens6".into(), 1500)));
+    assert_eq!(link("bridge_device = 'ens6'\nbridge_mtu = 9000"), Some(("ens6".into(), 9000)));
+    let shared = format!("bridge_device = 'ens4'\n{UPSTREAM}mtu = 9000");
+    assert_eq!(link(&shared), Some(("ens4".into(), 9000)));
+    let differs = format!("bridge_mtu = 1500\n{shared}");
+    assert!(refusal(&differs).contains("the device of the network upstream, whose mtu is 9000, not 1500"));
 }

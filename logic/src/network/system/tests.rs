@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::network::NetworkKind;
+use crate::network::{NetworkKind, Wanted};
 use crate::time::BootTime;
 
 fn name(text: &str) -> LinkName {
@@ -45,12 +45,12 @@ fn whole() -> Seen {
     }
 }
 
+fn own<const N: usize>(networks: [SystemNetwork; N]) -> Wanted {
+    Wanted { own: Arc::new(networks), guests: None }
+}
+
 fn outlook(seen: Seen) -> Outlook {
-    decide(&Networks {
-        wanted: Arc::new([upstream()]),
-        sighting: Sighting::Seen(Arc::new(seen)),
-        at: BootTime(0),
-    })
+    decide(&Networks { wanted: own([upstream()]), sighting: Sighting::Seen(Arc::new(seen)), at: BootTime(0) })
 }
 
 fn steps(seen: Seen) -> Vec<&'static str> {
@@ -121,7 +121,7 @@ fn what_no_step_can_mend_is_told_and_asked_of_nobody() {
     strayed.addresses.push(address("ens4", 24, Lifetime::Forever));
     assert!(trouble(strayed).contains("ip address del 10.0.0.1/24 dev ens4"));
     let unknown = Sighting::Unknown { why: "hung".into() };
-    let silent = decide(&Networks { wanted: Arc::new([upstream()]), sighting: unknown, at: BootTime(0) });
+    let silent = decide(&Networks { wanted: own([upstream()]), sighting: unknown, at: BootTime(0) });
     assert_eq!((silent.steps, silent.troubles.len()), (Vec::new(), 1));
 }
 
@@ -137,11 +137,37 @@ fn networks_of_one_device_make_its_bridge_once() {
     let card = Seen { links: vec![link("ens4", LinkKind::Physical)], ..Seen::default() };
     let both = |seen| {
         decide(&Networks {
-            wanted: Arc::new([upstream(), storage.clone()]),
+            wanted: own([upstream(), storage.clone()]),
             sighting: Sighting::Seen(Arc::new(seen)),
             at: BootTime(0),
         })
     };
     assert_eq!(both(card).steps.len(), 1);
     assert_eq!(both(Seen { addresses: Vec::new(), ..whole() }).steps.len(), 2);
+}
+
+#[test]
+fn the_device_of_the_guests_networks_is_brought_up_with_its_mtu() {
+    let carried = |device: &str, links: Vec<Link>| {
+        let guests = Some(GuestLink { device: name(device), mtu: 1500 });
+        let seen = Seen { links, ..Seen::default() };
+        let wanted = Wanted { guests, ..Wanted::default() };
+        decide(&Networks { wanted, sighting: Sighting::Seen(Arc::new(seen)), at: BootTime(0) })
+    };
+    let down = Link { state: LinkState::Down, ..link("ens6", LinkKind::Physical) };
+    let asked = carried("ens6", vec![down]);
+    let change = Change::EnsureLink { link: name("ens6"), mtu: 1500 };
+    assert_eq!(asked.steps.iter().map(|step| &step.action).collect::<Vec<_>>(), [&Action::Network(change)]);
+    let up = Link { mtu: 1500, ..link("ens6", LinkKind::Physical) };
+    assert_eq!(carried("ens6", vec![up.clone()]), Outlook::default());
+    let cut = Link { state: LinkState::NoCarrier, ..up };
+    assert!(carried("ens6", vec![cut]).troubles[0].contains("ens6 has no carrier"));
+    assert!(carried("ens6", Vec::new()).troubles[0].contains("bridge_device: there is no ens6"));
+}
+
+#[test]
+fn a_device_that_carries_both_is_left_to_the_machines_own_network() {
+    let wanted = Wanted { guests: Some(GuestLink { device: name("ens4"), mtu: 9000 }), ..own([upstream()]) };
+    let sighting = Sighting::Seen(Arc::new(whole()));
+    assert_eq!(decide(&Networks { wanted, sighting, at: BootTime(0) }), Outlook::default());
 }

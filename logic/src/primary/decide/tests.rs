@@ -6,7 +6,7 @@ use super::super::{CoordinatorState, PrimaryWish, coordinator_state};
 use super::*;
 use crate::cluster::NodeEntry;
 use crate::config::Config;
-use crate::network::{Address, Lifetime, Link, LinkKind, LinkState, Networks, Seen, Sighting};
+use crate::network::{Address, Lifetime, Link, LinkKind, LinkState, Networks, Seen, Sighting, Wanted};
 use crate::node::{Node, NodeStatus, Presence};
 use crate::observed::StepFailure;
 use crate::record::Record;
@@ -259,6 +259,7 @@ fn networked(node: &str, address: Option<Lifetime>) -> Observed {
     let ip = FLOATING.parse().unwrap();
     let addresses = address.map(|lifetime| Address { link: bridge, ip, prefix_length: 24, lifetime });
     let seen = Seen { links: vec![link], addresses: addresses.into_iter().collect(), ..Seen::default() };
+    let wanted = Wanted { own: wanted, guests: None };
     let networks = Networks { wanted, sighting: Sighting::Seen(Arc::new(seen)), at: NOW.boot };
     let lease_until = Some(NOW.boot + Span::seconds(6));
     Observed { networks, lease_until, ..sees(node, SOON) }
@@ -282,7 +283,7 @@ fn the_holder_has_the_address_for_its_lease_and_tells_everybody_once() {
     assert_eq!((plan.steps[0].not_after, plan.steps[0].guards.len()), (seen.lease_until, 2));
     seen = networked("hv1", FRESH);
     assert_eq!(steps(&cluster, &seen), [("announce-address", "role-told")]);
-    let key = (seen.networks.wanted[0].bridge.clone(), FLOATING.parse().unwrap());
+    let key = (seen.networks.wanted.own[0].bridge.clone(), FLOATING.parse().unwrap());
     seen.announcements.insert(key, 3);
     assert_eq!(steps(&cluster, &seen), []);
     let old = Some(Lifetime::Seconds { valid: 3, preferred: 0 });
@@ -301,7 +302,7 @@ fn the_successor_has_the_address_before_it_takes_the_role_and_the_former_takes_i
     assert_eq!(steps(&cluster, &networked("hv2", None)), [("ensure-address", "role-here")]);
     let mut there = networked("hv2", FRESH);
     assert_eq!(steps(&cluster, &there), [("announce-address", "role-told")]);
-    there.announcements.insert((there.networks.wanted[0].bridge.clone(), FLOATING.parse().unwrap()), 4);
+    there.announcements.insert((there.networks.wanted.own[0].bridge.clone(), FLOATING.parse().unwrap()), 4);
     assert_eq!(steps(&cluster, &there), [("record", "role-taken-over")]);
     cluster.primary = Some(at(Primary { former: Some(name("hv1")), ..Primary::held(name("hv2"), 2) }));
     assert_eq!(steps(&cluster, &networked("hv1", FRESH)), [("remove-address", "role-left")]);
@@ -316,7 +317,7 @@ fn a_part_that_fails_or_cannot_be_here_degrades_the_role_and_does_not_stop_it() 
     let mut cluster = three();
     phase(&mut cluster, "hv2", Phase::Yielded);
     let mut failed = networked("hv2", None);
-    let resource = Resource::Address(failed.networks.wanted[0].bridge.clone(), FLOATING.parse().unwrap());
+    let resource = Resource::Address(failed.networks.wanted.own[0].bridge.clone(), FLOATING.parse().unwrap());
     let failure = |overtaken| StepFailure {
         step: "ensure-address",
         incarnation: 0,
@@ -344,7 +345,8 @@ fn a_former_holder_has_not_let_go_while_its_address_cannot_be_taken_away() {
     let mut cluster = three();
     cluster.primary = Some(at(Primary { former: Some(name("hv1")), ..Primary::held(name("hv2"), 2) }));
     let mut refused = networked("hv1", FRESH);
-    let resource = Resource::Address(refused.networks.wanted[0].bridge.clone(), FLOATING.parse().unwrap());
+    let resource =
+        Resource::Address(refused.networks.wanted.own[0].bridge.clone(), FLOATING.parse().unwrap());
     let (why, step) = ("no".into(), "remove-address");
     let failure = StepFailure { step, incarnation: 0, why, at: NOW.boot, in_a_row: 1, overtaken: false };
     refused.failures.insert(resource, failure);
