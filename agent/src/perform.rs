@@ -82,6 +82,7 @@ impl Job {
                     kind: guests.kind,
                     incarnation: *incarnation,
                     console_path: &console_path,
+                    sources: None,
                 };
                 let xml = render_start(&document.xml, start)?;
                 hypervisor.start(&Start { vm: *vm, xml, incarnation: *incarnation })?;

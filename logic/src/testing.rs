@@ -68,6 +68,7 @@ pub(crate) fn cluster_with_vm(power: Power, fact: Option<VmFact>) -> Cluster {
         memory_mib: 1024,
         vcpus: 1,
         bound: None,
+        volumes: Vec::new(),
     };
     cluster.vm_names.insert(vm.name.clone(), at(VM));
     let entry =

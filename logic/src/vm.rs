@@ -22,15 +22,18 @@ use serde::{Deserialize, Serialize};
 use crate::cluster::VmEntry;
 use crate::id::{NodeName, Tag, VmName};
 use crate::node::BootId;
+use crate::storage::VolumePath;
 use crate::time::{BootTime, WallTime};
 
 pub mod accept;
 pub mod decide;
 pub mod domain;
 pub mod migrate;
+pub mod volumes;
 pub mod why;
 
 pub use domain::DomainError;
+use domain::disks::VolumeUse;
 use migrate::{FailedMove, Sending};
 
 /// What the operator wants of the VM's power.
@@ -180,9 +183,17 @@ pub struct Vm {
     /// Why it cannot move while it runs, from the document; `None` where it can.
     #[serde(default)]
     pub bound: Option<String>,
+    /// The volumes that its disks are, from the document and in its order.
+    #[serde(default)]
+    pub volumes: Vec<VolumeUse>,
 }
 
 impl Vm {
+    /// Whether one of its disks is this volume.
+    pub fn uses(&self, volume: &VolumePath) -> bool {
+        self.volumes.iter().any(|used| used.path == *volume)
+    }
+
     /// How it is to move if it runs; `asked` is the operator's word for this one move, where there is one.
     ///
     /// # Errors

@@ -249,7 +249,8 @@ impl Session<'_> {
             .and_then(|_| Ok((domain.get_name()?, domain.get_xml_desc(flags)?)));
         let (name, document) = self.unless_gone(vm, incarnation, read)?.ok_or_else(gone)?;
         let kind = kind_of(&document).ok_or_else(|| refuse("its document has no kind".into()))?;
-        let splices = Splices { kind: &kind, incarnation, console_path: &departure.console_path };
+        let splices =
+            Splices { kind: &kind, incarnation, console_path: &departure.console_path, sources: None };
         let rendered = render_start(&document, splices).map_err(|error| refuse(error.to_string()))?;
         Ok((name, rendered))
     }

@@ -41,7 +41,7 @@ impl Guest {
     /// The start of an incarnation, its document completed as PVC completes it.
     pub(crate) fn start(&self, incarnation: u64) -> Start {
         let console_path = format!("{CONSOLES}/{}-console.log", self.name);
-        let splices = Splices { kind: "qemu", incarnation, console_path: &console_path };
+        let splices = Splices { kind: "qemu", incarnation, console_path: &console_path, sources: None };
         Start { vm: self.vm, xml: render_start(&self.document(), splices).unwrap(), incarnation }
     }
 

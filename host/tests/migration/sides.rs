@@ -162,7 +162,8 @@ impl Both {
 /// The start of the guest.
 pub(crate) fn start(sides: &dyn Sides, side: Side) -> Start {
     let console_path = sides.console_path(side);
-    let splices = Splices { kind: "qemu", incarnation: INCARNATION, console_path: &console_path };
+    let splices =
+        Splices { kind: "qemu", incarnation: INCARNATION, console_path: &console_path, sources: None };
     let xml = render_start(&WEB.document(), splices).unwrap();
     Start { vm: WEB.vm, xml, incarnation: INCARNATION }
 }

@@ -64,7 +64,7 @@ impl World {
         network.join(TO, &machines[1]);
         let hypervisors = [machines[0].open(), machines[1].open()];
         let sides = [network.open(FROM), network.open(TO)];
-        let splices = Splices { kind: "qemu", incarnation: INCARNATION, console_path: "/c" };
+        let splices = Splices { kind: "qemu", incarnation: INCARNATION, console_path: "/c", sources: None };
         let xml = render_start(&WEB.document(), splices).unwrap();
         let start = host::hypervisor::Start { vm: WEB.vm, xml, incarnation: INCARNATION };
         hypervisors[0].start(&start).unwrap();

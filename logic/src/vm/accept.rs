@@ -89,6 +89,7 @@ pub fn define(cluster: &Cluster, request: &Define, now: WallTime) -> Result<Defi
     if tags.len() > TAGS_MAX {
         return Err(Refusal::TooMany { what: "Tags of a VM", max: TAGS_MAX });
     }
+    let volumes = domain.volumes()?;
     let vm = Vm {
         name: domain.name.clone(),
         description: domain.description,
@@ -103,6 +104,7 @@ pub fn define(cluster: &Cluster, request: &Define, now: WallTime) -> Result<Defi
         memory_mib: domain.memory_mib,
         vcpus: domain.vcpus,
         bound: domain.bound,
+        volumes,
     };
     // Where nobody asked for a node, the best one; a VM that fits nowhere now may still be defined and started later.
     let best = || place(cluster, domain.id, &vm, Home::Counts).chosen;
@@ -151,11 +153,13 @@ pub fn modify(
         });
     }
     fits(cluster, &current.node, domain.memory_mib, domain.vcpus)?;
+    let volumes = domain.volumes()?;
     let mut vm = Vm {
         description: domain.description,
         memory_mib: domain.memory_mib,
         vcpus: domain.vcpus,
         bound: domain.bound,
+        volumes,
         ..current.clone()
     };
     if restart == Restart::Yes && shown_state(entry) == State::Start {

@@ -9,8 +9,10 @@ use crate::id::{BadId, VmId, VmName};
 use crate::limits::XML_BYTES_MAX;
 
 mod bound;
+pub mod disks;
 mod render;
 
+use disks::{Sharing, VolumeUse};
 pub use render::{
     METADATA_URI, Start, console_path, document_uuid_and_incarnation, render_renamed, render_start,
 };
@@ -43,6 +45,16 @@ pub enum DomainError {
     Missing {
         /// Which.
         field: &'static str,
+    },
+    /// A disk that names a volume which cannot be one, or which another disk has.
+    #[error("the disk {dev} is the volume \"{name}\": {why}")]
+    BadVolume {
+        /// The disk's target.
+        dev: String,
+        /// What it names.
+        name: String,
+        /// What is wrong.
+        why: String,
     },
     /// A field that cannot be understood.
     #[error("the element <{field}> is \"{value}\": {why}")]
@@ -90,6 +102,8 @@ pub struct Disk {
     pub dev: String,
     /// The target bus.
     pub bus: String,
+    /// Whether others may have it open too.
+    pub sharing: Sharing,
 }
 
 /// A controller as the document has it.
@@ -140,8 +154,29 @@ pub struct Domain {
     pub bound: Option<String>,
 }
 
+impl Domain {
+    /// The volumes of PVC's storage that its disks are, in their order.
+    ///
+    /// # Errors
+    /// [`DomainError`] names a disk whose volume is not written as `pool/volume`, or is named twice.
+    pub fn volumes(&self) -> Result<Vec<VolumeUse>, DomainError> {
+        disks::volumes(&self.disks)
+    }
+}
+
 /// Parses the text and finds the `<domain>` element.
 fn with_domain<T>(
+    xml: &str,
+    read: impl FnOnce(Element<'_, '_>) -> Result<T, DomainError>,
+) -> Result<T, DomainError> {
+    with_root(xml, |root| match root.tag_name().name() {
+        "domain" => read(root),
+        other => Err(DomainError::NotADomain { root: other.into() }),
+    })
+}
+
+/// Parses the text, whatever its root element is.
+fn with_root<T>(
     xml: &str,
     read: impl FnOnce(Element<'_, '_>) -> Result<T, DomainError>,
 ) -> Result<T, DomainError> {
@@ -149,11 +184,7 @@ fn with_domain<T>(
         return Err(DomainError::TooLong { bytes: xml.len(), bytes_max: XML_BYTES_MAX });
     }
     let document = Document::parse(xml).map_err(|error| DomainError::Malformed { why: error.to_string() })?;
-    let root = document.root_element();
-    match root.tag_name().name() {
-        "domain" => read(root),
-        other => Err(DomainError::NotADomain { root: other.into() }),
-    }
+    read(document.root_element())
 }
 
 /// Reads a document.
@@ -286,7 +317,9 @@ fn disk(element: Element<'_, '_>) -> Disk {
         other => (other.to_owned(), attribute(source, "file")),
     };
     let target = child(element, "target");
-    Disk { kind, name, dev: attribute(target, "dev"), bus: attribute(target, "bus") }
+    let declared = child(element, "readonly").or_else(|| child(element, "shareable"));
+    let sharing = if declared.is_some() { Sharing::Shared } else { Sharing::Alone };
+    Disk { kind, name, dev: attribute(target, "dev"), bus: attribute(target, "bus"), sharing }
 }
 
 #[cfg(test)]

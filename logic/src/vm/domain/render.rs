@@ -2,6 +2,7 @@
 
 use roxmltree::Node as Element;
 
+use super::disks::{self, Sources};
 use super::{DomainError, child, with_domain};
 use crate::id::VmName;
 
@@ -17,6 +18,8 @@ pub struct Start<'a> {
     pub incarnation: u64,
     /// Where the first serial port's output is kept.
     pub console_path: &'a str,
+    /// Where the volumes of PVC's storage are; `None` leaves them as they are written.
+    pub sources: Option<&'a Sources>,
 }
 
 /// Where a node keeps what a VM's guest says on its first serial port.
@@ -25,12 +28,13 @@ pub fn console_path(directory: &str, name: &str) -> String {
 }
 
 /// One replacement of a stretch of the text.
-struct Splice {
-    range: std::ops::Range<usize>,
-    text: String,
+pub(super) struct Splice {
+    pub(super) range: std::ops::Range<usize>,
+    pub(super) text: String,
 }
 
-/// The document with the given accelerator, PVC's mark with the incarnation, and the first serial port logged.
+/// The document with the given accelerator, PVC's mark with the incarnation, the first serial port logged, and its
+/// volumes found.
 ///
 /// # Errors
 /// [`DomainError`] when the document cannot be read.
@@ -43,6 +47,9 @@ pub fn render_start(xml: &str, start: Start<'_>) -> Result<String, DomainError> 
                 Some(present) => Splice { range: present.range(), text: log },
                 None => insert_first(xml, serial, &log),
             });
+        }
+        if let Some(sources) = start.sources {
+            splices.extend(disks::splices(xml, domain, sources)?);
         }
         Ok(spliced(xml, splices))
     })
@@ -96,7 +103,7 @@ fn metadata(xml: &str, domain: Element<'_, '_>, incarnation: u64) -> Splice {
 }
 
 /// Puts text right behind an element's start tag, which is opened where it was empty (`<a/>`).
-fn insert_first(xml: &str, element: Element<'_, '_>, text: &str) -> Splice {
+pub(super) fn insert_first(xml: &str, element: Element<'_, '_>, text: &str) -> Splice {
     let range = element.range();
     if let Some(first) = element.first_child() {
         let at = first.range().start;
@@ -112,8 +119,9 @@ fn insert_first(xml: &str, element: Element<'_, '_>, text: &str) -> Splice {
     Splice { text: format!("{head}>{text}</{tag}>"), range }
 }
 
-fn spliced(xml: &str, mut splices: Vec<Splice>) -> String {
-    splices.sort_by_key(|splice| splice.range.start);
+pub(super) fn spliced(xml: &str, mut splices: Vec<Splice>) -> String {
+    // What is put in at a place comes before what is taken out from there on.
+    splices.sort_by_key(|splice| (splice.range.start, splice.range.end));
     let mut text = String::with_capacity(xml.len() + 256);
     let mut at = 0;
     for splice in splices {
@@ -125,7 +133,7 @@ fn spliced(xml: &str, mut splices: Vec<Splice>) -> String {
     text
 }
 
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")

@@ -76,7 +76,7 @@ fn each_defect_is_named() {
 
 #[test]
 fn a_start_marks_the_document_and_keeps_everything_else() {
-    let start = Start { kind: "qemu", incarnation: 7, console_path: "/log/a'b.log" };
+    let start = Start { kind: "qemu", incarnation: 7, console_path: "/log/a'b.log", sources: None };
     let xml = render_start(FULL, start).unwrap();
     assert!(xml.starts_with(
         "<domain type=\"qemu\"><metadata><pvc:vm xmlns:pvc='urn:pvc:vm:1' incarnation='7'/></metadata>"
@@ -91,7 +91,7 @@ fn a_start_marks_the_document_and_keeps_everything_else() {
 
 #[test]
 fn empty_elements_are_opened_where_something_must_go_in() {
-    let start = Start { kind: "kvm", incarnation: 1, console_path: "/c" };
+    let start = Start { kind: "kvm", incarnation: 1, console_path: "/c", sources: None };
     for serial in ["<serial type='pty'/>", "<serial type='pty' />", "<serial type='pty'></serial>"] {
         for metadata in ["", "<metadata/>", "<metadata></metadata>", "<metadata><x xmlns='u'/></metadata>"] {
             let xml = SMALL.replace("</domain>", &format!("{metadata}<devices>{serial}</devices></domain>"));
@@ -119,7 +119,7 @@ proptest! {
         let _ = parse(&FULL[..end]);
         let mixed = format!("{}{text}{}", &FULL[..end], &FULL[end..]);
         if parse(&mixed).is_ok() {
-            let out = render_start(&mixed, Start { kind: "qemu", incarnation: 1, console_path: "/c" }).unwrap();
+            let out = render_start(&mixed, Start { kind: "qemu", incarnation: 1, console_path: "/c", sources: None }).unwrap();
             prop_assert_eq!(parse(&out).unwrap(), parse(&mixed).unwrap());
         }
     }
