@@ -7,6 +7,7 @@ pub mod client;
 mod cluster;
 mod error;
 mod node;
+mod storage;
 mod task;
 mod vm;
 
@@ -18,6 +19,9 @@ pub use error::{Message, ParameterMessage, message_text};
 pub use node::{
     HealthDetail, Interface, Node, NodeCoordinatorState, NodeDaemonState, NodeDomainState, NodeDuty, NodeLog,
     NodeMemory, NodePlanVm, NodeVcpu,
+};
+pub use storage::{
+    Osd, OsdState, OsdStats, Pool, PoolStats, StorageText, Volume, VolumeSize, VolumeSnapshot, VolumeStats,
 };
 pub use task::{Task, TaskList, TaskRef, TaskStatus};
 pub use vm::{

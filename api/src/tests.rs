@@ -50,6 +50,17 @@ fn recorded_answers_survive_reading_and_writing() {
 }
 
 #[test]
+fn recorded_answers_about_storage_survive_reading_and_writing() {
+    survives::<StorageText>(include_str!("../fixtures/storage_status.json"));
+    survives::<StorageText>(include_str!("../fixtures/storage_utilization.json"));
+    survives::<Vec<Pool>>(include_str!("../fixtures/storage_pool.json"));
+    survives::<Vec<Volume>>(include_str!("../fixtures/storage_volume.json"));
+    survives::<Vec<VolumeSnapshot>>(include_str!("../fixtures/storage_snapshot.json"));
+    survives::<Vec<Osd>>(include_str!("../fixtures/storage_osd.json"));
+    survives::<OsdState>(include_str!("../fixtures/storage_osd_0_state.json"));
+}
+
+#[test]
 fn unknown_and_missing_fields_do_not_break_a_client() {
     let vm: Vm = serde_json::from_str(r#"{"name": "a", "colour": "blue", "memory": 512}"#).unwrap();
     assert_eq!((vm.name.as_str(), vm.memory, vm.vcpu), ("a", 512, 0));

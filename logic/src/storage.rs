@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{BadId, PoolName, SnapshotName, VolumeName};
 
+pub mod size;
+
 /// Where a volume lies, written as `pool/volume`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
