@@ -142,3 +142,12 @@ pub const ADDRESS_RENEWAL: Span = Span(2_500);
 
 /// How often a holder looks whether its lease was renewed; nobody tells it.
 pub const ADDRESS_LOOK: Span = Span::seconds(1);
+
+/// What disks are made of, and so what the size of a volume is a multiple of.
+pub const SECTOR_BYTES: u64 = 512;
+
+/// A size is shown in the smallest unit in which its number is not larger than this, as clients of PVC know it.
+pub const SIZE_SHOWN_MAX: u64 = 9999;
+
+/// How many digits of a size may stand behind the point; more would be a slip.
+pub const SIZE_DECIMALS_MAX: usize = 12;

@@ -3,17 +3,10 @@
 //! A letter counts in powers of 1024, whether an `iB` follows it or not; a number alone is bytes. What is no whole number
 //! of sectors is refused and not rounded: whoever asked for a size shall have just that.
 
+use crate::limits::{SECTOR_BYTES, SIZE_DECIMALS_MAX, SIZE_SHOWN_MAX};
+
 /// The units, each 1024 times the one before it.
 const UNITS: [char; 7] = ['B', 'K', 'M', 'G', 'T', 'P', 'E'];
-
-/// What disks are made of.
-const SECTOR_BYTES: u64 = 512;
-
-/// The largest number that is shown before the next unit is taken.
-const SHOWN_MAX: u64 = 9999;
-
-/// How many digits may stand behind the point.
-const DECIMALS_MAX: usize = 12;
 
 /// Why a text is no size.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -100,7 +93,7 @@ fn digits(number: &str) -> Option<(&str, &str)> {
     let (whole, decimals) = number.split_once('.').unwrap_or((number, ""));
     let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     let is_some = !(whole.is_empty() && decimals.is_empty());
-    (is_some && is_number(whole) && is_number(decimals) && decimals.len() <= DECIMALS_MAX)
+    (is_some && is_number(whole) && is_number(decimals) && decimals.len() <= SIZE_DECIMALS_MAX)
         .then_some((whole, decimals))
 }
 
@@ -129,7 +122,7 @@ pub fn shown(bytes: u64) -> String {
     let mut factor: u64 = 1;
     for unit in UNITS {
         let count = bytes.div_ceil(factor);
-        if count <= SHOWN_MAX {
+        if count <= SIZE_SHOWN_MAX {
             return format!("{count}{unit}");
         }
         factor = factor.saturating_mul(1024);
