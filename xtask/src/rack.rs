@@ -18,6 +18,7 @@ use crate::lab::node::Node;
 use crate::tree;
 use crate::up::Preparation;
 
+pub mod ceph;
 pub mod command;
 pub mod controller;
 pub mod faults;
@@ -27,6 +28,7 @@ pub mod network;
 pub mod power;
 pub mod switch;
 
+use ceph::Storage;
 use network::Network;
 use switch::Switch;
 
@@ -52,13 +54,15 @@ pub struct Plan {
     pub nodes: u8,
     /// On how many of them, from the first, a ZooKeeper server runs.
     pub servers: u8,
+    /// Where their volumes are.
+    pub storage: Storage,
 }
 
 impl Plan {
     /// As many machines as said, with three ZooKeeper servers where there are enough for them.
     pub fn of(nodes: u8, folder: PathBuf, profile: Profile) -> Self {
         let servers = if nodes >= 3 { 3 } else { 1 };
-        Self { preparation: Preparation::Needed, profile, folder, nodes, servers }
+        Self { preparation: Preparation::Needed, profile, folder, nodes, servers, storage: Storage::None }
     }
 
     /// Whether it can be made.
@@ -90,6 +94,8 @@ struct Memory {
     token: String,
     secret: String,
     initialised: bool,
+    /// The name of its Ceph, if it has one.
+    fsid: Option<String>,
 }
 
 /// A lab.

@@ -260,6 +260,7 @@ fn switch_on(folder: &Path, memory: &Remembered, xtask: &Path) -> Result<Node> {
         listen: API_INSIDE.into(),
         token: memory.token.clone(),
         network: String::new(),
+        storage: String::new(),
     };
     daemons::configure(&place, &settings)?;
     Node::boot("pvc1", &place, xtask)

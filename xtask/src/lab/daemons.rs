@@ -65,6 +65,8 @@ pub struct Settings {
     pub token: String,
     /// The lines about the node's networks; none where it has none.
     pub network: String,
+    /// The lines about its storage; none where it has none.
+    pub storage: String,
 }
 
 /// Writes `pvc.toml`, and the `pvc.conf` that clients of earlier versions read for their local connection.
@@ -72,12 +74,12 @@ pub struct Settings {
 /// # Errors
 /// When the folder cannot be written.
 pub fn configure(folder: &Path, settings: &Settings) -> Result<()> {
-    let Settings { store, cluster, listen, token, network } = settings;
+    let Settings { store, cluster, listen, token, network, storage } = settings;
     let etc = folder.join("etc/pvc");
     fs::create_dir_all(&etc)?;
     let toml = format!(
         "# Made by cargo xtask.\n{store}\ncluster = \"{cluster}\"\n\n[api]\nlisten = \"{listen}\"\n\n\
-         [[api.token]]\ndescription = \"local\"\ntoken = \"{token}\"\n\n{network}"
+         [[api.token]]\ndescription = \"local\"\ntoken = \"{token}\"\n\n{network}{storage}"
     );
     let (address, port) = listen.split_once(':').context("an address has a port")?;
     let yaml = format!(

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::lab::daemons::{self, Profile};
 use crate::lab::zookeeper;
-use crate::rack::faults::PROGRAMS;
+use crate::rack::ceph::Storage;
 use crate::rack::network::{self, Network};
 use crate::rack::{Plan, Rack, folder, make, name};
 use crate::say;
@@ -16,15 +16,16 @@ use crate::say;
 pub const HELP: &str = "\
 cargo xtask lab COMMAND
 
-  up [--nodes N] [--zookeeper 1|3] [--dev]
+  up [--nodes N] [--zookeeper 1|3] [--ceph] [--dev]
                         N machines (3 unless said otherwise), each a PVC node with a libvirt of its own, three
-                        networks between them, and a power controller for each
+                        networks between them, and a power controller for each; with --ceph a Ceph on them
   status                what is on, what runs, and what is cut
   exec N CMD...         run a command on machine N, with pvc on its path; \"exec switch CMD...\" on the switch
   kill N                cut its power: links down first, then everything ends; links stay down until it is started
   start N               switch it on, and start of its programs what does not run
   reset N               kill and start
-  stop N PROCESS        end one process at once: virtlogd, libvirtd, zookeeper, pvcnoded, pvcworkerd or pvcapid
+  stop N PROCESS        end one process at once: virtlogd, libvirtd, zookeeper, pvcnoded, pvcworkerd, pvcapid, mon,
+                        mgr, osd (the one that the lab began with), osd.NUMBER
   stall N PROCESS       stop its time, until heal
   cut N [NETWORK]       pull its cable of one network (upstream, cluster, storage), or all
   drop A B [NETWORK]    machines A and B do not hear each other
@@ -74,6 +75,7 @@ pub fn run(words: &[&str], xtask: &Path) -> Result<ExitCode> {
 fn up(words: &[&str], xtask: &Path) -> Result<()> {
     let mut plan = Plan::of(3, folder(), Profile::Release);
     let mut servers = None;
+    let mut storage = Storage::None;
     let mut words = words.iter();
     while let Some(word) = words.next() {
         let mut value = || words.next().with_context(|| format!("{word} needs a number"));
@@ -81,10 +83,12 @@ fn up(words: &[&str], xtask: &Path) -> Result<()> {
             "--nodes" => plan = Plan::of(value()?.parse()?, folder(), plan.profile),
             "--zookeeper" => servers = Some(value()?.parse()?),
             "--dev" => plan.profile = Profile::Dev,
+            "--ceph" => storage = Storage::Ceph,
             other => bail!("{other} is not known here\n{HELP}"),
         }
     }
     plan.servers = servers.unwrap_or(plan.servers);
+    plan.storage = storage;
     let begin = std::time::Instant::now();
     let rack = make::up(&plan, xtask)?;
     say::line(format!("      in all {}\n\n{}", say::seconds(begin.elapsed()), status(&rack)?));
@@ -115,12 +119,13 @@ fn status(rack: &Rack) -> Result<String> {
         ];
         if let Some(node) = rack.machine(number) {
             let serves = rack.server_numbers().contains(&number);
-            let due = PROGRAMS.iter().filter(|program| serves || **program != "zookeeper");
-            let (runs, rests): (Vec<&str>, Vec<&str>) = due.partition(|program| node.runs(program));
+            let due = rack.programs(number).into_iter();
+            let (runs, rests): (Vec<String>, Vec<String>) =
+                due.partition(|program| node.runs(&rack.kept_name(number, program)));
             let role = if serves { zookeeper::role(&node).ok().flatten() } else { None };
-            let shown = |program: &&str| match node.is_stalled(program) {
+            let shown = |program: &String| match node.is_stalled(&rack.kept_name(number, program)) {
                 true => format!("{program} (stalled)"),
-                false => (*program).to_owned(),
+                false => program.clone(),
             };
             let runs: Vec<String> = runs.iter().map(shown).collect();
             row.extend(["on".into(), runs.join(" "), rests.join(" "), role.unwrap_or_default()]);

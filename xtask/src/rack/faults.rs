@@ -5,11 +5,12 @@ use std::fs;
 use anyhow::{Result, bail};
 use nix::sys::signal::Signal;
 
+use crate::rack::ceph::Daemon;
 use crate::rack::network::Network;
 use crate::rack::{Rack, name};
 
-/// The programs that a machine runs, by the names under which they are stopped and stalled.
-pub const PROGRAMS: [&str; 6] = ["virtlogd", "libvirtd", "zookeeper", "pvcnoded", "pvcworkerd", "pvcapid"];
+/// The programs that every machine may run, by the names under which they are stopped and stalled.
+const PROGRAMS: [&str; 6] = ["virtlogd", "libvirtd", "zookeeper", "pvcnoded", "pvcworkerd", "pvcapid"];
 
 impl Rack {
     /// Ends one process of a machine at once. It stays away until the machine's programs are started again.
@@ -17,7 +18,7 @@ impl Rack {
     /// # Errors
     /// When it does not run.
     pub fn stop(&self, number: u8, process: &str) -> Result<()> {
-        self.node(number)?.process(known(process)?)?.end()
+        self.node(number)?.process(&self.known(number, process)?)?.end()
     }
 
     /// Stops the time of one process of a machine, until it is healed.
@@ -25,7 +26,7 @@ impl Rack {
     /// # Errors
     /// When it does not run.
     pub fn stall(&self, number: u8, process: &str) -> Result<()> {
-        self.node(number)?.process(known(process)?)?.signal(Signal::SIGSTOP)
+        self.node(number)?.process(&self.known(number, process)?)?.signal(Signal::SIGSTOP)
     }
 
     /// Pulls a machine's cables: that of one network, or all.
@@ -61,8 +62,10 @@ impl Rack {
     /// When the switch is off.
     pub fn heal(&self) -> Result<()> {
         self.switch()?.change(|cuts| *cuts = crate::rack::switch::Cuts::default())?;
-        for node in self.numbers().filter_map(|number| self.machine(number)) {
-            for process in PROGRAMS.iter().filter_map(|program| node.process(program).ok()) {
+        for number in self.numbers() {
+            let Some(node) = self.machine(number) else { continue };
+            let kept = self.programs(number).into_iter().map(|program| self.kept_name(number, &program));
+            for process in kept.filter_map(|program| node.process(&program).ok()) {
                 process.signal(Signal::SIGCONT)?;
             }
         }
@@ -78,18 +81,37 @@ impl Rack {
         Ok(fs::read_to_string(path)?.trim() == "1")
     }
 
+    /// The programs that a machine shall run, by the names under which they are stopped and stalled.
+    pub fn programs(&self, number: u8) -> Vec<String> {
+        let serves = self.server_numbers().contains(&number);
+        let due = PROGRAMS.into_iter().filter(|program| serves || *program != "zookeeper");
+        let daemons = self.ceph_daemons(number).into_iter().map(Daemon::name);
+        due.map(str::to_owned).chain(daemons).collect()
+    }
+
+    /// Whether a machine runs one of its programs; a stalled one does.
+    ///
+    /// # Errors
+    /// When the machine is off, or shall not run such a program.
+    pub fn runs(&self, number: u8, process: &str) -> Result<bool> {
+        Ok(self.node(number)?.runs(&self.known(number, process)?))
+    }
+
+    /// The name under which a machine keeps a process of this name.
+    fn known(&self, number: u8, process: &str) -> Result<String> {
+        let programs = self.programs(number);
+        let is_known = process == "osd" && self.has_ceph() || programs.iter().any(|known| known == process);
+        match is_known {
+            true => Ok(self.kept_name(number, process)),
+            false => bail!("{process} is none of {}", programs.join(", ")),
+        }
+    }
+
     fn exists(&self, number: u8) -> Result<()> {
         match self.numbers().contains(&number) {
             true => Ok(()),
             false => bail!("there is no {}", name(number)),
         }
-    }
-}
-
-fn known(process: &str) -> Result<&str> {
-    match PROGRAMS.contains(&process) {
-        true => Ok(process),
-        false => bail!("{process} is none of {}", PROGRAMS.join(", ")),
     }
 }
 

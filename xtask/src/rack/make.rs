@@ -14,6 +14,7 @@ use crate::lab::libvirt::{self, Others};
 use crate::lab::node::Node;
 use crate::lab::zookeeper::{self, Member};
 use crate::packages;
+use crate::rack::ceph::{self, Storage};
 use crate::rack::network::{self, Network};
 use crate::rack::switch::Switch;
 use crate::rack::{API_PORT, Memory, Plan, Rack, controller, name, power, together};
@@ -30,7 +31,7 @@ const CLUSTER_LIMIT: Duration = Duration::from_secs(120);
 /// The stage that failed, and why.
 pub fn up(plan: &Plan, xtask: &Path) -> Result<Rack> {
     plan.check()?;
-    let mut stages = Stages::new(if plan.preparation == Preparation::Needed { 8 } else { 6 });
+    let mut stages = Stages::new(stages_of(plan));
     if plan.preparation == Preparation::Needed {
         stages.stage("Debian packages", packages::install)?;
         stages.stage("PVC's programs", || plan.profile.build())?;
@@ -38,12 +39,24 @@ pub fn up(plan: &Plan, xtask: &Path) -> Result<Rack> {
     let mut rack = begin(plan, xtask)?;
     stages.stage("machines and the switch between them", || machines(&rack))?;
     stages.stage("identities", || identities(&rack))?;
+    if rack.has_ceph() {
+        stages.stage("Ceph's keys and stores", || ceph::lay::out(&rack))?;
+    }
     stages.stage("libvirt and ZooKeeper", || foundation(&rack))?;
     stages
         .stage("PVC's daemons", || together(rack.numbers(), |number| rack.start_daemons(number)).map(drop))?;
     stages.stage("power controllers", || controller::start(&rack))?;
     stages.stage("the cluster", || cluster(&mut rack))?;
+    if rack.has_ceph() {
+        stages.stage("Ceph", || ceph::start(&rack))?;
+    }
     Ok(rack)
+}
+
+fn stages_of(plan: &Plan) -> usize {
+    let preparation = if plan.preparation == Preparation::Needed { 2 } else { 0 };
+    let storage = if plan.storage == Storage::Ceph { 2 } else { 0 };
+    6 + preparation + storage
 }
 
 /// What is remembered, of the lab that is there or of a new one.
@@ -56,6 +69,11 @@ fn begin(plan: &Plan, xtask: &Path) -> Result<Rack> {
             "a lab of {} nodes and {} ZooKeeper servers is up; take it down first",
             there.0,
             there.1
+        );
+        ensure!(
+            rack.has_ceph() == (plan.storage == Storage::Ceph),
+            "the lab that is up {} a Ceph; take it down first",
+            if rack.has_ceph() { "has" } else { "has not" }
         );
         return Ok(rack);
     }
@@ -70,6 +88,10 @@ fn begin(plan: &Plan, xtask: &Path) -> Result<Rack> {
         token: random()?.replace('-', ""),
         secret: random()?,
         initialised: false,
+        fsid: match plan.storage {
+            Storage::Ceph => Some(random()?),
+            Storage::None => None,
+        },
     };
     let rack = Rack { folder: fs::canonicalize(&plan.folder)?, xtask: xtask.into(), memory };
     rack.keep()?;
@@ -95,6 +117,9 @@ fn configure(rack: &Rack, number: u8) -> Result<()> {
         let all = rack.server_numbers().map(|server| IpAddr::from(Network::Cluster.address(server)));
         zookeeper::configure_member(&place, &Member { number, all: all.collect() })?;
     }
+    if rack.has_ceph() {
+        ceph::lay::folders(&place)?;
+    }
     zookeeper::keep_secret(&place, &rack.memory.secret)?;
     let mut hosts = String::from("127.0.0.1 localhost\n::1 localhost\n");
     for node in rack.numbers() {
@@ -109,6 +134,7 @@ fn configure(rack: &Rack, number: u8) -> Result<()> {
         listen: format!("0.0.0.0:{API_PORT}"),
         token: rack.memory.token.clone(),
         network: network::settings(),
+        storage: String::new(),
     };
     daemons::configure(&place, &settings)
 }

@@ -57,7 +57,8 @@ impl Rack {
     pub fn start_programs(&self, number: u8) -> Result<()> {
         let _held = self.hold(number, "programs")?;
         self.start_foundation(number)?;
-        self.start_daemons(number)
+        self.start_daemons(number)?;
+        self.start_ceph(number)
     }
 
     /// Starts libvirt and the store's server.
