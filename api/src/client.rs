@@ -23,6 +23,11 @@ pub use request::{Method, Request};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the API may think about an answer, and how long each part of it may then take to arrive.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long the API may take for a part of an upload, and for what it does with the whole of it.
+const UPLOAD_TIMEOUT: Duration = Duration::from_secs(1800);
+/// What parts the file of an upload from what is around it. That the file may hold it by chance does no harm: its
+/// length is told.
+const BOUNDARY: &str = "pvc-a0b3cf0e5d5f4f6c9d4c8f1f2f7c3b11";
 /// The largest answer that is read: 10,000 VMs with their documents are 100 MB.
 const ANSWER_BYTES_MAX: u64 = 1 << 30;
 /// How often a read is tried.
@@ -34,9 +39,11 @@ const TRY_PAUSE: Duration = Duration::from_millis(200);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Pace {
     /// As fast as it can.
-    OfAnswers,
+    Answers,
     /// Whenever there is something to tell.
-    OfEvents,
+    Events,
+    /// Once all of a file has been sent and taken in.
+    Uploads,
 }
 
 /// What the API answered, with a status of success.
@@ -147,7 +154,7 @@ impl Client {
     /// # Errors
     /// As [`Client::ask`]; the reader fails when the connection breaks.
     pub fn follow(&self, request: &Request) -> Result<Box<dyn Read + Send>, Error> {
-        let response = self.send(request, Pace::OfEvents)?;
+        let response = self.send(request, Pace::Events)?;
         let status = response.status().as_u16();
         if (200..300).contains(&status) {
             return Ok(Box::new(response.into_body().into_with_config().limit(u64::MAX).reader()));
@@ -155,8 +162,40 @@ impl Client {
         Err(self.refusal(request, status, &self.body(request, response)?))
     }
 
+    /// Sends `size_bytes` of a source along with a request, as the part `file` of a form. The API may refuse before
+    /// anything of it is sent.
+    ///
+    /// # Errors
+    /// As [`Client::ask`]; also when the source ends before it should.
+    pub fn upload(
+        &self,
+        request: &Request,
+        size_bytes: u64,
+        source: &mut impl Read,
+    ) -> Result<Answer, Error> {
+        let head = format!(
+            "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"image\"\r\n\
+             Content-Type: application/octet-stream\r\n\r\n"
+        );
+        let tail = format!("\r\n--{BOUNDARY}--\r\n");
+        let length = size_bytes + (head.len() + tail.len()) as u64;
+        let message = self
+            .message(request)
+            .header("Content-Type", format!("multipart/form-data; boundary={BOUNDARY}"))
+            .header("Content-Length", length)
+            .header("Expect", "100-continue");
+        let mut body = head.as_bytes().chain(source.take(size_bytes)).chain(tail.as_bytes());
+        let message = message.body(ureq::SendBody::from_reader(&mut body));
+        let message = message.map_err(|source| Error::BadRequest { asked: self.asked(request), source })?;
+        let response = self.run(message, Pace::Uploads);
+        self.answered(request, response.map_err(|source| self.unreachable(request, source))?)
+    }
+
     fn ask_once(&self, request: &Request) -> Result<Answer, Error> {
-        let response = self.send(request, Pace::OfAnswers)?;
+        self.answered(request, self.send(request, Pace::Answers)?)
+    }
+
+    fn answered(&self, request: &Request, response: http::Response<ureq::Body>) -> Result<Answer, Error> {
         let status = response.status().as_u16();
         let text = self.body(request, response)?;
         if (200..300).contains(&status) {
@@ -166,14 +205,20 @@ impl Client {
         }
     }
 
-    fn send(&self, request: &Request, pace: Pace) -> Result<http::Response<ureq::Body>, Error> {
-        let mut message = http::Request::builder()
+    /// The request without a body.
+    fn message(&self, request: &Request) -> http::request::Builder {
+        let message = http::Request::builder()
             .method(request.method.name())
             .uri(format!("{}{}", self.endpoint.base(), request.target()))
             .header("Accept", "application/json, text/plain");
-        if let Some(token) = &self.endpoint.token {
-            message = message.header("X-Api-Key", token);
+        match &self.endpoint.token {
+            Some(token) => message.header("X-Api-Key", token),
+            None => message,
         }
+    }
+
+    fn send(&self, request: &Request, pace: Pace) -> Result<http::Response<ureq::Body>, Error> {
+        let mut message = self.message(request);
         let body = request.body();
         if body.is_some() {
             message = message.header("Content-Type", "application/json");
@@ -194,10 +239,17 @@ impl Client {
         pace: Pace,
     ) -> Result<http::Response<ureq::Body>, ureq::Error> {
         match pace {
-            Pace::OfAnswers => self.agent.run(message),
-            Pace::OfEvents => {
+            Pace::Answers => self.agent.run(message),
+            Pace::Events => {
                 self.agent.run(self.agent.configure_request(message).timeout_per_read(None).build())
             }
+            Pace::Uploads => self.agent.run(
+                self.agent
+                    .configure_request(message)
+                    .timeout_per_write(Some(UPLOAD_TIMEOUT))
+                    .timeout_recv_response(Some(UPLOAD_TIMEOUT))
+                    .build(),
+            ),
         }
     }
 

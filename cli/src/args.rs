@@ -12,6 +12,7 @@ mod connection;
 mod format;
 mod node;
 pub(crate) mod relocation;
+pub(crate) mod storage;
 mod vm;
 
 pub(crate) use cluster::{ClusterCommand, Maintenance};
@@ -72,6 +73,9 @@ pub(crate) enum Area {
     /// The cluster as a whole
     #[command(subcommand, arg_required_else_help = true)]
     Cluster(ClusterCommand),
+    /// Where the data of virtual machines is kept
+    #[command(subcommand, arg_required_else_help = true)]
+    Storage(storage::StorageCommand),
     /// Which clusters this command line knows
     #[command(subcommand, arg_required_else_help = true)]
     Connection(ConnectionCommand),

@@ -21,6 +21,7 @@ pub(crate) mod manual;
 pub(crate) mod modify;
 pub(crate) mod node;
 pub(crate) mod relocation;
+pub(crate) mod storage;
 pub(crate) mod tag;
 pub(crate) mod vm;
 pub(crate) mod wait;

@@ -38,6 +38,7 @@ fn run(area: Area, session: &Session) -> Result<(), Failure> {
         Area::Vm(command) => commands::vm::run(command, session),
         Area::Node(command) => commands::node::run(command, session),
         Area::Cluster(command) => commands::cluster::run(command, session),
+        Area::Storage(command) => commands::storage::run(command, session),
         Area::Connection(command) => commands::connection::run(command, session),
         Area::Completion { shell } => commands::manual::completion(shell, session),
         Area::Man { directory } => commands::manual::pages(&directory, session),

@@ -16,6 +16,7 @@ pub(crate) mod node;
 pub(crate) mod paint;
 pub(crate) mod plan;
 pub(crate) mod progress;
+pub(crate) mod storage;
 pub(crate) mod table;
 pub(crate) mod task;
 pub(crate) mod vm;

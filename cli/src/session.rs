@@ -61,6 +61,29 @@ impl Session {
         self.with_client(request, |client| client.follow(request))
     }
 
+    /// Sends a file along with a request, of which it is the part `file`. What has been read of it cannot be sent
+    /// again, so that the first API that is reached is the only one.
+    pub(crate) fn upload(
+        &self,
+        request: &Request,
+        size_bytes: u64,
+        source: impl Read,
+    ) -> Result<Answer, Failure> {
+        let clients = self.clients()?;
+        let mut body = Some(source);
+        let mut failure = None;
+        for client in clients {
+            self.trace(client, request);
+            let mut source = body.take().expect("it is given back where nobody was reached");
+            match client.upload(request, size_bytes, &mut source) {
+                Err(error) if error.reached_nobody() => failure = failure.or(Some(error)),
+                outcome => return Ok(outcome?),
+            }
+            body = Some(source);
+        }
+        Err(failure.expect("there is at least one API, and it failed").into())
+    }
+
     /// Tells the user why the command failed, with the causes that help; with `--debug`, with all of them.
     pub(crate) fn complain(&self, failure: &Failure) {
         let mut text = failure.to_string();

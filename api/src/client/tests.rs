@@ -164,6 +164,65 @@ fn a_stream_is_read_as_it_arrives() {
 }
 
 #[test]
+fn a_file_is_sent_as_a_part_of_a_form_once_the_api_wants_it() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut reader = BufReader::new(stream.try_clone().unwrap());
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert_ne!(reader.read_line(&mut head).unwrap(), 0);
+        }
+        stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").unwrap();
+        let length = head.to_lowercase();
+        let length = length.lines().find_map(|line| line.strip_prefix("content-length:")).unwrap();
+        let mut body = vec![0; length.trim().parse().unwrap()];
+        reader.read_exact(&mut body).unwrap();
+        stream.write_all(answer("200 OK", r#"{"message": "Uploaded."}"#).as_bytes()).unwrap();
+        (head, String::from_utf8(body).unwrap())
+    });
+    let endpoint = Endpoint { host: "127.0.0.1".into(), port, ..Endpoint::default() };
+    let request = Request::post(&["storage", "ceph", "volume", "vms", "a", "upload"]).with("file_size", "5");
+    let done = Client::new(endpoint).unwrap().upload(&request, 5, &mut &b"hello"[..]).unwrap();
+    assert_eq!(done.message(), "Uploaded.");
+    let (head, body) = server.join().unwrap();
+    assert!(head.starts_with("POST /api/v1/storage/ceph/volume/vms/a/upload?file_size=5 "), "{head}");
+    assert!(head.to_lowercase().contains("expect: 100-continue\r\n"), "{head}");
+    let boundary = head.split("boundary=").nth(1).unwrap().lines().next().unwrap();
+    assert!(body.starts_with(&format!("--{boundary}\r\n")), "{body}");
+    assert!(body.ends_with(&format!("\r\n\r\nhello\r\n--{boundary}--\r\n")), "{body}");
+    assert!(body.contains("name=\"file\""), "{body}");
+}
+
+#[test]
+fn a_file_that_is_not_wanted_is_not_sent() {
+    let text = r#"{"message": "Volume not found."}"#;
+    let (endpoint, server) = serve_head(answer("404 Not Found", text));
+    let mut source = std::io::repeat(0);
+    let request = Request::post(&["storage"]);
+    let refused = Client::new(endpoint).unwrap().upload(&request, 1 << 40, &mut source).unwrap_err();
+    assert_eq!((refused.status(), refused.to_string().as_str()), (Some(404), "Volume not found."));
+    server.join().unwrap();
+}
+
+/// Answers one request as soon as its head is there.
+fn serve_head(text: String) -> (Endpoint, JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut reader = BufReader::new(stream.try_clone().unwrap());
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert_ne!(reader.read_line(&mut head).unwrap(), 0);
+        }
+        stream.write_all(text.as_bytes()).unwrap();
+    });
+    (Endpoint { host: "127.0.0.1".into(), port, ..Endpoint::default() }, server)
+}
+
+#[test]
 fn a_refused_stream_is_a_refusal() {
     let (endpoint, server) = serve(vec![answer("404 Not Found", r#"{"message": "VM not found."}"#)]);
     let outcome = Client::new(endpoint).unwrap().follow(&Request::get(&["vm", "x", "console"]));

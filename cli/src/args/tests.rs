@@ -29,6 +29,67 @@ fn the_tree_is_sound() {
     Args::command().debug_assert();
 }
 
+/// The commands about storage.
+const STORAGE: [&str; 29] = [
+    "pvc storage status",
+    "pvc storage util",
+    "pvc storage create-db-vg",
+    "pvc storage osd list",
+    "pvc storage osd create-db-vg",
+    "pvc storage osd add",
+    "pvc storage osd replace",
+    "pvc storage osd refresh",
+    "pvc storage osd remove",
+    "pvc storage osd in",
+    "pvc storage osd out",
+    "pvc storage osd set",
+    "pvc storage osd unset",
+    "pvc storage pool add",
+    "pvc storage pool remove",
+    "pvc storage pool set-pgs",
+    "pvc storage pool list",
+    "pvc storage volume add",
+    "pvc storage volume upload",
+    "pvc storage volume remove",
+    "pvc storage volume resize",
+    "pvc storage volume rename",
+    "pvc storage volume clone",
+    "pvc storage volume list",
+    "pvc storage volume snapshot add",
+    "pvc storage volume snapshot rename",
+    "pvc storage volume snapshot remove",
+    "pvc storage volume snapshot rollback",
+    "pvc storage volume snapshot list",
+];
+
+/// Lines about storage that are accepted.
+const STORAGE_LINES: [&str; 24] = [
+    "pvc storage create-db-vg hv1 /dev/sdx --wait -y",
+    "pvc storage osd create-db-vg hv1 /dev/sdx --no-wait -y",
+    "pvc storage osd add hv1 /dev/sdb -w 1.5 -r 0.05 -c 2 --no-wait -y",
+    "pvc storage osd add hv1 /dev/sdb --ext-db-size 60G",
+    "pvc storage osd replace 3 /dev/sdd -o /dev/sdc -w 1 -s 60G --wait -y",
+    "pvc storage osd refresh 3 /dev/sdd -y",
+    "pvc storage osd remove 3 -f -y",
+    "pvc storage osd list ^1 -f raw",
+    "pvc storage pool add vms 128 -t ssd --replcfg copies=2,mincopies=1",
+    "pvc storage pool remove vms -y",
+    "pvc storage pool set-pgs vms 256 -y",
+    "pvc storage pool list v -f json",
+    "pvc storage volume add vms a 10G -f",
+    "pvc storage volume upload vms a disk.img -f vmdk",
+    "pvc storage volume remove vms a -y",
+    "pvc storage volume resize vms a 20G -f -y",
+    "pvc storage volume rename vms a b -y",
+    "pvc storage volume clone vms a b -f",
+    "pvc storage volume list ^a -p vms -f json-pretty",
+    "pvc storage volume snapshot add vms a s",
+    "pvc storage volume snapshot rename vms a s t",
+    "pvc storage volume snapshot remove vms a s -y",
+    "pvc storage volume snapshot rollback vms a s -y",
+    "pvc storage volume snapshot list s -p vms -o a -f raw",
+];
+
 #[test]
 fn the_tree_has_the_commands_of_the_contract_and_no_others() {
     let paths: Vec<String> = leaves().into_iter().map(|(path, _)| path).collect();
@@ -76,7 +137,10 @@ fn the_tree_has_the_commands_of_the_contract_and_no_others() {
         "pvc completion",
         "pvc man",
     ];
-    assert_eq!(paths, expected);
+    let (storage, others): (Vec<_>, Vec<_>) =
+        paths.into_iter().partition(|path| path.starts_with("pvc storage "));
+    assert_eq!(others, expected);
+    assert_eq!(storage, STORAGE);
 }
 
 #[test]
@@ -173,7 +237,7 @@ fn the_options_of_the_contract_are_accepted() {
         "pvc connection detail -f json-pretty",
         "pvc completion zsh",
     ];
-    for line in lines {
+    for line in lines.into_iter().chain(STORAGE_LINES) {
         let words = spelled_out(line.split_whitespace().map(OsString::from));
         if let Err(error) = Args::try_parse_from(words) {
             panic!("{line}: {error}");
@@ -196,6 +260,11 @@ fn what_makes_no_sense_is_wrong_usage() {
         "pvc connection add home -a x --no-verify",
         "pvc connection add home -a x -p 70000",
         "pvc network list",
+        "pvc storage pool add vms",
+        "pvc storage pool add vms many",
+        "pvc storage pool add vms 128 -t tape",
+        "pvc storage volume add vms a",
+        "pvc storage osd add hv1 /dev/sdb -r 0.05 -s 60G",
         "pvc vm define a.xml -s most",
     ];
     for line in lines {

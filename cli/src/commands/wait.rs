@@ -5,9 +5,10 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use api::client::Request;
-use api::{Node, NodeCoordinatorState, TaskStatus, Vm};
+use api::{Node, NodeCoordinatorState, TaskRef, TaskStatus, Vm};
 
 use super::only;
+use crate::args::storage::TaskManner;
 use crate::failure::Failure;
 use crate::print::progress::Progress;
 use crate::session::Session;
@@ -166,6 +167,22 @@ pub(crate) fn task(session: &Session, id: &str) -> Result<TaskStatus, Failure> {
             "SUCCESS" | "FAILURE" => return Ok(task),
             _ => sleep(PAUSE),
         }
+    }
+}
+
+/// Asks for a task, and waits for it unless told not to. One that fails is a failure of the command.
+pub(crate) fn ordered(session: &Session, request: &Request, manner: TaskManner) -> Result<(), Failure> {
+    let accepted: TaskRef = session.read(request)?;
+    let TaskRef { task_id, run_on, .. } = &accepted;
+    if manner.no_wait {
+        return session.screen.show(&format!(
+            "Task {task_id} does it on node \"{run_on}\". Watch it with: pvc cluster task {task_id}"
+        ));
+    }
+    let ended = task(session, task_id)?;
+    match ended.state.as_str() {
+        "SUCCESS" => session.screen.show(&ended.status),
+        _ => Err(Failure::Other(format!("Task {task_id} has failed: {}", ended.status))),
     }
 }
 

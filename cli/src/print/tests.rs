@@ -5,7 +5,9 @@ use std::fs;
 use std::path::Path;
 
 use api::client::{Endpoint, Scheme};
-use api::{ClusterStatus, Node, TaskList, TaskStatus, Vm, VmTags};
+use api::{
+    ClusterStatus, Node, Osd, Pool, StorageText, TaskList, TaskStatus, Vm, VmTags, Volume, VolumeSnapshot,
+};
 use serde::de::DeserializeOwned;
 
 use super::connection::{Keys, Shown};
@@ -187,4 +189,33 @@ fn a_difference_shows_three_lines_around_each_change() {
 fn a_bar_is_never_longer_than_itself() {
     assert_eq!(progress::bar(0, 0).len(), 32);
     assert_eq!(progress::bar(5, 1), format!("[{}]", "#".repeat(30)));
+}
+
+#[test]
+fn storage_is_shown_in_its_own_words_with_what_is_old() {
+    let mut status: StorageText = recorded("storage_status.json");
+    golden("storage-status.txt", &storage::text(&status, Paint::Plain));
+    status.stale = Some("the storage has not answered since 10:00".into());
+    golden("storage-status-old.txt", &storage::text(&status, Paint::Plain));
+    golden("storage-util.txt", &storage::text(&recorded("storage_utilization.json"), Paint::Plain));
+}
+
+#[test]
+fn osds_pools_volumes_and_snapshots_are_listed() {
+    let mut osds: Vec<Osd> = recorded("storage_osd.json");
+    osds[1].state = Some("removing".into());
+    osds[1].task = Some("1a2b3c4d".into());
+    osds[1].stats.up = 0;
+    golden("storage-osd-list.txt", &storage::osds(&osds, Paint::Plain));
+    let mut pools: Vec<Pool> = recorded("storage_pool.json");
+    pools.push(Pool { name: "fast".into(), state: Some("making".into()), ..pools[0].clone() });
+    pools[0].stale = Some("the storage does not answer".into());
+    golden("storage-pool-list.txt", &storage::pools(&pools, Paint::Plain));
+    let mut volumes: Vec<Volume> = recorded("storage_volume.json");
+    volumes[1].parent = Some("vms/golden@one".into());
+    volumes[1].state = Some("resizing".into());
+    volumes[1].task = Some("1a2b3c4d".into());
+    golden("storage-volume-list.txt", &storage::volumes(&volumes, Paint::Plain));
+    let snapshots: Vec<VolumeSnapshot> = recorded("storage_snapshot.json");
+    golden("storage-snapshot-list.txt", &storage::snapshots(&snapshots, Paint::Plain));
 }
