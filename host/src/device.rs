@@ -39,6 +39,20 @@ impl Device {
     }
 }
 
+/// The sources of the disks in a document, or in the element of one disk: a file, or a volume's name; each with its
+/// target device. None where it cannot be read.
+pub(crate) fn sources(xml: &str) -> Vec<(String, String)> {
+    let Ok(document) = Document::parse(xml) else { return Vec::new() };
+    let disks = document.descendants().filter(|element| element.has_tag_name("disk"));
+    let sourced = disks.filter_map(|disk| {
+        let child = |name: &str| disk.children().find(|child| child.has_tag_name(name));
+        let source = child("source")?;
+        let source = source.attribute("file").or_else(|| source.attribute("name"))?;
+        Some((source.to_owned(), child("target")?.attribute("dev")?.to_owned()))
+    });
+    sourced.collect()
+}
+
 /// The disks and interfaces in a guest's document; none where it cannot be read.
 pub(crate) fn devices(domain_xml: &str) -> Vec<Device> {
     let Ok(document) = Document::parse(domain_xml) else { return Vec::new() };

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use logic::id::VmId;
 use logic::vm::domain::document_uuid_and_incarnation;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 /// How a guest stands at the hypervisor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +88,14 @@ pub enum Error {
         /// What was seen.
         why: String,
     },
+    /// It did not take a secret.
+    #[error("the hypervisor did not take the secret {id} for the volumes of its guests: {why}")]
+    Secret {
+        /// Which.
+        id: Uuid,
+        /// Its words.
+        why: String,
+    },
     /// It refused, in its own words.
     #[error("the hypervisor refused to {call} {vm}: {why}")]
     Refused {
@@ -97,6 +106,23 @@ pub enum Error {
         /// Its words.
         why: String,
     },
+}
+
+/// The secret that guests' volumes in Ceph are opened with.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret {
+    /// Its UUID, which the guests' documents name.
+    pub id: Uuid,
+    /// What it is for, in a few words.
+    pub purpose: String,
+    /// The key. It is not told in texts.
+    pub value: Vec<u8>,
+}
+
+impl Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Secret").field("id", &self.id).field("purpose", &self.purpose).finish_non_exhaustive()
+    }
 }
 
 /// Wakes the loop; carries nothing, because an event's content is not trusted.
@@ -126,6 +152,13 @@ pub trait Hypervisor: Send + Sync + Debug {
 
     /// Detaches a device from the running guest. Done if it is not there.
     fn detach(&self, vm: VmId, device_xml: &str) -> Result<(), Error>;
+
+    /// The disk of the running guest with this source, a file's path or a volume's `pool/volume`, has this size, and the
+    /// guest sees it. Done if it has; refused if it is larger, or the guest has no such disk.
+    fn resize_disk(&self, vm: VmId, source: &str, size_bytes: u64) -> Result<(), Error>;
+
+    /// The secret is there with this value, and nobody reads it back. Done if it is; a former value is written over.
+    fn ensure_secret(&self, secret: &Secret) -> Result<(), Error>;
 
     /// Counters of all guests, in a constant number of requests.
     fn statistics(&self) -> Result<Vec<(VmId, GuestStatistics)>, Error>;

@@ -15,12 +15,14 @@ use virt::error::ErrorNumber;
 use virt_sys as sys;
 
 use crate::calls::{Calls, Claim, Late};
-use crate::hypervisor::{Activity, Error, Guest, GuestStatistics, Hypervisor, Start, Waker};
+use crate::hypervisor::{Activity, Error, Guest, GuestStatistics, Hypervisor, Secret, Start, Waker};
 
 mod connection;
 mod device;
+mod disk;
 mod events;
 pub mod migration;
+mod secret;
 mod statistics;
 
 use connection::{Connection, Keeper, Known, NoConnection};
@@ -328,6 +330,16 @@ impl Hypervisor for Libvirt {
     fn detach(&self, vm: VmId, device_xml: &str) -> Result<(), Error> {
         let xml = device_xml.to_owned();
         self.change("detach a device from", vm, move |session| device::detach(session, vm, &xml))
+    }
+
+    fn resize_disk(&self, vm: VmId, source: &str, size_bytes: u64) -> Result<(), Error> {
+        let source = source.to_owned();
+        self.change("resize a disk of", vm, move |session| disk::resize(session, vm, &source, size_bytes))
+    }
+
+    fn ensure_secret(&self, secret: &Secret) -> Result<(), Error> {
+        let secret = secret.clone();
+        self.look("keep a secret", Subject::All, move |session| secret::ensure(session, &secret))
     }
 
     fn statistics(&self) -> Result<Vec<(VmId, GuestStatistics)>, Error> {

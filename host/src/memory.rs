@@ -110,9 +110,18 @@ struct Process {
     standing: Standing,
     incarnation: Option<u64>,
     devices: BTreeSet<Device>,
+    /// Its disks that have a source, by that.
+    disks: BTreeMap<String, Disk>,
     ends_at: Option<BootTime>,
     /// How long after its CPUs go on it ends by itself: while they stand still for a move, its time does too.
     ends_in: Option<Span>,
+}
+
+/// A disk of a guest, as the guest sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Disk {
+    target: String,
+    size_bytes: u64,
 }
 
 #[derive(Debug)]
@@ -131,6 +140,7 @@ struct State {
     calls: u64,
     node: Node,
     load: Load,
+    secrets: BTreeMap<Uuid, Vec<u8>>,
 }
 
 /// A machine in memory.
@@ -169,6 +179,7 @@ impl Machine {
             calls: 0,
             node,
             load: Load { load: 0.0, memory_used_mib: 512, memory_free_mib: 7680 },
+            secrets: BTreeMap::new(),
         };
         Arc::new(Self { clock, state: Mutex::new(state) })
     }
@@ -290,6 +301,21 @@ impl Machine {
         state.guests()
     }
 
+    /// The size that a guest sees of the disk with this source; zero as long as it has not grown.
+    pub fn disk_size_bytes(&self, vm: VmId, source: &str) -> Option<u64> {
+        Some(self.lock().guests.get(&vm)?.disks.get(source)?.size_bytes)
+    }
+
+    /// The value of a secret.
+    pub fn secret(&self, id: Uuid) -> Option<Vec<u8>> {
+        self.lock().secrets.get(&id).cloned()
+    }
+
+    /// Somebody takes a secret away by hand, past PVC.
+    pub fn forget_secret(&self, id: Uuid) {
+        self.lock().secrets.remove(&id);
+    }
+
     /// Everything that began and ended, in order.
     pub fn ledger(&self) -> Vec<Entry> {
         self.lock().ledger.clone()
@@ -396,7 +422,8 @@ impl State {
         at: BootTime,
     ) {
         let standing = Standing::Running;
-        let process = Process { name, standing, incarnation, devices, ends_at: None, ends_in: None };
+        let disks = BTreeMap::new();
+        let process = Process { name, standing, incarnation, devices, disks, ends_at: None, ends_in: None };
         self.guests.insert(vm, process);
         self.ledger.push(Entry { vm, incarnation, at, happening: Happening::Began });
     }

@@ -20,6 +20,7 @@ use std::net::IpAddr;
 use logic::id::{PoolName, SnapshotName, VolumeName};
 use logic::storage::{SnapshotPath, VolumePath};
 
+mod access;
 pub mod ceph;
 mod convert;
 pub mod directory;
@@ -30,6 +31,7 @@ pub mod memory;
 mod transfer;
 mod volume;
 
+pub use access::{Access, CephClient, Key};
 pub use error::{Cause, Error};
 pub use fence::{Awaited, Blockade, Confirmation};
 pub use figures::{ClusterFigures, Health, Osd, OsdFigures, PoolFigures, Rates};
@@ -325,6 +327,12 @@ pub trait Fence: Send + Sync + Debug {
 pub trait Storage: Pools + Volumes + Snapshots + Transfers + Figures {
     /// What it can do that another cannot.
     fn abilities(&self) -> Abilities;
+
+    /// What this machine's guests need to reach the volumes.
+    ///
+    /// # Errors
+    /// Where the storage does not tell.
+    fn access(&self) -> Result<Access, Error>;
 
     /// The fence; `None` where one machine alone reaches the volumes.
     fn fence(&self) -> Option<&dyn Fence>;

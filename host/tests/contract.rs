@@ -34,6 +34,8 @@ macro_rules! every_law {
             a_power_button_ends_a_guest_that_obeys,
             what_happens_past_pvc_is_told_and_seen,
             a_device_is_attached_once_and_detached_once,
+            a_disk_grows_under_its_guest_and_never_shrinks,
+            a_secret_is_kept_and_what_became_of_it_is_mended,
             counters_are_told_of_every_guest,
             a_hypervisor_that_hangs_costs_no_more_than_the_deadline,
             guests_outlive_the_hypervisor_and_are_seen_and_told_of_again,

@@ -4,8 +4,8 @@ use logic::id::VmId;
 use logic::time::BootTime;
 use logic::vm::domain::parse;
 
-use super::{End, PowerButton, State};
-use crate::device::{Device, devices};
+use super::{Disk, End, PowerButton, State};
+use crate::device::{Device, devices, sources};
 use crate::hypervisor::{Error, Start};
 
 /// A call that changes something.
@@ -16,6 +16,7 @@ pub(super) enum Call {
     Stop(VmId, u64),
     Attach(VmId, String),
     Detach(VmId, String),
+    ResizeDisk(VmId, String, u64),
 }
 
 impl Call {
@@ -26,6 +27,7 @@ impl Call {
             Self::Stop(..) => "stop",
             Self::Attach(..) => "attach a device to",
             Self::Detach(..) => "detach a device from",
+            Self::ResizeDisk(..) => "resize a disk of",
         }
     }
 
@@ -33,6 +35,7 @@ impl Call {
         match self {
             Self::Start(start) => start.vm,
             Self::PressPower(vm, _) | Self::Stop(vm, _) | Self::Attach(vm, _) | Self::Detach(vm, _) => *vm,
+            Self::ResizeDisk(vm, ..) => *vm,
         }
     }
 }
@@ -40,7 +43,8 @@ impl Call {
 impl State {
     /// Whether a call has to wait until the guest's move is over. libvirt lets nothing but an end come between.
     pub(super) fn waits_for_move(&self, call: &Call) -> bool {
-        let waits = matches!(call, Call::PressPower(..) | Call::Attach(..) | Call::Detach(..));
+        let waits =
+            matches!(call, Call::PressPower(..) | Call::Attach(..) | Call::Detach(..) | Call::ResizeDisk(..));
         waits && self.guests.get(&call.vm()).is_some_and(|guest| guest.is_on_its_way())
     }
 
@@ -60,6 +64,7 @@ impl State {
             }
             Call::Attach(vm, xml) => self.attach(*vm, xml),
             Call::Detach(vm, xml) => self.detach(*vm, xml),
+            Call::ResizeDisk(vm, source, size_bytes) => self.resize_disk(*vm, source, *size_bytes),
         };
         outcome.map_err(|why| Error::Refused { call: call.name(), vm: call.vm(), why })
     }
@@ -83,6 +88,9 @@ impl State {
         }
         let devices = devices(&start.xml).into_iter().collect();
         self.begin(start.vm, domain.name.to_string(), Some(start.incarnation), devices, now);
+        if let Some(guest) = self.guests.get_mut(&start.vm) {
+            guest.disks = disks(&start.xml).collect();
+        }
         Ok(())
     }
 
@@ -98,13 +106,32 @@ impl State {
         let device = Device::parse(xml)?;
         let guest = self.guests.get_mut(&vm).ok_or("it does not run")?;
         guest.devices.insert(device);
+        guest.disks.extend(disks(xml));
+        Ok(())
+    }
+
+    fn resize_disk(&mut self, vm: VmId, source: &str, size_bytes: u64) -> Result<(), String> {
+        let guest = self.guests.get_mut(&vm).ok_or("it does not run")?;
+        let disk = guest.disks.get_mut(source).ok_or_else(|| format!("it has no disk {source}"))?;
+        if disk.size_bytes > size_bytes {
+            return Err(format!("its disk {} has {} bytes, which is more", disk.target, disk.size_bytes));
+        }
+        disk.size_bytes = size_bytes;
         Ok(())
     }
 
     fn detach(&mut self, vm: VmId, xml: &str) -> Result<(), String> {
         let device = Device::parse(xml)?;
         let guest = self.guests.get_mut(&vm).ok_or("it does not run")?;
+        if let Device::Disk(target) = &device {
+            guest.disks.retain(|_, disk| disk.target != *target);
+        }
         guest.devices.remove(&device);
         Ok(())
     }
+}
+
+/// The disks in a document. What they hold is not known before they grow.
+fn disks(xml: &str) -> impl Iterator<Item = (String, Disk)> {
+    sources(xml).into_iter().map(|(source, target)| (source, Disk { target, size_bytes: 0 }))
 }

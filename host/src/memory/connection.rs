@@ -7,7 +7,7 @@ use logic::id::VmId;
 use super::call::Call;
 use super::{Late, Machine, Manner, State};
 use crate::device::Device;
-use crate::hypervisor::{Error, Guest, GuestStatistics, Hypervisor, Start, Waker};
+use crate::hypervisor::{Error, Guest, GuestStatistics, Hypervisor, Secret, Start, Waker};
 
 /// The deadline that an unanswered call is said to have had.
 const DEADLINE_MS: u64 = 5000;
@@ -94,6 +94,19 @@ impl Hypervisor for Connection {
 
     fn detach(&self, vm: VmId, device_xml: &str) -> Result<(), Error> {
         self.tell(Call::Detach(vm, device_xml.to_owned()))
+    }
+
+    fn resize_disk(&self, vm: VmId, source: &str, size_bytes: u64) -> Result<(), Error> {
+        self.tell(Call::ResizeDisk(vm, source.to_owned(), size_bytes))
+    }
+
+    fn ensure_secret(&self, secret: &Secret) -> Result<(), Error> {
+        self.machine.change(|state, _| {
+            state.calls += 1;
+            state.answers("keep a secret")?;
+            state.secrets.insert(secret.id, secret.value.clone());
+            Ok(())
+        })
     }
 
     fn statistics(&self) -> Result<Vec<(VmId, GuestStatistics)>, Error> {

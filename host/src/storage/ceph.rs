@@ -13,9 +13,10 @@ use logic::storage::VolumePath;
 use serde_json::Value;
 
 use super::error::Refusal;
-use super::{Abilities, Cause, Error, Fence, Reach, SnapshotsOf, Storage};
+use super::{Abilities, Access, Cause, Error, Fence, Reach, SnapshotsOf, Storage};
 use crate::calls::{Calls, Late};
 
+mod access;
 mod answers;
 mod convert;
 mod fence;
@@ -387,6 +388,12 @@ impl Session {
 impl Storage for Ceph {
     fn abilities(&self) -> Abilities {
         Abilities { reach: Reach::EveryMachine, snapshots: SnapshotsOf::Any }
+    }
+
+    fn access(&self) -> Result<Access, Error> {
+        let user = self.inner.settings.user.clone();
+        let user = user.strip_prefix("client.").unwrap_or(&user).to_owned();
+        self.look("tell how guests reach it", move |session| session.access(&user).map(Access::Ceph))
     }
 
     fn fence(&self) -> Option<&dyn Fence> {

@@ -25,7 +25,7 @@ use logic::id::PoolName;
 use logic::storage::VolumePath;
 
 use super::error::Refusal;
-use super::{Abilities, Cause, Error, Fence, Format, Reach, SnapshotsOf, Storage};
+use super::{Abilities, Access, Cause, Error, Fence, Format, Reach, SnapshotsOf, Storage};
 use crate::calls::{Calls, Late};
 
 mod base;
@@ -301,6 +301,10 @@ fn remove_file(path: &Path) -> io::Result<()> {
 impl Storage for Directory {
     fn abilities(&self) -> Abilities {
         Abilities { reach: Reach::ThisMachine, snapshots: SnapshotsOf::Idle }
+    }
+
+    fn access(&self) -> Result<Access, Error> {
+        Ok(Access::Files)
     }
 
     fn fence(&self) -> Option<&dyn Fence> {

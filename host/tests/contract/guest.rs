@@ -51,11 +51,17 @@ impl Guest {
     }
 }
 
+/// The file of the further disk.
+pub(crate) fn spare() -> String {
+    format!("{IMAGES}/spare.img")
+}
+
 /// A further disk. It is a USB disk, because that can be unplugged without the guest's help.
 pub(crate) fn disk_xml() -> String {
     format!(
         "<disk type='file' device='disk'><driver name='qemu' type='raw'/>\
-         <source file='{IMAGES}/spare.img'/><target dev='sdb' bus='usb'/></disk>"
+         <source file='{}'/><target dev='sdb' bus='usb'/></disk>",
+        spare()
     )
 }
 

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use host::hypervisor::{Activity, Hypervisor};
 use host::libvirt::{Deadlines, Libvirt};
 use logic::id::VmId;
+use uuid::Uuid;
 use virt::connect::Connect;
 use virt::domain::Domain;
 
@@ -287,6 +288,20 @@ impl World for Lab {
 
     fn crash(&self, guest: &Guest) {
         self.signal(&Self::pid_file(guest), "KILL");
+    }
+
+    fn disk_size_bytes(&self, guest: &Guest, target: &str) -> u64 {
+        self.by_hand(|connect| Domain::lookup_by_uuid(connect, guest.vm.0)?.get_block_info(target, 0))
+            .capacity
+    }
+
+    fn secret(&self, id: Uuid) -> Option<Vec<u8>> {
+        let kept = std::fs::read_to_string(self.path(&format!("/etc/libvirt/secrets/{id}.base64"))).ok()?;
+        Some(base64::Engine::decode(&base64::prelude::BASE64_STANDARD, kept.trim()).unwrap())
+    }
+
+    fn forget_secret(&self, id: Uuid) {
+        self.by_hand(|connect| virt::secret::Secret::lookup_by_uuid(connect, id)?.undefine());
     }
 
     fn hang(&self) {

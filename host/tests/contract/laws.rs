@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use host::hypervisor::{Activity, Error, Guest as Seen, Hypervisor};
+use host::hypervisor::{Activity, Error, Guest as Seen, Hypervisor, Secret};
+use uuid::Uuid;
 
-use crate::guest::{DB, Guest, MAC, WEB, disk_xml, interface_xml};
+use crate::guest::{DB, Guest, MAC, WEB, disk_xml, interface_xml, spare};
 use crate::world::{Bell, World, wait};
 
 fn seen(guest: &Guest, incarnation: Option<u64>, activity: Activity) -> Seen {
@@ -142,6 +143,39 @@ pub(crate) fn a_device_is_attached_once_and_detached_once(world: &dyn World) {
     wait(world, "the disk is gone", || devices(&*hypervisor).0 == ["vda"]);
     hypervisor.detach(WEB.vm, &disk_xml()).unwrap();
     hypervisor.attach(WEB.vm, &disk_xml()).expect("what was detached can be attached again");
+}
+
+pub(crate) fn a_disk_grows_under_its_guest_and_never_shrinks(world: &dyn World) {
+    const MIB: u64 = 1 << 20;
+    let (hypervisor, source) = (world.open(), spare());
+    assert_eq!(refusal(hypervisor.resize_disk(WEB.vm, &source, 4 * MIB)), "it does not run");
+    hypervisor.start(&WEB.start(1)).unwrap();
+    assert!(refusal(hypervisor.resize_disk(WEB.vm, &source, 4 * MIB)).contains("it has no disk"));
+    hypervisor.attach(WEB.vm, &disk_xml()).unwrap();
+    for _ in 0..2 {
+        hypervisor.resize_disk(WEB.vm, &source, 4 * MIB).unwrap();
+        assert_eq!(world.disk_size_bytes(&WEB, "sdb"), 4 * MIB);
+    }
+    assert!(refusal(hypervisor.resize_disk(WEB.vm, &source, MIB)).contains("more"));
+    assert_eq!(world.disk_size_bytes(&WEB, "sdb"), 4 * MIB);
+}
+
+pub(crate) fn a_secret_is_kept_and_what_became_of_it_is_mended(world: &dyn World) {
+    let hypervisor = world.open();
+    let secret =
+        |value: &[u8]| Secret { id: Uuid::from_u128(77), purpose: "pvc & Ceph".into(), value: value.into() };
+    for _ in 0..2 {
+        hypervisor.ensure_secret(&secret(b"first")).unwrap();
+        assert_eq!(world.secret(Uuid::from_u128(77)).as_deref(), Some(&b"first"[..]));
+    }
+    hypervisor.ensure_secret(&secret(b"second")).unwrap();
+    assert_eq!(world.secret(Uuid::from_u128(77)).as_deref(), Some(&b"second"[..]));
+    world.forget_secret(Uuid::from_u128(77));
+    assert_eq!(world.secret(Uuid::from_u128(77)), None);
+    hypervisor.ensure_secret(&secret(b"second")).unwrap();
+    assert_eq!(world.secret(Uuid::from_u128(77)).as_deref(), Some(&b"second"[..]));
+    let told = format!("{:?}", secret(b"hidden"));
+    assert!(!told.contains("hidden") && !told.contains("104"), "{told}");
 }
 
 pub(crate) fn counters_are_told_of_every_guest(world: &dyn World) {

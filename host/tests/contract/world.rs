@@ -8,6 +8,7 @@ use host::hypervisor::{Activity, Hypervisor, Waker};
 use host::memory::{Late, Machine};
 use logic::id::VmId;
 use logic::time::{BootTime, Now, Span};
+use uuid::Uuid;
 
 use crate::guest::Guest;
 use crate::lab::Lab;
@@ -26,6 +27,12 @@ pub(crate) trait World {
     fn set_activity(&self, vm: VmId, activity: Activity);
     /// A guest's process dies.
     fn crash(&self, guest: &Guest);
+    /// The size that a running guest sees of its disk with this target device.
+    fn disk_size_bytes(&self, guest: &Guest, target: &str) -> u64;
+    /// The value of a secret, as it is truly kept.
+    fn secret(&self, id: Uuid) -> Option<Vec<u8>>;
+    /// Somebody takes a secret away.
+    fn forget_secret(&self, id: Uuid);
     /// The hypervisor answers nothing any more.
     fn hang(&self);
     /// The hypervisor dies; its guests live on.
@@ -122,6 +129,19 @@ impl World for InMemory {
 
     fn crash(&self, guest: &Guest) {
         self.machine.crash(guest.vm);
+    }
+
+    fn disk_size_bytes(&self, guest: &Guest, target: &str) -> u64 {
+        assert_eq!(target, "sdb", "the world in memory knows disks by their sources");
+        self.machine.disk_size_bytes(guest.vm, &crate::guest::spare()).unwrap()
+    }
+
+    fn secret(&self, id: Uuid) -> Option<Vec<u8>> {
+        self.machine.secret(id)
+    }
+
+    fn forget_secret(&self, id: Uuid) {
+        self.machine.forget_secret(id);
     }
 
     fn hang(&self) {

@@ -1,11 +1,11 @@
 //! A real Ceph as a world, shared by all laws; those that disturb it have it alone.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use host::storage::ceph::{Ceph, Deadlines, Settings};
-use host::storage::{Cause, Pool, Storage};
+use host::storage::{Access, Cause, Pool, Storage};
 use logic::id::PoolName;
 use logic::storage::{Replication, Tier, VolumePath};
 
@@ -233,5 +233,27 @@ fn a_volume_whose_making_was_cut_off_is_made() {
         home.storage.create(&volume, crate::content::SIZE_BYTES).unwrap();
         upload(&*home.storage, &volume, b"whole").unwrap();
         assert_eq!(&download(&*home.storage, &volume)[..5], b"whole");
+    });
+}
+
+#[test]
+fn guests_are_told_the_monitors_the_user_and_a_key_that_is_in_no_text() {
+    crate::world::on_a_thread(|| {
+        let world = world();
+        let lab = Lab::shared();
+        let storage = Ceph::open(Settings {
+            file: lab.file.clone(),
+            user: "client.admin".into(),
+            deadlines: Deadlines::default(),
+        });
+        let Access::Ceph(told) = storage.access().unwrap() else { panic!("it is Ceph") };
+        let ports = [6789, 6790, 6791].map(|port| SocketAddr::from(([10, 98, 0, 1], port)));
+        assert_eq!(told.monitors, ports);
+        assert_eq!((told.user.as_str(), told.own_address), ("admin", Some([10, 98, 0, 1].into())));
+        let keyring = std::fs::read_to_string(lab.path("/run/lab/admin.keyring")).unwrap();
+        let key = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, told.key.bytes());
+        assert!(keyring.contains(&key), "the key is the keyring's");
+        assert!(!format!("{told:?}").contains(&key));
+        drop(world);
     });
 }

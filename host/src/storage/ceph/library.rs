@@ -125,6 +125,8 @@ library!(Rados in "librados.so.2" {
     rados_create2: unsafe extern "C" fn(*mut Handle, Text, Text, u64) -> c_int,
     rados_conf_read_file: unsafe extern "C" fn(Handle, Text) -> c_int,
     rados_conf_set: unsafe extern "C" fn(Handle, Text, Text) -> c_int,
+    rados_conf_get: unsafe extern "C" fn(Handle, Text, *mut c_char, usize) -> c_int,
+    rados_getaddrs: unsafe extern "C" fn(Handle, *mut *mut c_char) -> c_int,
     rados_connect: unsafe extern "C" fn(Handle) -> c_int,
     rados_shutdown: unsafe extern "C" fn(Handle),
     rados_mon_command: Command,

@@ -1,6 +1,6 @@
 //! Makes librados safe: one connection to a cluster, its commands, and its pools.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::ptr;
 use std::sync::Arc;
 
@@ -8,6 +8,9 @@ use libc::{c_char, c_int};
 use serde_json::Value;
 
 use super::library::{Handle, Libraries};
+
+/// How long a setting may be: lists of files and addresses are long.
+const SETTING_BYTES_MAX: usize = 16 << 10;
 
 /// Why Ceph did not do it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,6 +97,35 @@ impl Cluster {
         // SAFETY: the handle is set up and not connected yet.
         checked(unsafe { (rados.rados_connect)(handle) })?;
         Ok(cluster)
+    }
+
+    /// How a setting of this connection is; empty where it is not set.
+    #[expect(unsafe_code, reason = "a function of librados's")]
+    pub(super) fn setting(&self, key: &str) -> Result<String, Failure> {
+        let (key, mut value) = (text(key), vec![0_u8; SETTING_BYTES_MAX]);
+        // SAFETY: the text ends with zero, and no more is written than there is room for.
+        checked(unsafe {
+            let room = value.as_mut_ptr().cast::<c_char>();
+            (self.libraries.rados.rados_conf_get)(self.handle, key.as_ptr(), room, value.len())
+        })?;
+        value.truncate(value.iter().position(|byte| *byte == 0).unwrap_or(value.len()));
+        Ok(String::from_utf8_lossy(&value).into_owned())
+    }
+
+    /// The address that this connection is seen at.
+    #[expect(unsafe_code, reason = "functions of librados's")]
+    pub(super) fn own_address(&self) -> Result<String, Failure> {
+        let mut address = ptr::null_mut();
+        // SAFETY: the connection is open, and the text is written before it is read.
+        checked(unsafe { (self.libraries.rados.rados_getaddrs)(self.handle, &raw mut address) })?;
+        if address.is_null() {
+            return Ok(String::new());
+        }
+        // SAFETY: librados gave a text that ends with zero; it is ours until it is freed below.
+        let copy = unsafe { CStr::from_ptr(address) }.to_string_lossy().into_owned();
+        // SAFETY: it was given by librados and is not used any more.
+        unsafe { (self.libraries.rados.rados_buffer_free)(address) };
+        Ok(copy)
     }
 
     /// Asks a monitor, which passes on what is the manager's. The answer is as Ceph gives it.

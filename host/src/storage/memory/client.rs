@@ -1,7 +1,7 @@
 //! One machine's way to the storage in memory.
 
 use std::io::Write;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,9 +11,9 @@ use logic::storage::{SnapshotPath, VolumePath};
 use super::{Cluster, Manner, State};
 use crate::storage::error::Refusal;
 use crate::storage::{
-    Abilities, Cause, ClusterFigures, Error, Fence, Figures, Health, Lock, Osd, OsdFigures, Page, Pool,
-    PoolFigures, Pools, Rates, Reach, Snapshot, Snapshots, SnapshotsOf, Storage, Transfers, Upload, User,
-    Volume, Volumes, Watch,
+    Abilities, Access, Cause, CephClient, ClusterFigures, Error, Fence, Figures, Health, Key, Lock, Osd,
+    OsdFigures, Page, Pool, PoolFigures, Pools, Rates, Reach, Snapshot, Snapshots, SnapshotsOf, Storage,
+    Transfers, Upload, User, Volume, Volumes, Watch,
 };
 
 /// What every device of this storage holds, in bytes.
@@ -234,6 +234,15 @@ impl Figures for Client {
 impl Storage for Client {
     fn abilities(&self) -> Abilities {
         Abilities { reach: Reach::EveryMachine, snapshots: SnapshotsOf::Any }
+    }
+
+    fn access(&self) -> Result<Access, Error> {
+        let own_address = Some(self.address);
+        self.ask("tell how guests reach it", |state| {
+            let monitors = state.daemons.iter().map(|daemon| SocketAddr::new(daemon.address, 6789)).collect();
+            let key = Key::new(b"memory".to_vec());
+            Ok(Access::Ceph(CephClient { monitors, user: "memory".into(), key, own_address }))
+        })
     }
 
     fn fence(&self) -> Option<&dyn Fence> {
