@@ -16,7 +16,7 @@ use virt::connect::Connect;
 use virt::domain::Domain;
 
 use crate::guest::{CONSOLES, DB, Guest, IMAGES, WEB, boot_disk};
-use crate::world::World;
+use crate::world::{Insight, World};
 
 /// What the first process does before it waits for the end.
 const BOOT: &str = r#"
@@ -258,6 +258,22 @@ fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
+impl Insight for Lab {
+    fn disk_size_bytes(&self, guest: &Guest, target: &str) -> u64 {
+        self.by_hand(|connect| Domain::lookup_by_uuid(connect, guest.vm.0)?.get_block_info(target, 0))
+            .capacity
+    }
+
+    fn secret(&self, id: Uuid) -> Option<Vec<u8>> {
+        let kept = std::fs::read_to_string(self.path(&format!("/etc/libvirt/secrets/{id}.base64"))).ok()?;
+        Some(base64::Engine::decode(&base64::prelude::BASE64_STANDARD, kept.trim()).unwrap())
+    }
+
+    fn forget_secret(&self, id: Uuid) {
+        self.by_hand(|connect| virt::secret::Secret::lookup_by_uuid(connect, id)?.undefine());
+    }
+}
+
 impl World for Lab {
     fn open(&self) -> Arc<dyn Hypervisor> {
         self.open_with(Deadlines { look: Duration::from_secs(20), change: Duration::from_secs(60) })
@@ -288,20 +304,6 @@ impl World for Lab {
 
     fn crash(&self, guest: &Guest) {
         self.signal(&Self::pid_file(guest), "KILL");
-    }
-
-    fn disk_size_bytes(&self, guest: &Guest, target: &str) -> u64 {
-        self.by_hand(|connect| Domain::lookup_by_uuid(connect, guest.vm.0)?.get_block_info(target, 0))
-            .capacity
-    }
-
-    fn secret(&self, id: Uuid) -> Option<Vec<u8>> {
-        let kept = std::fs::read_to_string(self.path(&format!("/etc/libvirt/secrets/{id}.base64"))).ok()?;
-        Some(base64::Engine::decode(&base64::prelude::BASE64_STANDARD, kept.trim()).unwrap())
-    }
-
-    fn forget_secret(&self, id: Uuid) {
-        self.by_hand(|connect| virt::secret::Secret::lookup_by_uuid(connect, id)?.undefine());
     }
 
     fn hang(&self) {

@@ -13,8 +13,18 @@ use uuid::Uuid;
 use crate::guest::Guest;
 use crate::lab::Lab;
 
+/// What is truly so, past the port.
+pub(crate) trait Insight {
+    /// The size that a running guest sees of its disk with this target device.
+    fn disk_size_bytes(&self, guest: &Guest, target: &str) -> u64;
+    /// The value of a secret, as it is truly kept.
+    fn secret(&self, id: Uuid) -> Option<Vec<u8>>;
+    /// Somebody takes a secret away.
+    fn forget_secret(&self, id: Uuid);
+}
+
 /// A hypervisor under test with the world around it.
-pub(crate) trait World {
+pub(crate) trait World: Insight {
     /// A daemon's way to the hypervisor.
     fn open(&self) -> Arc<dyn Hypervisor>;
     /// The same with short deadlines, which are returned.
@@ -27,12 +37,6 @@ pub(crate) trait World {
     fn set_activity(&self, vm: VmId, activity: Activity);
     /// A guest's process dies.
     fn crash(&self, guest: &Guest);
-    /// The size that a running guest sees of its disk with this target device.
-    fn disk_size_bytes(&self, guest: &Guest, target: &str) -> u64;
-    /// The value of a secret, as it is truly kept.
-    fn secret(&self, id: Uuid) -> Option<Vec<u8>>;
-    /// Somebody takes a secret away.
-    fn forget_secret(&self, id: Uuid);
     /// The hypervisor answers nothing any more.
     fn hang(&self);
     /// The hypervisor dies; its guests live on.
@@ -106,6 +110,21 @@ struct InMemory {
     clock: Arc<ManualClock>,
 }
 
+impl Insight for InMemory {
+    fn disk_size_bytes(&self, guest: &Guest, target: &str) -> u64 {
+        assert_eq!(target, "sdb", "the world in memory knows disks by their sources");
+        self.machine.disk_size_bytes(guest.vm, &crate::guest::spare()).unwrap()
+    }
+
+    fn secret(&self, id: Uuid) -> Option<Vec<u8>> {
+        self.machine.secret(id)
+    }
+
+    fn forget_secret(&self, id: Uuid) {
+        self.machine.forget_secret(id);
+    }
+}
+
 impl World for InMemory {
     fn open(&self) -> Arc<dyn Hypervisor> {
         Arc::new(self.machine.open())
@@ -129,19 +148,6 @@ impl World for InMemory {
 
     fn crash(&self, guest: &Guest) {
         self.machine.crash(guest.vm);
-    }
-
-    fn disk_size_bytes(&self, guest: &Guest, target: &str) -> u64 {
-        assert_eq!(target, "sdb", "the world in memory knows disks by their sources");
-        self.machine.disk_size_bytes(guest.vm, &crate::guest::spare()).unwrap()
-    }
-
-    fn secret(&self, id: Uuid) -> Option<Vec<u8>> {
-        self.machine.secret(id)
-    }
-
-    fn forget_secret(&self, id: Uuid) {
-        self.machine.forget_secret(id);
     }
 
     fn hang(&self) {
