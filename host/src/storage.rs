@@ -18,6 +18,7 @@ use std::io::{Read, Write};
 use std::net::IpAddr;
 
 use logic::id::{PoolName, SnapshotName, VolumeName};
+pub use logic::storage::Format;
 use logic::storage::{SnapshotPath, VolumePath};
 
 mod access;
@@ -26,7 +27,6 @@ mod convert;
 pub mod directory;
 mod error;
 mod fence;
-mod figures;
 pub mod memory;
 mod transfer;
 mod volume;
@@ -34,8 +34,8 @@ mod volume;
 pub use access::{Access, CephClient, Key};
 pub use error::{Cause, Error};
 pub use fence::{Awaited, Blockade, Confirmation};
-pub use figures::{ClusterFigures, Health, Osd, OsdFigures, PoolFigures, Rates};
-pub use volume::{Format, Location, Lock, Pool, Snapshot, User, Volume};
+pub use logic::storage::figures::{ClusterFigures, Health, Osd, OsdFigures, PoolFigures, Rates};
+pub use volume::{Location, Lock, Pool, Snapshot, User, Volume};
 
 /// What a backend can do that another cannot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,11 +5,14 @@ use std::sync::Arc;
 use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
 
-use crate::id::{NodeName, TaskId, VmId, VmName};
+use crate::id::{NodeName, PoolName, TaskId, VmId, VmName};
 use crate::node::drain::NodeWish;
 use crate::node::{Node, NodeStatus, Presence};
 use crate::primary::{Primary, PrimaryWish};
 use crate::record::{Incarnations, NodeLedger, Versioned};
+use crate::storage::VolumePath;
+use crate::storage::facts::{OsdFacts, PoolFacts, StorageFacts};
+use crate::storage::record::{Pool, Volume};
 use crate::task::{Task, TaskFact};
 use crate::time::WallTime;
 use crate::vm::migrate::Reception;
@@ -104,6 +107,16 @@ pub struct Cluster {
     pub vm_names: OrdMap<VmName, Versioned<VmId>>,
     /// All tasks.
     pub tasks: OrdMap<TaskId, Arc<TaskEntry>>,
+    /// All pools.
+    pub pools: OrdMap<PoolName, Arc<Versioned<Pool>>>,
+    /// All volumes, with their snapshots.
+    pub volumes: OrdMap<VolumePath, Arc<Versioned<Volume>>>,
+    /// What the storage says of itself; `None` where there is no storage, or nobody has asked it yet.
+    pub storage_facts: Option<Arc<Versioned<StorageFacts>>>,
+    /// What it says of its pools.
+    pub pool_facts: Option<Arc<Versioned<PoolFacts>>>,
+    /// What it says of its OSDs.
+    pub osd_facts: Option<Arc<Versioned<OsdFacts>>>,
 }
 
 impl Cluster {
@@ -123,6 +136,14 @@ impl Cluster {
             name_or_uuid.parse::<VmName>().ok().and_then(|name| self.vm_names.get(&name).map(|v| v.value));
         let id = by_name.or_else(|| name_or_uuid.parse::<VmId>().ok())?;
         self.vms.get(&id).map(|entry| (id, entry))
+    }
+
+    /// The volumes of a pool, by name.
+    pub fn volumes_in<'a>(
+        &'a self,
+        pool: &'a PoolName,
+    ) -> impl Iterator<Item = (&'a VolumePath, &'a Arc<Versioned<Volume>>)> {
+        self.volumes.iter().filter(move |(path, _)| path.pool == *pool)
     }
 
     /// A node's registration.

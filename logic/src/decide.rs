@@ -37,9 +37,7 @@ pub fn workerd(cluster: &Cluster, observed: &Observed, now: Now) -> Plan {
     if plan.ends {
         return plan;
     }
-    for id in cluster.tasks.keys() {
-        plan.append(task::decide::decide(cluster, observed, *id, now));
-    }
+    plan.append(task::decide::decide_all(cluster, observed, now));
     held_back(plan, observed, now)
 }
 

@@ -151,3 +151,40 @@ pub const SIZE_SHOWN_MAX: u64 = 9999;
 
 /// How many digits of a size may stand behind the point; more would be a slip.
 pub const SIZE_DECIMALS_MAX: usize = 12;
+
+/// How often the storage is measured.
+pub const FACTS_INTERVAL: Span = Span::seconds(5);
+
+/// When facts about the storage are written anew though nothing of weight has changed.
+pub const FACTS_KEPT: Span = Span::seconds(60);
+
+/// Facts about the storage that are older are not renewed by anybody: two of their longest intervals, and a little.
+pub const FACTS_STALE_AFTER: Span = Span::seconds(150);
+
+/// How many snapshots a volume may have: its record tells them all.
+pub const SNAPSHOTS_MAX: usize = 256;
+
+/// With how many volumes in it a pool may be removed: each is removed by a stage of one task.
+pub const POOL_REMOVAL_VOLUMES_MAX: usize = 1000;
+
+/// The most of a pool that may be promised, in percent of what is stored and what is free: beyond, a cluster that loses a
+/// device has no room to mend itself.
+pub const POOL_FILL_MAX_PERCENT: u64 = 80;
+
+/// How many tasks about storage one worker performs at once; the others wait.
+pub const STORAGE_TASKS_AT_ONCE_MAX: usize = 4;
+
+/// How long a change of a storage that does not answer is tried before it counts as failed.
+pub const STORAGE_PATIENCE: Span = Span::seconds(120);
+
+/// How long an upload may be announced without a byte of it coming.
+pub const UPLOAD_PATIENCE: Span = Span::seconds(30);
+
+/// The largest volume: what a file system and a hypervisor still count exactly, and no storage holds.
+pub const VOLUME_BYTES_MAX: u64 = 1 << 60;
+
+/// The most placement groups of a pool.
+pub const PLACEMENT_GROUPS_MAX: u32 = 65_536;
+
+/// The most copies that a pool keeps.
+pub const COPIES_MAX: u8 = 10;

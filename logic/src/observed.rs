@@ -9,6 +9,7 @@ use crate::network::{LinkName, Networks};
 use crate::node::traffic::Interface;
 use crate::node::{Foreign, Node, Presence};
 use crate::plan::Resource;
+use crate::storage::record::Looked;
 use crate::time::BootTime;
 use crate::vm::migrate::{MoveId, Seen};
 
@@ -68,6 +69,22 @@ pub struct StageDone {
     pub stage: u32,
     /// Why it failed; `None` when it succeeded.
     pub failure: Option<String>,
+    /// What it saw of the storage, when it was a look.
+    pub looked: Option<Looked>,
+}
+
+/// Content that is brought over the link for a task of this worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Upload {
+    /// It comes.
+    UnderWay,
+    /// It has come, and is where it belongs.
+    Landed,
+    /// It broke off or was refused, and nothing of it is kept.
+    Failed {
+        /// Why.
+        why: String,
+    },
 }
 
 /// Whether the daemon is to go on.
@@ -129,6 +146,8 @@ pub struct Observed {
     pub taken: BTreeMap<VmId, u64>,
     /// Stages of tasks that ended.
     pub stages: BTreeMap<crate::id::TaskId, StageDone>,
+    /// What is brought to this process over the link, by the task that it is for.
+    pub uploads: BTreeMap<crate::id::TaskId, Upload>,
     /// What this daemon announced in its present session; `None` when the session is new.
     pub announced: Option<Presence>,
     /// Keepalives sent since the daemon started.

@@ -14,6 +14,7 @@ use crate::network::{Change, LinkName};
 use crate::node::stop::Awaited;
 use crate::primary::reason::RoleReason;
 use crate::record::{Guard, Records};
+use crate::storage;
 use crate::time::BootTime;
 
 mod moves;
@@ -168,6 +169,8 @@ pub enum Action {
     },
     /// Change something of the machine's networks.
     Network(Change),
+    /// Change something of the storage, or look at it.
+    Storage(storage::change::Change),
 }
 
 impl Action {
@@ -187,6 +190,7 @@ impl Action {
             Action::AttachDevice { .. } => "attach-device",
             Action::DetachDevice { .. } => "detach-device",
             Action::Network(change) => change.name(),
+            Action::Storage(change) => change.name(),
         }
     }
 }
@@ -233,7 +237,10 @@ pub enum Reason {
     CalledHome { to: NodeName },
     HomeBarred { to: NodeName },
     TaskClaimed,
+    TaskTakenOver { from: NodeName },
     TaskStage { stage: u32 },
+    TaskStageDone,
+    TaskStageFailed,
     TaskDone,
     TaskFailed,
     TaskOld,
@@ -298,7 +305,12 @@ impl fmt::Display for Reason {
             Self::CalledHome { to } => write!(f, "{to} carries VMs again and is its home"),
             Self::HomeBarred { to } => write!(f, "{to} is its home and cannot take it now"),
             Self::TaskClaimed => write!(f, "the task is for this node's worker"),
+            Self::TaskTakenOver { from } => {
+                write!(f, "the task is about the storage, and {from}, whose it was, is gone")
+            }
             Self::TaskStage { stage } => write!(f, "stage {stage} of the task is next"),
+            Self::TaskStageDone => write!(f, "a stage of the task is done"),
+            Self::TaskStageFailed => write!(f, "a stage of the task failed, and what it left is seen to"),
             Self::TaskDone => write!(f, "all stages of the task are done"),
             Self::TaskFailed => write!(f, "a stage of the task failed"),
             Self::TaskOld => write!(f, "the task ended long ago"),
@@ -356,7 +368,10 @@ impl Reason {
             Self::CalledHome { .. } => "called-home",
             Self::HomeBarred { .. } => "home-barred",
             Self::TaskClaimed => "task-claimed",
+            Self::TaskTakenOver { .. } => "task-taken-over",
             Self::TaskStage { .. } => "task-stage",
+            Self::TaskStageDone => "task-stage-done",
+            Self::TaskStageFailed => "task-stage-failed",
             Self::TaskDone => "task-done",
             Self::TaskFailed => "task-failed",
             Self::TaskOld => "task-old",

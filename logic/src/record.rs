@@ -7,10 +7,13 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::cluster::{ApiSecret, ClusterSettings, Maintenance};
-use crate::id::{NodeName, TaskId, VmId, VmName};
+use crate::id::{NodeName, PoolName, TaskId, VmId, VmName};
 use crate::node::drain::NodeWish;
 use crate::node::{Node, NodeStatus, Presence};
 use crate::primary::{Primary, PrimaryWish};
+use crate::storage::VolumePath;
+use crate::storage::facts::{OsdFacts, PoolFacts, StorageFacts};
+use crate::storage::record::{Pool, Volume};
 use crate::task::{Task, TaskFact};
 use crate::vm::migrate::Reception;
 use crate::vm::{Vm, VmFact};
@@ -55,6 +58,16 @@ pub enum RecordId {
     Task(TaskId),
     /// How far a task is. Written by the worker that claimed it.
     TaskFact(TaskId),
+    /// A pool. Written by the API with the task that changes it, and by the worker with that task's end.
+    Pool(PoolName),
+    /// A volume with its snapshots. Written as a pool is.
+    Volume(VolumePath),
+    /// What the storage says of itself. Written by the primary's node daemon.
+    StorageFacts,
+    /// What it says of its pools. Written by the primary's node daemon.
+    PoolFacts,
+    /// What it says of its OSDs. Written by the primary's node daemon.
+    OsdFacts,
 }
 
 /// The value of a record.
@@ -80,6 +93,11 @@ pub enum Record {
     Incarnations(Incarnations),
     Task(Task),
     TaskFact(TaskFact),
+    Pool(Pool),
+    Volume(Volume),
+    StorageFacts(StorageFacts),
+    PoolFacts(PoolFacts),
+    OsdFacts(OsdFacts),
 }
 
 /// A node's ledger: how many placements were decided on it.
@@ -242,6 +260,11 @@ record_from!(
     Incarnations(Incarnations),
     Task(Task),
     TaskFact(TaskFact),
+    Pool(Pool),
+    Volume(Volume),
+    StorageFacts(StorageFacts),
+    PoolFacts(PoolFacts),
+    OsdFacts(OsdFacts),
 );
 
 macro_rules! record_into {

@@ -1,6 +1,7 @@
 //! Why a request is refused, and what to do about it. The API turns each into a status code and a message.
 
 use crate::id::{BadId, NodeName, TaskId, VmId, VmName};
+use crate::storage::StorageRefusal;
 use crate::vm::{DomainError, State};
 
 /// The answer "no", with the thing refused, the reason and the remedy.
@@ -206,6 +207,9 @@ pub enum Refusal {
         /// Why not.
         why: &'static str,
     },
+    /// About pools, volumes and snapshots.
+    #[error(transparent)]
+    Storage(#[from] StorageRefusal),
     /// Too many of something.
     #[error("{what}: at most {max} are allowed.")]
     TooMany {

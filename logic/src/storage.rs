@@ -7,7 +7,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{BadId, PoolName, SnapshotName, VolumeName};
 
+pub mod accept;
+pub mod change;
+pub mod end;
+pub mod facts;
+pub mod figures;
+pub mod record;
+mod refusal;
 pub mod size;
+pub mod space;
+pub mod work;
+
+pub use refusal::StorageRefusal;
 
 /// Where a volume lies, written as `pool/volume`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -135,6 +146,44 @@ impl Tier {
             Self::Ssd => "ssd",
             Self::Nvme => "nvme",
         }
+    }
+}
+
+/// How a volume's bytes are kept in a file, or brought from elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// As they are.
+    Raw,
+    /// QEMU's format.
+    Qcow2,
+    /// QEMU's format before that.
+    Qed,
+    /// `VMware`'s.
+    Vmdk,
+    /// `VirtualBox`'s.
+    Vdi,
+    /// Microsoft's.
+    Vpc,
+}
+
+impl Format {
+    /// Its name, which is what `qemu-img` calls it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Raw => "raw",
+            Self::Qcow2 => "qcow2",
+            Self::Qed => "qed",
+            Self::Vmdk => "vmdk",
+            Self::Vdi => "vdi",
+            Self::Vpc => "vpc",
+        }
+    }
+
+    /// The format of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        let all = [Self::Raw, Self::Qcow2, Self::Qed, Self::Vmdk, Self::Vdi, Self::Vpc];
+        all.into_iter().find(|format| format.as_str() == name)
     }
 }
 

@@ -6,6 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{NodeName, VmId};
+use crate::plan::Action;
+use crate::storage::work::StorageWork;
 use crate::time::WallTime;
 
 pub mod accept;
@@ -36,6 +38,26 @@ pub enum Work {
         /// Where it goes.
         to: NodeName,
     },
+    /// Change something of the storage.
+    Storage(StorageWork),
+}
+
+/// One stage of a task.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stage {
+    /// What an operator reads while it goes on.
+    pub text: String,
+    /// How it is done.
+    pub part: Part,
+}
+
+/// How a stage is done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Part {
+    /// By a step of the worker, which may be made again.
+    Step(Action),
+    /// By what comes over the link, or does not: see [`crate::observed::Upload`].
+    Content,
 }
 
 impl Work {
@@ -45,6 +67,7 @@ impl Work {
             Work::AttachDevice { .. } => "vm.attach_device",
             Work::DetachDevice { .. } => "vm.detach_device",
             Work::MoveVm { .. } => "vm.migrate",
+            Work::Storage(work) => work.name(),
         }
     }
 
@@ -54,23 +77,39 @@ impl Work {
             Work::AttachDevice { .. } => "The device is attached".into(),
             Work::DetachDevice { .. } => "The device is detached".into(),
             Work::MoveVm { to, .. } => format!("The VM runs on node \"{to}\""),
+            Work::Storage(work) => work.done(),
         }
     }
 
-    /// Its stages, each as the operator reads it while it runs.
-    pub fn stages(&self) -> &'static [&'static str] {
-        match self {
-            Work::AttachDevice { .. } => &["Attaching the device"],
-            Work::DetachDevice { .. } => &["Detaching the device"],
-            Work::MoveVm { .. } => &[],
+    /// Its stages while none fails.
+    pub fn forward(&self) -> Vec<Stage> {
+        let step = |text: &str, action| vec![Stage { text: text.into(), part: Part::Step(action) }];
+        match self.clone() {
+            Work::AttachDevice { vm, xml } => step("Attaching the device", Action::AttachDevice { vm, xml }),
+            Work::DetachDevice { vm, xml } => step("Detaching the device", Action::DetachDevice { vm, xml }),
+            Work::MoveVm { .. } => Vec::new(),
+            Work::Storage(work) => work.forward(),
         }
+    }
+
+    /// Its stages once one has failed, which was the one of this number.
+    pub fn back(&self, failed: u32) -> Vec<Stage> {
+        match self {
+            Work::AttachDevice { .. } | Work::DetachDevice { .. } | Work::MoveVm { .. } => Vec::new(),
+            Work::Storage(work) => work.back(failed),
+        }
+    }
+
+    /// Whether its last stage only looks: the work is done when all others are.
+    pub fn looks(&self) -> bool {
+        matches!(self, Work::Storage(_))
     }
 
     /// How many stages it counts up to; of a move, how many percent.
     pub fn total(&self) -> u32 {
         match self {
             Work::MoveVm { .. } => 100,
-            Work::AttachDevice { .. } | Work::DetachDevice { .. } => 1,
+            work => u32::try_from(work.forward().len()).unwrap_or(u32::MAX),
         }
     }
 }
@@ -103,10 +142,23 @@ pub enum TaskState {
 pub struct TaskFact {
     /// How it stands.
     pub state: TaskState,
-    /// How many stages are done; of a move, how many percent.
+    /// How many stages are done; of a move, how many percent. Once one has failed, those that undo are counted on from
+    /// its number.
     pub stage: u32,
     /// What an operator should read.
     pub message: String,
     /// When the state last changed.
     pub at: WallTime,
+    /// Which stage failed and why, while what it left is undone and looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<Failed>,
+}
+
+/// A stage that failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failed {
+    /// Which.
+    pub stage: u32,
+    /// Why.
+    pub why: String,
 }

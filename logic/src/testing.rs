@@ -101,6 +101,7 @@ pub(crate) fn observed(guests: &[(VmId, Option<u64>)]) -> Observed {
         presses: Default::default(),
         taken: Default::default(),
         stages: Default::default(),
+        uploads: Default::default(),
         announced: None,
         keepalives: 0,
         keepalive_at: None,

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use logic::record::RecordId;
+use logic::storage::VolumePath;
 
 /// A path such as `/pvc/vms/…`: begins with `/`, has no empty part and does not end in `/`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,6 +73,11 @@ pub fn path(record: &RecordId) -> Key {
         RecordId::Incarnations => format!("{ROOT}/incarnations"),
         RecordId::Task(id) => format!("{ROOT}/tasks/{id}"),
         RecordId::TaskFact(id) => format!("{ROOT}/tasks/{id}/fact"),
+        RecordId::Pool(name) => format!("{ROOT}/pools/{name}"),
+        RecordId::Volume(path) => format!("{ROOT}/volumes/{}/{}", path.pool, path.volume),
+        RecordId::StorageFacts => format!("{ROOT}/facts/storage"),
+        RecordId::PoolFacts => format!("{ROOT}/facts/pools"),
+        RecordId::OsdFacts => format!("{ROOT}/facts/osds"),
     })
 }
 
@@ -98,6 +104,13 @@ pub fn record_at(key: &Key) -> Option<RecordId> {
         ["incarnations"] => RecordId::Incarnations,
         ["tasks", id] => RecordId::Task(id.parse().ok()?),
         ["tasks", id, "fact"] => RecordId::TaskFact(id.parse().ok()?),
+        ["pools", name] => RecordId::Pool(name.parse().ok()?),
+        ["volumes", pool, volume] => {
+            RecordId::Volume(VolumePath { pool: pool.parse().ok()?, volume: volume.parse().ok()? })
+        }
+        ["facts", "storage"] => RecordId::StorageFacts,
+        ["facts", "pools"] => RecordId::PoolFacts,
+        ["facts", "osds"] => RecordId::OsdFacts,
         _ => return None,
     })
 }

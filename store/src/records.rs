@@ -67,6 +67,11 @@ pub fn decode(id: &RecordId, bytes: &[u8]) -> Result<Record, Error> {
         RecordId::Incarnations => read::<logic::record::Incarnations>(document),
         RecordId::Task(_) => read::<logic::task::Task>(document),
         RecordId::TaskFact(_) => read::<logic::task::TaskFact>(document),
+        RecordId::Pool(_) => read::<logic::storage::record::Pool>(document),
+        RecordId::Volume(_) => read::<logic::storage::record::Volume>(document),
+        RecordId::StorageFacts => read::<logic::storage::facts::StorageFacts>(document),
+        RecordId::PoolFacts => read::<logic::storage::facts::PoolFacts>(document),
+        RecordId::OsdFacts => read::<logic::storage::facts::OsdFacts>(document),
     };
     record.map_err(|error| corrupt(error.to_string()))
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use logic::id::{PoolName, SnapshotName};
-use logic::storage::{Replication, SnapshotPath, Tier, VolumePath};
+use logic::storage::{Format, Replication, SnapshotPath, Tier, VolumePath};
 
 /// A pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,43 +17,6 @@ pub struct Pool {
     pub tier: Tier,
     /// Its number of placement groups; zero where there are no such things.
     pub placement_group_count: u32,
-}
-
-/// How a volume's bytes are kept in a file, or brought from elsewhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// As they are.
-    Raw,
-    /// QEMU's format.
-    Qcow2,
-    /// QEMU's format before that.
-    Qed,
-    /// `VMware`'s.
-    Vmdk,
-    /// `VirtualBox`'s.
-    Vdi,
-    /// Microsoft's.
-    Vpc,
-}
-
-impl Format {
-    /// Its name, which is what `qemu-img` calls it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Raw => "raw",
-            Self::Qcow2 => "qcow2",
-            Self::Qed => "qed",
-            Self::Vmdk => "vmdk",
-            Self::Vdi => "vdi",
-            Self::Vpc => "vpc",
-        }
-    }
-
-    /// The format of this name.
-    pub fn named(name: &str) -> Option<Self> {
-        let all = [Self::Raw, Self::Qcow2, Self::Qed, Self::Vmdk, Self::Vdi, Self::Vpc];
-        all.into_iter().find(|format| format.as_str() == name)
-    }
 }
 
 /// Where a hypervisor finds a volume.

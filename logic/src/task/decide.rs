@@ -2,87 +2,280 @@
 //!
 //! | the task | what is done |
 //! |---|---|
-//! | is for another node, or is a move and has not ended | nothing |
-//! | has no fact | it is claimed |
+//! | is for another node that is there, or is a move and has not ended | nothing |
+//! | is about storage, for a node that is gone, and this one holds the primary role | it is taken over |
+//! | has no fact | it is claimed, if not too many are under way |
 //! | runs, its stage has not ended here | the stage is performed; a stage may be repeated |
-//! | runs, its stage ended well | the next stage, or success, is recorded |
-//! | runs, its stage failed | the failure is recorded |
+//! | runs, its stage ended well | the next stage, or the end, is recorded |
+//! | runs, its stage failed, or the storage was silent for too long | the failure is recorded: what it left is undone |
 //! | ended long ago | it is deleted |
+//!
+//! The end is written together with the records of what the task was about: see [`crate::storage::end`].
 
-use super::{Task, TaskFact, TaskState, Work};
+use super::{Failed, Part, Stage, Task, TaskFact, TaskState, Work};
 use crate::cluster::{Cluster, TaskEntry};
 use crate::id::TaskId;
-use crate::limits::TASK_KEPT;
-use crate::observed::Observed;
+use crate::limits::{STORAGE_PATIENCE, STORAGE_TASKS_AT_ONCE_MAX, TASK_KEPT, UPLOAD_PATIENCE};
+use crate::observed::{Observed, StageDone, Upload};
 use crate::plan::{Action, Plan, Reason, Resource, Step};
-use crate::record::{Guard, RecordId, Records, expect_of};
-use crate::time::Now;
+use crate::record::{Expect, Guard, RecordId, Records, expect_of};
+use crate::storage::end::{End, Finished, ended, passed};
+use crate::time::{Now, Span, WallTime};
+
+/// Decides about all tasks.
+pub fn decide_all(cluster: &Cluster, observed: &Observed, now: Now) -> Plan {
+    let mut plan = Plan::default();
+    let waiting = waiting(cluster, observed);
+    for id in cluster.tasks.keys() {
+        if !waiting.contains(id) {
+            plan.append(decide(cluster, observed, *id, now));
+        }
+    }
+    plan
+}
+
+/// The tasks about storage that wait until others have ended: the youngest, as far as there are too many.
+fn waiting(cluster: &Cluster, observed: &Observed) -> Vec<TaskId> {
+    let mut asked: Vec<(WallTime, TaskId)> = Vec::new();
+    let mut running = 0;
+    for (id, entry) in &cluster.tasks {
+        let task = &entry.task.value;
+        if task.run_on != observed.name || !takes_a_place(&task.work) {
+            continue;
+        }
+        match entry.fact.as_ref().map(|fact| fact.value.state) {
+            None => asked.push((task.asked, *id)),
+            Some(TaskState::Running) => running += 1,
+            Some(_) => {}
+        }
+    }
+    asked.sort_unstable();
+    let places = STORAGE_TASKS_AT_ONCE_MAX.saturating_sub(running);
+    asked.into_iter().skip(places).map(|(_, id)| id).collect()
+}
+
+/// Whether a task is counted among those of which only some go on at once. An upload waits for its content, and the link
+/// bounds how many there are.
+fn takes_a_place(work: &Work) -> bool {
+    use crate::storage::work::StorageWork::Upload;
+    matches!(work, Work::Storage(storage) if !matches!(storage, Upload { .. }))
+}
 
 /// Decides about one task.
 pub fn decide(cluster: &Cluster, observed: &Observed, id: TaskId, now: Now) -> Plan {
     let mut plan = Plan::default();
-    let Some(entry) = cluster.tasks.get(&id).filter(|entry| entry.task.value.run_on == observed.name) else {
-        return plan;
-    };
+    let Some(entry) = cluster.tasks.get(&id) else { return plan };
     let task = &entry.task.value;
-    let is_over = entry.fact.as_ref().is_some_and(|fact| fact.value.state != TaskState::Running);
-    if matches!(task.work, Work::MoveVm { .. }) && !is_over {
+    let ended = entry.fact.as_ref().filter(|fact| fact.value.state != TaskState::Running);
+    if task.run_on != observed.name {
+        plan.steps.extend(ended.is_none().then(|| take_over(cluster, observed, id)).flatten());
         return plan;
     }
-    let Some(fact) = entry.fact.as_ref().map(|fact| &fact.value) else {
-        let claimed = running(task, 0, now);
-        plan.steps.push(record(entry, id, claimed, Reason::TaskClaimed));
-        return plan;
-    };
-    if fact.state != TaskState::Running {
-        let gone_at = fact.at.0.saturating_add(TASK_KEPT.0);
+    if let Some(fact) = ended {
+        let gone_at = fact.value.at.0.saturating_add(TASK_KEPT.0);
         if gone_at <= now.wall.0 {
             plan.steps.push(forget(entry, id));
         } else {
-            plan.look_at(now.boot + crate::time::Span(gone_at - now.wall.0));
+            plan.look_at(now.boot + Span(gone_at - now.wall.0));
         }
         return plan;
     }
-    let ended = observed.stages.get(&id).filter(|done| done.stage == fact.stage);
-    plan.steps.extend(match ended.map(|done| &done.failure) {
-        None => perform(entry, id, fact),
-        Some(Some(why)) => {
-            let failed =
-                TaskFact { state: TaskState::Failure, message: why.clone(), at: now.wall, ..fact.clone() };
-            Some(record(entry, id, failed, Reason::TaskFailed))
-        }
-        Some(None) => Some(record(entry, id, running(task, fact.stage + 1, now), Reason::TaskDone)),
-    });
+    if matches!(task.work, Work::MoveVm { .. }) {
+        return plan;
+    }
+    let desk = Desk { cluster, observed, entry, id, now };
+    match entry.fact.as_ref().map(|fact| &fact.value) {
+        None => plan.steps.push(desk.record(running(task, 0, now), Reason::TaskClaimed, Records::default())),
+        Some(fact) => desk.go_on(fact, &mut plan),
+    }
     plan
 }
 
 /// The task at a stage; at the end of its stages it has succeeded.
 fn running(task: &Task, stage: u32, now: Now) -> TaskFact {
-    let stages = task.work.stages();
-    let next = usize::try_from(stage).ok().and_then(|index| stages.get(index));
+    let next = nth(task.work.forward(), stage);
     let state = if next.is_some() { TaskState::Running } else { TaskState::Success };
-    let message = next.map_or_else(|| task.work.done(), |stage| (*stage).to_owned());
-    TaskFact { state, stage, message, at: now.wall }
+    let message = next.map_or_else(|| task.work.done(), |stage| stage.text);
+    TaskFact { state, stage, message, at: now.wall, failed: None }
 }
 
-fn perform(entry: &TaskEntry, id: TaskId, fact: &TaskFact) -> Option<Step> {
-    let action = match entry.task.value.work.clone() {
-        Work::AttachDevice { vm, xml } => Action::AttachDevice { vm, xml },
-        Work::DetachDevice { vm, xml } => Action::DetachDevice { vm, xml },
-        Work::MoveVm { .. } => return None,
-    };
-    let guards = vec![Guard { record: RecordId::TaskFact(id), expect: expect_of(entry.fact.as_ref()) }];
-    let reason = Reason::TaskStage { stage: fact.stage };
-    Some(Step { resource: Resource::Task(id), action, guards, not_after: None, reason })
+fn nth(stages: Vec<Stage>, index: u32) -> Option<Stage> {
+    usize::try_from(index).ok().and_then(|index| stages.into_iter().nth(index))
 }
 
-fn record(entry: &TaskEntry, id: TaskId, fact: TaskFact, reason: Reason) -> Step {
-    let records = Records::default().guard(RecordId::Task(id), entry.task.expect()).write(
-        RecordId::TaskFact(id),
-        expect_of(entry.fact.as_ref()),
-        fact.into(),
-    );
-    write(id, records, reason)
+/// The stages that a task is at, and which of them is next.
+fn course(task: &Task, fact: &TaskFact) -> (Vec<Stage>, u32) {
+    match &fact.failed {
+        None => (task.work.forward(), fact.stage),
+        // The stage that failed was one of the others: those that undo come after it.
+        Some(failed) => (task.work.back(failed.stage), fact.stage.saturating_sub(failed.stage + 1)),
+    }
+}
+
+/// One task that is this worker's.
+struct Desk<'a> {
+    cluster: &'a Cluster,
+    observed: &'a Observed,
+    entry: &'a TaskEntry,
+    id: TaskId,
+    now: Now,
+}
+
+impl Desk<'_> {
+    fn go_on(&self, fact: &TaskFact, plan: &mut Plan) {
+        let (stages, index) = course(&self.entry.task.value, fact);
+        let count = u32::try_from(stages.len()).unwrap_or(u32::MAX);
+        let (is_last, stage) = (index + 1 >= count, nth(stages, index));
+        let Some(Stage { part, .. }) = stage else {
+            return plan.steps.push(self.end(fact, None));
+        };
+        let done = match &part {
+            Part::Step(_) => self.performed(fact, is_last),
+            Part::Content => self.brought(fact, plan),
+        };
+        plan.steps.extend(match (done, part) {
+            (None, Part::Step(action)) => Some(self.perform(fact, action)),
+            (None, Part::Content) => None,
+            (Some(done), _) => Some(match done.failure {
+                Some(why) => self.fail(fact, why, is_last),
+                None if is_last => self.end(fact, done.looked),
+                None => self.next(fact),
+            }),
+        });
+    }
+
+    /// How the stage's step ended, if it has. A storage that is silent for too long has failed it, unless there is
+    /// nothing to do but to look.
+    fn performed(&self, fact: &TaskFact, is_last: bool) -> Option<StageDone> {
+        if let Some(done) = self.observed.stages.get(&self.id).filter(|done| done.stage == fact.stage) {
+            return Some(done.clone());
+        }
+        let is_over = self.now.wall.0 > fact.at.0.saturating_add(STORAGE_PATIENCE.0);
+        let failure = self.observed.failures.get(&Resource::Task(self.id)).filter(|failure| !failure.overtaken);
+        let gives_up = is_over && !is_last && fact.failed.is_none();
+        let why = failure.filter(|_| gives_up && matches!(self.entry.task.value.work, Work::Storage(_)))?;
+        Some(StageDone { stage: fact.stage, failure: Some(why.why.clone()), looked: None })
+    }
+
+    /// How the content that is brought has fared, if that is known.
+    fn brought(&self, fact: &TaskFact, plan: &mut Plan) -> Option<StageDone> {
+        let failure = match self.observed.uploads.get(&self.id) {
+            Some(Upload::UnderWay) => return None,
+            Some(Upload::Landed) => None,
+            Some(Upload::Failed { why }) => Some(why.clone()),
+            None => {
+                let given_up_at = fact.at.0.saturating_add(UPLOAD_PATIENCE.0);
+                if self.now.wall.0 < given_up_at {
+                    plan.look_at(self.now.boot + Span(given_up_at - self.now.wall.0));
+                    return None;
+                }
+                Some("nothing is brought any more; begin the upload again".into())
+            }
+        };
+        Some(StageDone { stage: fact.stage, failure, looked: None })
+    }
+
+    fn perform(&self, fact: &TaskFact, action: Action) -> Step {
+        let guards = vec![
+            Guard { record: RecordId::Task(self.id), expect: self.entry.task.expect() },
+            Guard { record: RecordId::TaskFact(self.id), expect: expect_of(self.entry.fact.as_ref()) },
+        ];
+        // What another machine would do as well must have ended when others take this one for dead.
+        let not_after = self.observed.lease_until.filter(|_| matches!(action, Action::Storage(_)));
+        let reason = Reason::TaskStage { stage: fact.stage };
+        Step { resource: Resource::Task(self.id), action, guards, not_after, reason }
+    }
+
+    /// The next stage of the same course.
+    fn next(&self, fact: &TaskFact) -> Step {
+        let task = &self.entry.task.value;
+        let stage = fact.stage + 1;
+        let next = TaskFact { stage, ..fact.clone() };
+        let (stages, index) = course(task, &next);
+        let message = nth(stages, index).map_or_else(|| task.work.done(), |stage| stage.text);
+        let more = match (&task.work, &fact.failed) {
+            (Work::Storage(work), None) => passed(self.cluster, work, fact.stage),
+            _ => Records::default(),
+        };
+        self.record(TaskFact { message, at: self.now.wall, ..next }, Reason::TaskStageDone, more)
+    }
+
+    /// A stage failed. What it left is undone and looked at, where the work has a way back.
+    fn fail(&self, fact: &TaskFact, why: String, is_last: bool) -> Step {
+        let task = &self.entry.task.value;
+        let (stage, at) = (fact.stage + 1, self.now.wall);
+        match &fact.failed {
+            None if is_last && task.work.looks() => self.end(fact, None),
+            None => {
+                let failed = Failed { stage: fact.stage, why };
+                let Some(first) = task.work.back(failed.stage).into_iter().next() else {
+                    let (state, message) = (TaskState::Failure, failed.why);
+                    let failure = TaskFact { state, message, at, ..fact.clone() };
+                    return self.record(failure, Reason::TaskFailed, Records::default());
+                };
+                let undone = TaskFact { stage, message: first.text, at, failed: Some(failed), ..fact.clone() };
+                self.record(undone, Reason::TaskStageFailed, Records::default())
+            }
+            Some(_) if is_last => self.end(fact, None),
+            Some(failed) => {
+                let why = format!("{}; what was begun could not be undone: {why}", failed.why);
+                let failed = Some(Failed { why, ..failed.clone() });
+                self.record(TaskFact { stage, at, failed, ..fact.clone() }, Reason::TaskStageFailed, Records::default())
+            }
+        }
+    }
+
+    /// All stages have ended.
+    fn end(&self, fact: &TaskFact, looked: Option<crate::storage::record::Looked>) -> Step {
+        let task = &self.entry.task.value;
+        let End { failure, records } = match &task.work {
+            Work::Storage(work) => ended(Finished {
+                cluster: self.cluster,
+                task: self.id,
+                work,
+                failed: fact.failed.as_ref(),
+                looked: looked.as_ref(),
+                now: self.now.wall,
+            }),
+            _ => End { failure: fact.failed.as_ref().map(|failed| failed.why.clone()), ..End::default() },
+        };
+        let (state, reason) = match failure {
+            None => (TaskState::Success, Reason::TaskDone),
+            Some(_) => (TaskState::Failure, Reason::TaskFailed),
+        };
+        let stage = if failure.is_none() { task.work.total() } else { fact.stage };
+        let message = failure.unwrap_or_else(|| task.work.done());
+        let over = TaskFact { state, stage, message, at: self.now.wall, failed: fact.failed.clone() };
+        self.record(over, reason, records)
+    }
+
+    fn record(&self, fact: TaskFact, reason: Reason, more: Records) -> Step {
+        let Self { entry, id, .. } = self;
+        let records = more.guard(RecordId::Task(*id), entry.task.expect()).write(
+            RecordId::TaskFact(*id),
+            expect_of(entry.fact.as_ref()),
+            fact.into(),
+        );
+        write(*id, records, reason)
+    }
+}
+
+/// The primary's worker takes work about the storage from a node that is gone. It rests on the node's absence and on the
+/// role's record, so that no two take it.
+fn take_over(cluster: &Cluster, observed: &Observed, id: TaskId) -> Option<Step> {
+    let entry = cluster.tasks.get(&id)?;
+    let primary = cluster.primary.as_ref().filter(|primary| primary.value.node == observed.name)?;
+    let from = &entry.task.value.run_on;
+    let is_there = cluster.nodes.get(from).is_some_and(|node| node.presence.is_some());
+    if is_there || !matches!(entry.task.value.work, Work::Storage(_)) {
+        return None;
+    }
+    let taken = Task { run_on: observed.name.clone(), ..entry.task.value.clone() };
+    let records = Records::default()
+        .guard(RecordId::Presence(from.clone()), Expect::Absent)
+        .guard(RecordId::Primary, primary.expect())
+        .write(RecordId::Task(id), entry.task.expect(), taken.into());
+    Some(write(id, records, Reason::TaskTakenOver { from: from.clone() }))
 }
 
 fn forget(entry: &TaskEntry, id: TaskId) -> Step {

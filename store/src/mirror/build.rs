@@ -106,6 +106,11 @@ impl Builder {
             },
             RecordId::Task(task) => self.task(*task, pick(record, |r| take!(r, Task))),
             RecordId::TaskFact(task) => self.task_fact(*task, pick(record, |r| take!(r, TaskFact))),
+            RecordId::Pool(pool) => set(&mut cluster.pools, pool, pick(record, |r| take!(r, Pool))),
+            RecordId::Volume(path) => set(&mut cluster.volumes, path, pick(record, |r| take!(r, Volume))),
+            RecordId::StorageFacts => cluster.storage_facts = shared(pick(record, |r| take!(r, StorageFacts))),
+            RecordId::PoolFacts => cluster.pool_facts = shared(pick(record, |r| take!(r, PoolFacts))),
+            RecordId::OsdFacts => cluster.osd_facts = shared(pick(record, |r| take!(r, OsdFacts))),
         }
     }
 
@@ -159,6 +164,18 @@ impl Builder {
             self.vm_parts.remove(&id);
         }
     }
+}
+
+/// Puts what stands for itself, or takes it out.
+fn set<K: Ord + Clone, T>(map: &mut OrdMap<K, Arc<Versioned<T>>>, key: &K, record: Option<Versioned<T>>) {
+    match record {
+        Some(record) => drop(map.insert(key.clone(), record.into())),
+        None => drop(map.remove(key)),
+    }
+}
+
+fn shared<T>(record: Option<Versioned<T>>) -> Option<Arc<Versioned<T>>> {
+    record.map(Arc::new)
 }
 
 /// The value of a record that was decoded by the kind its id says.

@@ -31,7 +31,7 @@ fn decided(cluster: &Cluster, seen: &Observed, now: Now) -> Option<(String, &'st
 }
 
 fn running() -> TaskFact {
-    TaskFact { state: TaskState::Running, stage: 0, message: String::new(), at: NOW.wall }
+    TaskFact { state: TaskState::Running, stage: 0, message: String::new(), at: NOW.wall, failed: None }
 }
 
 #[test]
@@ -41,9 +41,9 @@ fn a_task_is_claimed_performed_and_ended() {
     assert_eq!(decided(&with_task(None), &seen, NOW), Some(claimed));
     let began = with_task(Some(running()));
     assert_eq!(decided(&began, &seen, NOW), Some(("attach-device".into(), "task-stage")));
-    seen.stages.insert(TASK, StageDone { stage: 0, failure: None });
+    seen.stages.insert(TASK, StageDone { stage: 0, failure: None, looked: None });
     assert_eq!(decided(&began, &seen, NOW), Some(("Success 1 The device is attached".into(), "task-done")));
-    seen.stages.insert(TASK, StageDone { stage: 0, failure: Some("no such bus".into()) });
+    seen.stages.insert(TASK, StageDone { stage: 0, failure: Some("no such bus".into()), looked: None });
     assert_eq!(decided(&began, &seen, NOW), Some(("Failure 0 no such bus".into(), "task-failed")));
 }
 

@@ -65,13 +65,19 @@ fn under_way(observed: &Observed, vm: VmId, sending: &Sending, told: &TaskFact, 
         }
         (Stage::Gone, _) => (told.stage, format!("Waiting for node \"{}\" to take the VM over", sending.to)),
     };
-    TaskFact { state: TaskState::Running, stage: percent.max(told.stage), message, at: now.wall }
+    TaskFact { state: TaskState::Running, stage: percent.max(told.stage), message, at: now.wall, failed: None }
 }
 
 fn ended(cluster: &Cluster, (id, task): (TaskId, &TaskEntry), (vm, to): (VmId, &NodeName), now: Now) -> Step {
     let stage = task.fact.as_ref().map_or(0, |fact| fact.value.stage);
     let entry = cluster.vms.get(&vm);
-    let failed = |message: String| TaskFact { state: TaskState::Failure, stage, message, at: now.wall };
+    let failed = |message: String| TaskFact {
+        state: TaskState::Failure,
+        stage,
+        message,
+        at: now.wall,
+        failed: None,
+    };
     let told = match entry.map(|entry| (&entry.vm.value, entry.fact.as_ref())) {
         None => failed("The VM was removed".into()),
         Some((vm, _)) if vm.node == *to => TaskFact {

@@ -1,7 +1,8 @@
 //! What is measured of a storage: the whole of it, its pools, and its OSDs.
 
-use logic::id::PoolName;
 use serde::{Deserialize, Serialize};
+
+use crate::id::PoolName;
 
 /// How the storage says it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -61,6 +62,23 @@ pub struct PoolFigures {
     pub object_degraded_count: u64,
     /// What its clients do.
     pub rates: Rates,
+}
+
+impl PoolFigures {
+    /// Those of a pool in which there is nothing, and no room.
+    pub fn empty(name: &PoolName) -> Self {
+        Self {
+            name: name.clone(),
+            id: 0,
+            stored_bytes: 0,
+            used_bytes: 0,
+            free_bytes: 0,
+            used_part: 0.0,
+            object_count: 0,
+            object_degraded_count: 0,
+            rates: Rates::default(),
+        }
+    }
 }
 
 /// What clients do, at the last measurement.

@@ -1,0 +1,287 @@
+//! What a task about storage leaves in the records: with its end, and with some of its stages.
+//!
+//! At the end the records tell what a look at the storage showed, and not what was wanted: what is there and whole is
+//! ready, what is not there is forgotten, and what a failed making left is broken and can only be scanned or removed.
+//! Nothing of that is written apart from the task's own end.
+
+use super::record::{Looked, Pool, PoolState, Shown, Snapshot, Volume, VolumeFeatures, VolumeState};
+use super::work::StorageWork;
+use super::{SnapshotPath, VolumePath};
+use crate::cluster::Cluster;
+use crate::id::{SnapshotName, TaskId};
+use crate::record::{RecordId, Records, Versioned};
+use crate::task::Failed;
+use crate::time::WallTime;
+
+/// A task whose last stage has ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Finished<'a> {
+    /// The records.
+    pub cluster: &'a Cluster,
+    /// Which task.
+    pub task: TaskId,
+    /// What it does.
+    pub work: &'a StorageWork,
+    /// Which stage failed, if one did.
+    pub failed: Option<&'a Failed>,
+    /// What the last look showed; `None` where the storage refused it.
+    pub looked: Option<&'a Looked>,
+    /// Now.
+    pub now: WallTime,
+}
+
+/// How a task ends.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct End {
+    /// Why it has failed; `None` when it has succeeded.
+    pub failure: Option<String>,
+    /// What is written with its end.
+    pub records: Records,
+}
+
+/// What is written when a stage has passed that is not the last.
+pub fn passed(cluster: &Cluster, work: &StorageWork, stage: u32) -> Records {
+    let StorageWork::RemovePool { volumes, .. } = work else { return Records::default() };
+    let gone = usize::try_from(stage).ok().and_then(|index| volumes.get(index));
+    let known = gone.and_then(|path| cluster.volumes.get(path).map(|volume| (path, volume)));
+    known.map_or_else(Records::default, |(path, volume)| {
+        Records::default().delete(RecordId::Volume(path.clone()), volume.expect())
+    })
+}
+
+/// What is written with the end.
+pub fn ended(finished: Finished<'_>) -> End {
+    let mut end = End { failure: finished.failed.map(|failed| failed.why.clone()), records: Records::default() };
+    if let StorageWork::RenameVolume { volume, to } = finished.work {
+        finished.rename(volume, &volume.beside(to), &mut end);
+    } else {
+        for path in finished.work.volumes() {
+            finished.volume(&path, &mut end);
+        }
+    }
+    finished.pool(&mut end);
+    if let StorageWork::RenameSnapshot { snapshot, to } = finished.work {
+        finished.follow(snapshot, to, &mut end);
+    }
+    end
+}
+
+impl Finished<'_> {
+    /// A volume's record, if it is this task's to write.
+    fn own(&self, path: &VolumePath) -> Option<&Versioned<Volume>> {
+        let volume = self.cluster.volumes.get(path)?;
+        let is_own = match self.work {
+            // The pool's record is the lock on what is in it.
+            StorageWork::RemovePool { .. } => volume.value.task.is_none(),
+            _ => volume.value.task == Some(self.task),
+        };
+        is_own.then_some(&**volume)
+    }
+
+    /// Whether the first stage had passed: from then on, what is there is the task's.
+    fn had_begun(&self) -> bool {
+        self.failed.is_none_or(|failed| failed.stage > 0)
+    }
+
+    fn shown(&self, path: &VolumePath) -> Option<&Shown> {
+        self.looked?.volumes.get(path)
+    }
+
+    fn volume(&self, path: &VolumePath, end: &mut End) {
+        let Some(volume) = self.own(path) else { return };
+        let (id, expect) = (RecordId::Volume(path.clone()), volume.expect());
+        let records = std::mem::take(&mut end.records);
+        end.records = match self.becomes(path, &volume.value, &mut end.failure) {
+            Some(next) if next == volume.value => records,
+            Some(next) => records.write(id, expect, next.into()),
+            None => records.delete(id, expect),
+        };
+    }
+
+    /// What a volume's record becomes; `None` when it goes.
+    fn becomes(&self, path: &VolumePath, volume: &Volume, failure: &mut Option<String>) -> Option<Volume> {
+        let mut fail = |why: &str| failure.get_or_insert_with(|| format!("{path} {why}")).clone();
+        let broken = |why: String| {
+            let state = VolumeState::Broken { why };
+            Some(Volume { state, task: None, ..volume.clone() })
+        };
+        match (&volume.state, self.looked.map(|looked| looked.volumes.get(path))) {
+            // What is there was there before.
+            (VolumeState::Making, _) if !self.had_begun() => None,
+            (VolumeState::Making, Some(Some(shown))) => match failure {
+                None => Some(self.ready(volume, Some(shown))),
+                Some(why) => broken(why.clone()),
+            },
+            (VolumeState::Making, Some(None)) => {
+                fail("was made, and is not there any more");
+                None
+            }
+            (VolumeState::Making, None) => match failure {
+                None => Some(self.ready(volume, None)),
+                Some(why) => broken(why.clone()),
+            },
+            (VolumeState::Removing, None) => match failure {
+                None => None,
+                Some(why) => broken(why.clone()),
+            },
+            (VolumeState::Removing, Some(None)) => None,
+            (VolumeState::Removing, Some(Some(shown))) => {
+                fail("was removed, and is there again");
+                Some(self.ready(volume, Some(shown)))
+            }
+            (VolumeState::Scanning, Some(None)) => {
+                fail("is not at the storage any more, and is forgotten");
+                None
+            }
+            (_, Some(None)) if matches!(self.work, StorageWork::RemovePool { .. }) => None,
+            (_, Some(None)) => broken(fail("is not at the storage any more")),
+            (_, Some(Some(shown))) => Some(self.ready(volume, Some(shown))),
+            (_, None) => Some(self.ready(volume, None)),
+        }
+    }
+
+    /// A volume that is there and whole.
+    fn ready(&self, volume: &Volume, shown: Option<&Shown>) -> Volume {
+        // Only a scan, and what makes it anew, mend what is broken.
+        let state = match &volume.state {
+            VolumeState::Broken { why } => VolumeState::Broken { why: why.clone() },
+            _ => VolumeState::Ready,
+        };
+        let modified = match volume.state {
+            VolumeState::Copying | VolumeState::Scanning | VolumeState::Ready => volume.modified,
+            _ => self.now,
+        };
+        let known = Volume { state, task: None, modified, ..volume.clone() };
+        let Some(shown) = shown else { return known };
+        let features = VolumeFeatures {
+            id: shown.id.clone(),
+            object_size_bytes: shown.object_size_bytes,
+            features: shown.features.clone(),
+            seen: self.now,
+        };
+        let snapshot = |(name, size_bytes): (&SnapshotName, &u64)| {
+            let taken = self.taken(volume, name);
+            (name.clone(), Snapshot { size_bytes: *size_bytes, taken })
+        };
+        Volume {
+            size_bytes: shown.size_bytes,
+            features: Some(features),
+            clone_of: shown.clone_of.clone(),
+            snapshots: shown.snapshots.iter().map(snapshot).collect(),
+            ..known
+        }
+    }
+
+    /// When a snapshot was taken.
+    fn taken(&self, volume: &Volume, name: &SnapshotName) -> Option<WallTime> {
+        let recorded = |name: &SnapshotName| volume.snapshots.get(name).and_then(|snapshot| snapshot.taken);
+        match self.work {
+            StorageWork::AddSnapshot { snapshot } if snapshot.snapshot == *name => Some(self.now),
+            StorageWork::RenameSnapshot { snapshot, to } if to == name => {
+                recorded(name).or_else(|| recorded(&snapshot.snapshot))
+            }
+            _ => recorded(name),
+        }
+    }
+
+    /// A volume that was to have another name has one of the two: the new one if nothing of the old one is there.
+    fn rename(&self, old: &VolumePath, new: &VolumePath, end: &mut End) {
+        let (Some(before), Some(kept)) = (self.own(old), self.own(new)) else { return };
+        let moved = match self.looked {
+            Some(looked) => looked.volumes.contains_key(new) && !looked.volumes.contains_key(old),
+            None => self.failed.is_none(),
+        };
+        let (stays, goes, name) = if moved { (kept, before, new) } else { (before, kept, old) };
+        let (gone, shown) = (if moved { old } else { new }, self.shown(name));
+        let mut volume = self.ready(&before.value, shown);
+        if self.looked.is_some() && shown.is_none() {
+            let why = "it is not at the storage any more".to_owned();
+            end.failure.get_or_insert_with(|| format!("{old}: {why}"));
+            volume.state = VolumeState::Broken { why };
+        } else if moved {
+            end.failure = None;
+        } else {
+            end.failure.get_or_insert_with(|| format!("{old} was renamed, and has its former name again"));
+        }
+        let records = std::mem::take(&mut end.records);
+        end.records = records
+            .write(RecordId::Volume(name.clone()), stays.expect(), volume.into())
+            .delete(RecordId::Volume(gone.clone()), goes.expect());
+        if moved {
+            self.reparent(|parent| {
+                (parent.of == *old).then(|| SnapshotPath { of: new.clone(), ..parent.clone() })
+            }, end);
+        }
+    }
+
+    /// Clones know their snapshot by what it is called now.
+    fn follow(&self, snapshot: &SnapshotPath, to: &SnapshotName, end: &mut End) {
+        let snapshots = self.shown(&snapshot.of).map(|shown| &shown.snapshots);
+        if snapshots.is_some_and(|names| names.contains_key(to) && !names.contains_key(&snapshot.snapshot)) {
+            end.failure = None;
+            self.reparent(|parent| (parent == snapshot).then(|| snapshot.of.at(to)), end);
+        }
+    }
+
+    /// Writes the parent's new name into the records of its clones, but not into those that this end writes anyway.
+    fn reparent(&self, renamed: impl Fn(&SnapshotPath) -> Option<SnapshotPath>, end: &mut End) {
+        for (path, volume) in &self.cluster.volumes {
+            let id = RecordId::Volume(path.clone());
+            let Some(parent) = volume.value.clone_of.as_ref().and_then(&renamed) else { continue };
+            if end.records.writes.iter().all(|write| write.record != id) {
+                let clone = Volume { clone_of: Some(parent), ..volume.value.clone() };
+                let records = std::mem::take(&mut end.records);
+                end.records = records.write(id, volume.expect(), clone.into());
+            }
+        }
+    }
+
+    fn pool(&self, end: &mut End) {
+        let Some(name) = self.work.pool() else { return };
+        let Some(pool) = self.cluster.pools.get(name).filter(|pool| pool.value.task == Some(self.task)) else {
+            return;
+        };
+        let next = self.pool_becomes(&pool.value, self.looked.map(|looked| looked.pools.get(name)), end);
+        let (id, records) = (RecordId::Pool(name.clone()), std::mem::take(&mut end.records));
+        end.records = match next {
+            Some(next) => records.write(id, pool.expect(), next.into()),
+            None => records.delete(id, pool.expect()),
+        };
+    }
+
+    /// What a pool's record becomes; `None` when it goes. `shown` is what the look showed, if there was one.
+    fn pool_becomes(&self, pool: &Pool, shown: Option<Option<&u32>>, end: &mut End) -> Option<Pool> {
+        let ready = |count: u32| {
+            Some(Pool { placement_groups: count, state: PoolState::Ready, task: None, ..pool.clone() })
+        };
+        let is_there = shown.map(|shown| shown.is_some());
+        // Where there are no placement groups, what was asked for is kept.
+        let count = |asked: u32| shown.flatten().copied().filter(|count| *count > 0).unwrap_or(asked);
+        match (&pool.state, is_there, &end.failure) {
+            (PoolState::Making, ..) if !self.had_begun() => None,
+            (PoolState::Making, Some(true) | None, None) => ready(pool.placement_groups),
+            (PoolState::Making, Some(false), failure) => {
+                if failure.is_none() {
+                    end.failure = Some("the pool was made, and is not there any more".into());
+                }
+                None
+            }
+            (PoolState::Making, _, Some(why)) => {
+                let state = PoolState::Broken { why: why.clone() };
+                Some(Pool { state, task: None, ..pool.clone() })
+            }
+            (PoolState::Removing, Some(false), _) | (PoolState::Removing, None, None) => None,
+            (PoolState::Removing, _, failure) => {
+                if failure.is_none() {
+                    end.failure = Some("the pool was removed, and is there again".into());
+                }
+                ready(pool.placement_groups)
+            }
+            (PoolState::Regrouping { count }, _, None) => ready(*count),
+            _ => ready(count(pool.placement_groups)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,322 @@
+//! The long work about storage, each as stages that can be made again, and what is undone when one fails.
+//!
+//! | work | its stages | when one fails |
+//! |---|---|---|
+//! | what makes something | nothing of that name is there; it is made; a look | if the first had passed: it is removed; a look |
+//! | what changes something | the change; a look | a look |
+//! | a pool's removal | each of its volumes is removed; the pool is; a look | a look |
+//! | an upload | the content comes over a link; a look | a look |
+//!
+//! The last stage is always a look, because the records at the end tell what is there, and not what was wanted.
+
+use serde::{Deserialize, Serialize};
+
+use super::change::Change;
+use super::{Format, Replication, SnapshotPath, Tier, VolumePath};
+use crate::id::{PoolName, SnapshotName, VolumeName};
+use crate::plan::Action;
+use crate::task::{Part, Stage};
+
+/// What is to be done with the storage.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "change", rename_all = "kebab-case")]
+pub enum StorageWork {
+    /// Make a pool.
+    AddPool {
+        /// Its name.
+        pool: PoolName,
+        /// How often its data is kept.
+        replication: Replication,
+        /// On what.
+        tier: Tier,
+        /// How many placement groups it has.
+        placement_groups: u32,
+    },
+    /// Give a pool another number of placement groups.
+    SetPlacementGroups {
+        /// Which.
+        pool: PoolName,
+        /// How many.
+        count: u32,
+    },
+    /// Remove a pool and its volumes.
+    RemovePool {
+        /// Which.
+        pool: PoolName,
+        /// Its volumes, clones before what they are clones of.
+        volumes: Vec<VolumePath>,
+    },
+    /// Make an empty volume.
+    AddVolume {
+        /// Which.
+        volume: VolumePath,
+        /// How large.
+        size_bytes: u64,
+    },
+    /// Let a volume grow.
+    ResizeVolume {
+        /// Which.
+        volume: VolumePath,
+        /// How large it is to be.
+        size_bytes: u64,
+    },
+    /// Give a volume another name.
+    RenameVolume {
+        /// Which.
+        volume: VolumePath,
+        /// The new name.
+        to: VolumeName,
+    },
+    /// Make a volume with the content of another and nothing in common with it.
+    CopyVolume {
+        /// The source.
+        from: VolumePath,
+        /// The target.
+        to: VolumePath,
+    },
+    /// Make a volume that keeps only what differs from a snapshot.
+    CloneVolume {
+        /// The snapshot.
+        snapshot: SnapshotPath,
+        /// The volume.
+        to: VolumePath,
+    },
+    /// Remove a volume and its snapshots.
+    RemoveVolume {
+        /// Which.
+        volume: VolumePath,
+    },
+    /// Look at a volume anew.
+    ScanVolume {
+        /// Which.
+        volume: VolumePath,
+    },
+    /// Bring content into a volume. The worker is given it over a link, by this task's id.
+    Upload {
+        /// Into which.
+        volume: VolumePath,
+        /// How many bytes come.
+        size_bytes: u64,
+        /// What they are.
+        format: Format,
+    },
+    /// Take a snapshot.
+    AddSnapshot {
+        /// Which.
+        snapshot: SnapshotPath,
+    },
+    /// Give a snapshot another name.
+    RenameSnapshot {
+        /// Which.
+        snapshot: SnapshotPath,
+        /// The new name.
+        to: SnapshotName,
+    },
+    /// Remove a snapshot.
+    RemoveSnapshot {
+        /// Which.
+        snapshot: SnapshotPath,
+    },
+    /// Bring a volume back to what a snapshot shows.
+    RollBack {
+        /// The snapshot.
+        snapshot: SnapshotPath,
+    },
+}
+
+impl StorageWork {
+    /// The name clients know it by.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::AddPool { .. } => "storage.pool_add",
+            Self::SetPlacementGroups { .. } => "storage.pool_set_pgs",
+            Self::RemovePool { .. } => "storage.pool_remove",
+            Self::AddVolume { .. } => "storage.volume_add",
+            Self::ResizeVolume { .. } => "storage.volume_resize",
+            Self::RenameVolume { .. } => "storage.volume_rename",
+            Self::CopyVolume { .. } | Self::CloneVolume { .. } => "storage.volume_clone",
+            Self::RemoveVolume { .. } => "storage.volume_remove",
+            Self::ScanVolume { .. } => "storage.volume_scan",
+            Self::Upload { .. } => "storage.volume_upload",
+            Self::AddSnapshot { .. } => "storage.snapshot_add",
+            Self::RenameSnapshot { .. } => "storage.snapshot_rename",
+            Self::RemoveSnapshot { .. } => "storage.snapshot_remove",
+            Self::RollBack { .. } => "storage.snapshot_rollback",
+        }
+    }
+
+    /// What an operator reads when it has succeeded.
+    pub fn done(&self) -> String {
+        match self {
+            Self::AddPool { pool, .. } => format!("Created new RBD pool \"{pool}\"."),
+            Self::SetPlacementGroups { pool, count } => format!("Set PGs of pool \"{pool}\" to {count}."),
+            Self::RemovePool { pool, .. } => format!("Removed RBD pool \"{pool}\" and all volumes."),
+            Self::AddVolume { volume, .. } => {
+                format!("Created RBD volume \"{}\" in pool \"{}\".", volume.volume, volume.pool)
+            }
+            Self::ResizeVolume { volume, size_bytes } => {
+                let (volume, pool) = (&volume.volume, &volume.pool);
+                format!("Resized RBD volume \"{volume}\" in pool \"{pool}\" to {size_bytes} bytes.")
+            }
+            Self::RenameVolume { volume, to } => {
+                let (volume, pool) = (&volume.volume, &volume.pool);
+                format!("Renamed RBD volume \"{volume}\" to \"{to}\" in pool \"{pool}\".")
+            }
+            Self::CopyVolume { from, to } => {
+                format!("Cloned RBD volume \"{}\" to \"{}\" in pool \"{}\".", from.volume, to.volume, to.pool)
+            }
+            Self::CloneVolume { snapshot, to } => {
+                format!("Cloned snapshot \"{snapshot}\" to volume \"{}\" in pool \"{}\".", to.volume, to.pool)
+            }
+            Self::RemoveVolume { volume } => {
+                format!("Removed RBD volume \"{}\" in pool \"{}\".", volume.volume, volume.pool)
+            }
+            Self::ScanVolume { volume } => {
+                format!("Scanned RBD volume \"{}\" in pool \"{}\".", volume.volume, volume.pool)
+            }
+            Self::Upload { volume, .. } => {
+                format!("Uploaded image to volume \"{}\" in pool \"{}\".", volume.volume, volume.pool)
+            }
+            Self::AddSnapshot { snapshot } => {
+                format!("Created RBD snapshot \"{}\" of volume \"{}\".", snapshot.snapshot, snapshot.of)
+            }
+            Self::RenameSnapshot { snapshot, to } => {
+                let (name, of) = (&snapshot.snapshot, &snapshot.of);
+                format!("Renamed RBD snapshot \"{name}\" of volume \"{of}\" to \"{to}\".")
+            }
+            Self::RemoveSnapshot { snapshot } => {
+                format!("Removed RBD snapshot \"{}\" of volume \"{}\".", snapshot.snapshot, snapshot.of)
+            }
+            Self::RollBack { snapshot } => {
+                format!("Rolled back RBD volume \"{}\" to snapshot \"{}\".", snapshot.of, snapshot.snapshot)
+            }
+        }
+    }
+
+    /// Its stages while nothing fails.
+    pub fn forward(&self) -> Vec<Stage> {
+        let mut stages = self.changes();
+        stages.push(self.look());
+        stages
+    }
+
+    /// Its stages once one of the others has failed, which was the one of this number.
+    pub fn back(&self, failed: u32) -> Vec<Stage> {
+        // Before the first stage passed, what is there is not the task's.
+        let undo = self.undo().filter(|_| failed > 0);
+        undo.into_iter().chain([self.look()]).collect()
+    }
+
+    /// The volumes whose records tell of it.
+    pub fn volumes(&self) -> Vec<VolumePath> {
+        match self {
+            Self::AddPool { .. } | Self::SetPlacementGroups { .. } => Vec::new(),
+            Self::RemovePool { volumes, .. } => volumes.clone(),
+            Self::AddVolume { volume, .. }
+            | Self::ResizeVolume { volume, .. }
+            | Self::RemoveVolume { volume }
+            | Self::ScanVolume { volume }
+            | Self::Upload { volume, .. } => vec![volume.clone()],
+            Self::RenameVolume { volume, to } => vec![volume.clone(), volume.beside(to)],
+            Self::CopyVolume { from, to } => vec![from.clone(), to.clone()],
+            Self::CloneVolume { snapshot, to } => vec![snapshot.of.clone(), to.clone()],
+            Self::AddSnapshot { snapshot }
+            | Self::RenameSnapshot { snapshot, .. }
+            | Self::RemoveSnapshot { snapshot }
+            | Self::RollBack { snapshot } => vec![snapshot.of.clone()],
+        }
+    }
+
+    /// The pool whose record tells of it.
+    pub fn pool(&self) -> Option<&PoolName> {
+        match self {
+            Self::AddPool { pool, .. }
+            | Self::SetPlacementGroups { pool, .. }
+            | Self::RemovePool { pool, .. } => Some(pool),
+            _ => None,
+        }
+    }
+
+    fn look(&self) -> Stage {
+        let pools = self.pool().into_iter().cloned().collect();
+        stage("Looking at what is there", Change::Look { volumes: self.volumes(), pools })
+    }
+
+    fn changes(&self) -> Vec<Stage> {
+        match self.clone() {
+            Self::AddPool { pool, replication, tier, placement_groups } => vec![
+                stage("Looking for one of that name", Change::ExpectNoPool { pool: pool.clone() }),
+                stage("Making the pool", Change::EnsurePool { pool, replication, tier, placement_groups }),
+            ],
+            Self::SetPlacementGroups { pool, count } => {
+                vec![stage("Setting the placement groups", Change::SetPlacementGroups { pool, count })]
+            }
+            Self::RemovePool { pool, volumes } => {
+                let mut stages: Vec<Stage> = volumes.into_iter().map(removal).collect();
+                stages.push(stage("Removing the pool", Change::RemovePool { pool }));
+                stages
+            }
+            Self::AddVolume { volume, size_bytes } => {
+                vec![vacancy(&volume), stage("Making the volume", Change::CreateVolume { volume, size_bytes })]
+            }
+            Self::ResizeVolume { volume, size_bytes } => {
+                vec![stage("Resizing the volume", Change::ResizeVolume { volume, size_bytes })]
+            }
+            Self::RenameVolume { volume, to } => {
+                let target = volume.beside(&to);
+                vec![vacancy(&target), stage("Renaming the volume", Change::RenameVolume { volume, to })]
+            }
+            Self::CopyVolume { from, to } => {
+                vec![vacancy(&to), stage("Copying the volume", Change::CopyVolume { from, to })]
+            }
+            Self::CloneVolume { snapshot, to } => {
+                vec![vacancy(&to), stage("Cloning the snapshot", Change::CloneVolume { snapshot, to })]
+            }
+            Self::RemoveVolume { volume } => vec![removal(volume)],
+            Self::ScanVolume { .. } => Vec::new(),
+            Self::Upload { .. } => vec![Stage { text: "Taking in the content".into(), part: Part::Content }],
+            Self::AddSnapshot { snapshot } => {
+                let expected = Change::ExpectNoSnapshot { snapshot: snapshot.clone() };
+                let expected = stage("Looking for one of that name", expected);
+                vec![expected, stage("Taking the snapshot", Change::TakeSnapshot { snapshot })]
+            }
+            Self::RenameSnapshot { snapshot, to } => {
+                let expected = Change::ExpectNoSnapshot { snapshot: snapshot.of.at(&to) };
+                let expected = stage("Looking for one of that name", expected);
+                vec![expected, stage("Renaming the snapshot", Change::RenameSnapshot { snapshot, to })]
+            }
+            Self::RemoveSnapshot { snapshot } => {
+                vec![stage("Removing the snapshot", Change::RemoveSnapshot { snapshot })]
+            }
+            Self::RollBack { snapshot } => {
+                vec![stage("Rolling back the volume", Change::RollBack { snapshot })]
+            }
+        }
+    }
+
+    /// What takes away what a making that failed may have left.
+    fn undo(&self) -> Option<Stage> {
+        let undoing = |change| Some(stage("Undoing what was begun", change));
+        match self.clone() {
+            Self::AddPool { pool, .. } => undoing(Change::RemovePool { pool }),
+            Self::AddVolume { volume, .. } => undoing(Change::RemoveVolume { volume }),
+            Self::CopyVolume { to, .. } | Self::CloneVolume { to, .. } => {
+                undoing(Change::RemoveVolume { volume: to })
+            }
+            Self::AddSnapshot { snapshot } => undoing(Change::RemoveSnapshot { snapshot }),
+            _ => None,
+        }
+    }
+}
+
+fn stage(text: &str, change: Change) -> Stage {
+    Stage { text: text.into(), part: Part::Step(Action::Storage(change)) }
+}
+
+fn vacancy(volume: &VolumePath) -> Stage {
+    stage("Looking for one of that name", Change::ExpectNoVolume { volume: volume.clone() })
+}
+
+fn removal(volume: VolumePath) -> Stage {
+    stage(&format!("Removing {volume}"), Change::RemoveVolume { volume })
+}
