@@ -138,6 +138,7 @@ impl Agent {
             presses: self.memory.presses.clone(),
             taken: self.memory.taken.clone(),
             stages: self.memory.stages.clone(),
+            uploads: Default::default(),
             announced: self
                 .memory
                 .announced

@@ -13,6 +13,7 @@ use logic::node::Presence;
 use logic::observed::{StageDone, StepFailure};
 use logic::plan::{Action, Reason, Resource, Step};
 use logic::record::{Record, Records, Version};
+use logic::storage::record::Looked;
 use logic::time::{BootTime, Span};
 use logic::vm::Phase;
 use logic::vm::migrate::{MoveId, Stage};
@@ -192,14 +193,14 @@ impl Memory {
                 self.aborts.insert((*vm, *incarnation), at);
             }
             (Action::Record(_), Resource::Task(task)) => drop(self.stages.remove(task)),
-            (_, Resource::Task(task)) => self.note_stage(*task, step, None),
+            (_, Resource::Task(task)) => self.note_stage(*task, step, (None, done.looked.clone())),
             _ => {}
         }
     }
 
     fn note_fault(&mut self, step: &Step, fault: &Fault, at: BootTime) {
         if let (Resource::Task(task), true) = (&step.resource, is_refusal(fault)) {
-            self.note_stage(*task, step, Some(fault.to_string()));
+            self.note_stage(*task, step, (Some(fault.to_string()), None));
             return;
         }
         let before = self.failures.get(&step.resource).map_or(0, |failure| failure.in_a_row);
@@ -219,9 +220,9 @@ impl Memory {
         self.failures.insert(step.resource.clone(), failure);
     }
 
-    fn note_stage(&mut self, task: TaskId, step: &Step, failure: Option<String>) {
+    fn note_stage(&mut self, task: TaskId, step: &Step, (failure, looked): (Option<String>, Option<Looked>)) {
         if let Reason::TaskStage { stage } = step.reason {
-            self.stages.insert(task, StageDone { stage, failure });
+            self.stages.insert(task, StageDone { stage, failure, looked });
         }
     }
 }
@@ -271,7 +272,12 @@ fn facts(step: &Step) -> Facts {
 }
 
 fn is_refusal(fault: &Fault) -> bool {
-    matches!(fault, Fault::Hypervisor(host::hypervisor::Error::Refused { .. }))
+    matches!(
+        fault,
+        Fault::Hypervisor(host::hypervisor::Error::Refused { .. })
+            | Fault::Storage(host::storage::Error::Refused { .. })
+            | Fault::NoStorage
+    )
 }
 
 /// Whether the step was only overtaken: by a newer wish, or by the end of the lease. Nothing failed then.

@@ -28,9 +28,12 @@ use host::migration::Migration;
 use host::network::{Kernel, Network};
 use host::notify::Notify;
 use host::signals::{self, Asked};
+use host::storage::Storage;
+use host::storage::ceph::{self, Ceph};
+use host::storage::directory::{self, Directory};
 use link::server::{Limits, Server};
 use link::transport::listen_unix;
-use logic::config::{Config, GuestKind};
+use logic::config::{Config, GuestKind, StorageConfig};
 use logic::decide::{self, Decide};
 use logic::limits::{PASS_INTERVAL_MAX, STOP_PATIENCE};
 use logic::time::BootTime;
@@ -194,6 +197,7 @@ impl Daemon {
             hypervisor,
             migration,
             network,
+            storage: storage_of(config),
             clock: Arc::clone(&clock),
             guests,
         };
@@ -260,6 +264,20 @@ fn guests_of(config: &Config) -> (Arc<dyn Hypervisor>, Arc<dyn Migration>) {
     let libvirt = Libvirt::open(&config.hypervisor.uri, Deadlines::default());
     let migrations = Migrations::new(&libvirt, Road::default(), Processes::default());
     (Arc::new(libvirt), Arc::new(migrations))
+}
+
+/// The storage, as it is configured. It is not reached here: each call tells whether it answers.
+fn storage_of(config: &Config) -> Option<Arc<dyn Storage>> {
+    Some(match config.storage.as_ref()? {
+        StorageConfig::Directory { path } => {
+            Arc::new(Directory::open(Path::new(path), directory::Deadlines::default()))
+        }
+        StorageConfig::Ceph { file, user } => Arc::new(Ceph::open(ceph::Settings {
+            file: file.clone(),
+            user: user.clone(),
+            deadlines: ceph::Deadlines::default(),
+        })),
+    })
 }
 
 /// Looks at a part of the machine on a thread of its own, whenever something woke it and from time to time.

@@ -6,6 +6,7 @@ use host::clock::Clock;
 use host::hypervisor::{self, Hypervisor};
 use host::migration::Migration;
 use host::network::{self, Network};
+use host::storage::{self, Storage};
 use logic::id::NodeName;
 use logic::record::{Expect, Guard};
 use logic::time::BootTime;
@@ -42,6 +43,8 @@ pub struct World {
     pub migration: Arc<dyn Migration>,
     /// The machine's networks.
     pub network: Arc<dyn Network>,
+    /// The storage; `None` where there is none.
+    pub storage: Option<Arc<dyn Storage>>,
     /// The clocks.
     pub clock: Arc<dyn Clock>,
     /// How guests are run.
@@ -72,6 +75,12 @@ pub enum Fault {
     /// The machine's networks.
     #[error(transparent)]
     Network(#[from] network::Error),
+    /// The storage.
+    #[error(transparent)]
+    Storage(#[from] storage::Error),
+    /// There is none.
+    #[error("this node has no storage; give it some in the section [storage] of /etc/pvc/pvc.toml")]
+    NoStorage,
     /// The VM's document.
     #[error("the VM's document cannot be used: {0}")]
     Document(#[from] DomainError),

@@ -30,6 +30,7 @@ mod fence;
 pub mod memory;
 mod transfer;
 mod volume;
+pub mod whole;
 
 pub use access::{Access, CephClient, Key};
 pub use error::{Cause, Error};

@@ -13,7 +13,7 @@ use crate::record::{Incarnations, NodeLedger, Versioned};
 use crate::storage::VolumePath;
 use crate::storage::facts::{OsdFacts, PoolFacts, StorageFacts};
 use crate::storage::record::{Pool, Volume};
-use crate::task::{Task, TaskFact};
+use crate::task::{Task, TaskFact, TaskState, Work};
 use crate::time::WallTime;
 use crate::vm::migrate::Reception;
 use crate::vm::{Vm, VmFact};
@@ -82,6 +82,14 @@ pub struct TaskEntry {
     pub task: Versioned<Task>,
     /// How far it is.
     pub fact: Option<Versioned<TaskFact>>,
+}
+
+impl TaskEntry {
+    /// Whether the primary's worker takes it over when its node is gone.
+    pub fn is_inherited(&self) -> bool {
+        let runs = self.fact.as_ref().is_none_or(|fact| fact.value.state == TaskState::Running);
+        runs && matches!(self.task.value.work, Work::Storage(_))
+    }
 }
 
 /// The cluster at one point in time. Cloning is cheap: the maps are persistent and share what did not change.

@@ -124,6 +124,23 @@ pub struct ApiConfig {
     pub tokens: Vec<Token>,
 }
 
+/// The storage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StorageConfig {
+    /// A directory of this machine.
+    Directory {
+        /// Its absolute path.
+        path: String,
+    },
+    /// A Ceph cluster.
+    Ceph {
+        /// Ceph's configuration file, which also names the keyring.
+        file: String,
+        /// The user, such as `client.admin`.
+        user: String,
+    },
+}
+
 /// The link: what the nodes' daemons are asked over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinkConfig {
@@ -166,6 +183,8 @@ pub struct Config {
     pub moves: MoveSettings,
     /// The hypervisor.
     pub hypervisor: HypervisorConfig,
+    /// The storage; `None` where there is none.
+    pub storage: Option<StorageConfig>,
     /// The REST daemon.
     pub api: ApiConfig,
     /// The link.

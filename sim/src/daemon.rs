@@ -59,6 +59,8 @@ pub struct Ground {
     pub network: Arc<ClusterNetwork>,
     /// Its machine's address on it.
     pub address: IpAddr,
+    /// The storage that all machines reach.
+    pub storage: Arc<host::storage::memory::Cluster>,
     /// Its networks.
     pub stack: Arc<Stack>,
     /// As they are configured.
@@ -188,6 +190,7 @@ impl Daemon {
             hypervisor,
             migration,
             network,
+            storage: Some(Arc::new(ground.storage.open(ground.address))),
             clock,
             guests,
         };

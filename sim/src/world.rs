@@ -6,6 +6,7 @@ use std::sync::Arc;
 use agent::perform::Done;
 use agent::world::Fault;
 use host::clock::{Clock as _, ManualClock};
+use host::storage;
 use logic::config::Timers;
 use logic::id::{NodeName, VmId};
 use logic::limits::{MOVES_LOOK_INTERVAL, PASS_INTERVAL_MAX};
@@ -82,6 +83,8 @@ pub struct World {
     sites: BTreeMap<NodeName, Site>,
     wires: Wires,
     nets: Nets,
+    /// What every machine reaches.
+    storage: Arc<storage::memory::Cluster>,
     daemons: BTreeMap<Place, Daemon>,
     events: BTreeMap<(BootTime, u64), Event>,
     number: u64,
@@ -117,6 +120,9 @@ impl World {
         let wires = Wires::new(&clock, &sites);
         Self {
             nets: Nets::none(&sites),
+            storage: storage::memory::Cluster::new(
+                &sites.values().map(|site| site.address).collect::<Vec<_>>(),
+            ),
             clock,
             memory,
             sites,
@@ -316,6 +322,7 @@ impl World {
             machine: Arc::clone(&site.machine),
             network: Arc::clone(self.wires.network()),
             address: site.address,
+            storage: Arc::clone(&self.storage),
             stack: self.nets.stack(&place.node),
             networks: self.nets.wanted(&place.node),
             timers: self.timers,

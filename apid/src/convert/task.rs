@@ -76,6 +76,8 @@ fn task(id: TaskId, entry: &TaskEntry) -> Task {
             kwargs.insert("vm".into(), vm.to_string().into());
             kwargs.insert("node".into(), to.to_string().into());
         }
+        // What is changed and how, as it is recorded.
+        Work::Storage(work) => kwargs.extend(fields(work)),
     }
     kwargs.insert("run_on".into(), record.run_on.to_string().into());
     Task {
@@ -86,6 +88,14 @@ fn task(id: TaskId, entry: &TaskEntry) -> Task {
         type_: record.work.name().into(),
         hostname: worker(record.run_on.as_str()),
         time_start: entry.fact.as_ref().map(|fact| seconds(fact.value.at.0)),
+    }
+}
+
+/// The fields of a value, where it has any.
+fn fields(value: &impl serde::Serialize) -> Map<String, Value> {
+    match serde_json::to_value(value) {
+        Ok(Value::Object(fields)) => fields,
+        _ => Map::new(),
     }
 }
 

@@ -341,8 +341,13 @@ async fn a_device_is_attached_by_a_task_that_can_be_followed() {
     assert_eq!(listed["active"]["pvcworkerd@hv1"], json!([]));
     assert_eq!(listed["reserved"]["pvcworkerd@hv1"][0]["kwargs"]["run_on"], "hv1");
 
-    let fact =
-        |state, stage, message: &str| TaskFact { state, stage, message: message.into(), at: WallTime(1_000), failed: None };
+    let fact = |state, stage, message: &str| TaskFact {
+        state,
+        stage,
+        message: message.into(),
+        at: WallTime(1_000),
+        failed: None,
+    };
     let id_typed = id.parse().unwrap();
     let running = fact(TaskState::Running, 0, "Attaching the device");
     desk.commit(Records::default().write(RecordId::TaskFact(id_typed), Expect::Absent, running.into()));

@@ -7,8 +7,8 @@ use toml::Table;
 
 use super::network::{self, Nodes, RawNetworks, guest_link, trailing_number};
 use super::{
-    ApiConfig, Config, GuestKind, HypervisorConfig, LinkConfig, LogConfig, MoveSettings, StoreUrl, Timers,
-    Token,
+    ApiConfig, Config, GuestKind, HypervisorConfig, LinkConfig, LogConfig, MoveSettings, StorageConfig,
+    StoreUrl, Timers, Token,
 };
 use crate::id::NodeName;
 use crate::limits::{KEEPALIVE_INTERVAL_DEFAULT, LIVE_MOVES_AT_ONCE_DEFAULT, SHUTDOWN_TIMEOUT_DEFAULT};
@@ -59,6 +59,7 @@ pub(super) struct Raw {
     timer: RawTimers,
     migration: RawMigration,
     hypervisor: RawHypervisor,
+    storage: Option<RawStorage>,
     api: RawApi,
     link: RawLink,
     log: RawLog,
@@ -99,6 +100,20 @@ struct RawApi {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
+struct RawStorage {
+    directory: Option<String>,
+    ceph: Option<RawCeph>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct RawCeph {
+    config: Option<String>,
+    user: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
 struct RawLink {
     listen: Option<String>,
 }
@@ -118,7 +133,7 @@ struct RawPath {
 }
 
 /// Every key there is, by its section; what is not here is unknown.
-const KNOWN: [(&str, &[&str]); 12] = [
+const KNOWN: [(&str, &[&str]); 14] = [
     (
         "",
         &[
@@ -134,6 +149,7 @@ const KNOWN: [(&str, &[&str]); 12] = [
             "timer",
             "migration",
             "hypervisor",
+            "storage",
             "api",
             "link",
             "log",
@@ -143,6 +159,8 @@ const KNOWN: [(&str, &[&str]); 12] = [
     ("timer", &["keepalive_interval_ms", "vm_shutdown_timeout_s"]),
     ("migration", &["address", "at_once_max", "bandwidth_max_mib"]),
     ("hypervisor", &["uri", "kind", "console_directory"]),
+    ("storage", &["directory", "ceph"]),
+    ("storage.ceph", &["config", "user"]),
     ("api", &["listen", "tls_certificate_file", "tls_key_file", "token"]),
     ("link", &["listen"]),
     ("log", &["directory", "level"]),
@@ -207,6 +225,7 @@ impl Raw {
                 &"ZooKeeper needs it: a file with the password that only root can read",
             ));
         }
+        let storage = self.storage.map(|storage| storage.meant(&store)).transpose()?;
         let link = self.link.meant(&store)?;
         let coordinators = coordinators(self.coordinators, &node, &store)?;
         if self.node_id == Some(0) {
@@ -239,6 +258,7 @@ impl Raw {
                     "/var/log/libvirt/qemu",
                 )?,
             },
+            storage,
             api: self.api.meant()?,
             link,
             log: LogConfig {
@@ -283,6 +303,29 @@ impl RawMigration {
             return Err(bad("migration.bandwidth_max_mib", &"it must be at least 1, or not be there at all"));
         }
         Ok(MoveSettings { address, at_once_max, bandwidth_max_mib: self.bandwidth_max_mib })
+    }
+}
+
+impl RawStorage {
+    /// One kind, and not the other. A directory is reached by one machine alone.
+    fn meant(self, store: &StoreUrl) -> Result<StorageConfig, ConfigError> {
+        match (self.directory, self.ceph) {
+            (Some(_), None) if matches!(store, StoreUrl::ZooKeeper { .. }) => Err(bad(
+                "storage.directory",
+                &"no other node could reach it, and ZooKeeper is for several: use [storage.ceph]",
+            )),
+            (Some(path), None) => {
+                Ok(StorageConfig::Directory { path: absolute("storage.directory", Some(path), "")? })
+            }
+            (None, Some(ceph)) => Ok(StorageConfig::Ceph {
+                file: absolute("storage.ceph.config", ceph.config, "/etc/ceph/ceph.conf")?,
+                user: ceph.user.unwrap_or_else(|| "client.admin".into()),
+            }),
+            (Some(_), Some(_)) => Err(bad("storage", &"it is a directory or Ceph, and not both")),
+            (None, None) => {
+                Err(bad("storage", &"give directory = \"/var/lib/pvc/storage\", or a section [storage.ceph]"))
+            }
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 
 use super::place::places;
 use super::{DaemonState, Role, shown_daemon_state};
-use crate::cluster::{Cluster, NodeEntry, VmEntry};
+use crate::cluster::{Cluster, NodeEntry, TaskEntry, VmEntry};
 use crate::id::{NodeName, VmName};
 use crate::limits::VMS_NAMED_MAX;
 use crate::record::{Expect, RecordId, Records, expect_of};
@@ -79,7 +79,9 @@ fn forgotten(cluster: &Cluster, node: &NodeName, entry: &NodeEntry) -> Removed {
     part(RecordId::NodeStatus(node.clone()), expect_of(entry.status.as_ref()));
     part(RecordId::NodeLedger(node.clone()), expect_of(entry.ledger.as_ref()));
     part(RecordId::NodeWish(node.clone()), expect_of(entry.wish.as_ref()));
-    for (id, task) in cluster.tasks.iter().filter(|(_, task)| task.task.value.run_on == *node) {
+    // What another node's worker can take over is left to it: an object's record says that it is in that task's hands.
+    let own = |task: &TaskEntry| task.task.value.run_on == *node && !task.is_inherited();
+    for (id, task) in cluster.tasks.iter().filter(|(_, task)| own(task)) {
         part(RecordId::Task(*id), task.task.expect());
         part(RecordId::TaskFact(*id), expect_of(task.fact.as_ref()));
     }

@@ -4,9 +4,9 @@
 //! Every request guards its pool's record by its version, so that nothing begins in a pool that is being removed.
 
 use super::StorageRefusal;
+use super::VolumePath;
 use super::record::{Pool, PoolState, Volume, VolumeState};
 use super::work::StorageWork;
-use super::VolumePath;
 use crate::cluster::Cluster;
 use crate::id::{NodeName, PoolName, TaskId, VmName};
 use crate::limits::VOLUME_BYTES_MAX;
@@ -23,7 +23,8 @@ mod volume;
 pub use pool::{add_pool, remove_pool, set_placement_groups};
 pub use snapshot::{add_snapshot, remove_snapshot, rename_snapshot, roll_back};
 pub use volume::{
-    Content, Source, add_volume, begin_upload, clone_volume, remove_volume, rename_volume, resize_volume, scan_volume,
+    Content, Source, add_volume, begin_upload, clone_volume, remove_volume, rename_volume, resize_volume,
+    scan_volume,
 };
 
 /// What every request is decided on.
@@ -137,7 +138,12 @@ impl Occasion<'_> {
     }
 
     /// The volume in the hands of the task.
-    fn lock(&self, records: Records, path: &VolumePath, state: VolumeState) -> Result<Records, StorageRefusal> {
+    fn lock(
+        &self,
+        records: Records,
+        path: &VolumePath,
+        state: VolumeState,
+    ) -> Result<Records, StorageRefusal> {
         let volume = self.free_volume(path)?;
         let locked = Volume { state, task: Some(self.task), ..volume.value.clone() };
         Ok(records.write(RecordId::Volume(path.clone()), volume.expect(), locked.into()))

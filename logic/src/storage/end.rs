@@ -51,7 +51,8 @@ pub fn passed(cluster: &Cluster, work: &StorageWork, stage: u32) -> Records {
 
 /// What is written with the end.
 pub fn ended(finished: Finished<'_>) -> End {
-    let mut end = End { failure: finished.failed.map(|failed| failed.why.clone()), records: Records::default() };
+    let mut end =
+        End { failure: finished.failed.map(|failed| failed.why.clone()), records: Records::default() };
     if let StorageWork::RenameVolume { volume, to } = finished.work {
         finished.rename(volume, &volume.beside(to), &mut end);
     } else {
@@ -208,9 +209,10 @@ impl Finished<'_> {
             .write(RecordId::Volume(name.clone()), stays.expect(), volume.into())
             .delete(RecordId::Volume(gone.clone()), goes.expect());
         if moved {
-            self.reparent(|parent| {
-                (parent.of == *old).then(|| SnapshotPath { of: new.clone(), ..parent.clone() })
-            }, end);
+            self.reparent(
+                |parent| (parent.of == *old).then(|| SnapshotPath { of: new.clone(), ..parent.clone() }),
+                end,
+            );
         }
     }
 
@@ -238,7 +240,8 @@ impl Finished<'_> {
 
     fn pool(&self, end: &mut End) {
         let Some(name) = self.work.pool() else { return };
-        let Some(pool) = self.cluster.pools.get(name).filter(|pool| pool.value.task == Some(self.task)) else {
+        let Some(pool) = self.cluster.pools.get(name).filter(|pool| pool.value.task == Some(self.task))
+        else {
             return;
         };
         let next = self.pool_becomes(&pool.value, self.looked.map(|looked| looked.pools.get(name)), end);
@@ -282,6 +285,3 @@ impl Finished<'_> {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

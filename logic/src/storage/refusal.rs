@@ -28,9 +28,13 @@ pub enum StorageRefusal {
     VolumeBusy { volume: VolumePath, doing: &'static str, task: Option<TaskId> },
     #[error("Pool \"{pool}\" cannot be used, because a change of it failed: {why}. Remove it.")]
     PoolBroken { pool: PoolName, why: String },
-    #[error("Volume \"{volume}\" cannot be used, because a change of it failed: {why}. Scan it, or remove it.")]
+    #[error(
+        "Volume \"{volume}\" cannot be used, because a change of it failed: {why}. Scan it, or remove it."
+    )]
     VolumeBroken { volume: VolumePath, why: String },
-    #[error("A pool with {copies} copies, {copies_min} of them needed, cannot be: give such as copies=3,mincopies=2.")]
+    #[error(
+        "A pool with {copies} copies, {copies_min} of them needed, cannot be: give such as copies=3,mincopies=2."
+    )]
     BadReplication { copies: u8, copies_min: u8 },
     #[error("{count} placement groups cannot be: give a number from 1 to {max}, best a power of two.")]
     BadPlacementGroups { count: u32, max: u32 },
@@ -43,7 +47,9 @@ pub enum StorageRefusal {
          Make a smaller volume, and copy what is needed."
     )]
     Shrinks { volume: VolumePath, size_bytes: u64 },
-    #[error("The upload has {size_bytes} bytes and volume \"{volume}\" {volume_bytes}: resize the volume first.")]
+    #[error(
+        "The upload has {size_bytes} bytes and volume \"{volume}\" {volume_bytes}: resize the volume first."
+    )]
     UploadTooLarge { volume: VolumePath, size_bytes: u64, volume_bytes: u64 },
     #[error(
         "{size_bytes} bytes are asked of pool \"{}\", which has {} bytes free{}: ask for less, remove what is not needed, \
@@ -63,7 +69,9 @@ pub enum StorageRefusal {
     HasSnapshots { volume: VolumePath, names: Vec<String> },
     #[error("\"{what}\" has clones that depend on it ({}): remove them first.", some(clones))]
     HasClones { what: String, clones: Vec<String> },
-    #[error("Pool \"{pool}\" holds {count} volumes; at most {max} are removed with their pool. Remove some of them first.")]
+    #[error(
+        "Pool \"{pool}\" holds {count} volumes; at most {max} are removed with their pool. Remove some of them first."
+    )]
     TooManyVolumes { pool: PoolName, count: usize, max: usize },
     #[error("The new name is the old one.")]
     SameName,

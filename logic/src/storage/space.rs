@@ -82,6 +82,3 @@ pub fn pending_bytes(cluster: &Cluster, pool: &PoolName) -> u64 {
     let volumes = cluster.volumes_in(pool).map(|(_, volume)| &volume.value);
     volumes.map(|volume| adds(&volume.state, volume.size_bytes)).fold(0, u64::saturating_add)
 }
-
-#[cfg(test)]
-mod tests;

@@ -257,7 +257,10 @@ impl StorageWork {
                 stages
             }
             Self::AddVolume { volume, size_bytes } => {
-                vec![vacancy(&volume), stage("Making the volume", Change::CreateVolume { volume, size_bytes })]
+                vec![
+                    vacancy(&volume),
+                    stage("Making the volume", Change::CreateVolume { volume, size_bytes }),
+                ]
             }
             Self::ResizeVolume { volume, size_bytes } => {
                 vec![stage("Resizing the volume", Change::ResizeVolume { volume, size_bytes })]

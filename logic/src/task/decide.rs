@@ -68,7 +68,7 @@ pub fn decide(cluster: &Cluster, observed: &Observed, id: TaskId, now: Now) -> P
     let task = &entry.task.value;
     let ended = entry.fact.as_ref().filter(|fact| fact.value.state != TaskState::Running);
     if task.run_on != observed.name {
-        plan.steps.extend(ended.is_none().then(|| take_over(cluster, observed, id)).flatten());
+        plan.steps.extend(take_over(cluster, observed, id));
         return plan;
     }
     if let Some(fact) = ended {
@@ -151,7 +151,8 @@ impl Desk<'_> {
             return Some(done.clone());
         }
         let is_over = self.now.wall.0 > fact.at.0.saturating_add(STORAGE_PATIENCE.0);
-        let failure = self.observed.failures.get(&Resource::Task(self.id)).filter(|failure| !failure.overtaken);
+        let failure =
+            self.observed.failures.get(&Resource::Task(self.id)).filter(|failure| !failure.overtaken);
         let gives_up = is_over && !is_last && fact.failed.is_none();
         let why = failure.filter(|_| gives_up && matches!(self.entry.task.value.work, Work::Storage(_)))?;
         Some(StageDone { stage: fact.stage, failure: Some(why.why.clone()), looked: None })
@@ -213,14 +214,19 @@ impl Desk<'_> {
                     let failure = TaskFact { state, message, at, ..fact.clone() };
                     return self.record(failure, Reason::TaskFailed, Records::default());
                 };
-                let undone = TaskFact { stage, message: first.text, at, failed: Some(failed), ..fact.clone() };
+                let undone =
+                    TaskFact { stage, message: first.text, at, failed: Some(failed), ..fact.clone() };
                 self.record(undone, Reason::TaskStageFailed, Records::default())
             }
             Some(_) if is_last => self.end(fact, None),
             Some(failed) => {
                 let why = format!("{}; what was begun could not be undone: {why}", failed.why);
                 let failed = Some(Failed { why, ..failed.clone() });
-                self.record(TaskFact { stage, at, failed, ..fact.clone() }, Reason::TaskStageFailed, Records::default())
+                self.record(
+                    TaskFact { stage, at, failed, ..fact.clone() },
+                    Reason::TaskStageFailed,
+                    Records::default(),
+                )
             }
         }
     }
@@ -267,7 +273,7 @@ fn take_over(cluster: &Cluster, observed: &Observed, id: TaskId) -> Option<Step>
     let primary = cluster.primary.as_ref().filter(|primary| primary.value.node == observed.name)?;
     let from = &entry.task.value.run_on;
     let is_there = cluster.nodes.get(from).is_some_and(|node| node.presence.is_some());
-    if is_there || !matches!(entry.task.value.work, Work::Storage(_)) {
+    if is_there || !entry.is_inherited() {
         return None;
     }
     let taken = Task { run_on: observed.name.clone(), ..entry.task.value.clone() };

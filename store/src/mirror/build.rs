@@ -108,7 +108,9 @@ impl Builder {
             RecordId::TaskFact(task) => self.task_fact(*task, pick(record, |r| take!(r, TaskFact))),
             RecordId::Pool(pool) => set(&mut cluster.pools, pool, pick(record, |r| take!(r, Pool))),
             RecordId::Volume(path) => set(&mut cluster.volumes, path, pick(record, |r| take!(r, Volume))),
-            RecordId::StorageFacts => cluster.storage_facts = shared(pick(record, |r| take!(r, StorageFacts))),
+            RecordId::StorageFacts => {
+                cluster.storage_facts = shared(pick(record, |r| take!(r, StorageFacts)))
+            }
             RecordId::PoolFacts => cluster.pool_facts = shared(pick(record, |r| take!(r, PoolFacts))),
             RecordId::OsdFacts => cluster.osd_facts = shared(pick(record, |r| take!(r, OsdFacts))),
         }

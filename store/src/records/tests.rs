@@ -47,6 +47,11 @@ fn every_record_has_a_key_of_its_own_and_is_found_by_it() {
     let task = logic::id::TaskId(1);
     let ids = [
         RecordId::Cluster,
+        RecordId::Pool("vms".parse().unwrap()),
+        RecordId::Volume("vms/web1_disk0".parse().unwrap()),
+        RecordId::StorageFacts,
+        RecordId::PoolFacts,
+        RecordId::OsdFacts,
         RecordId::Maintenance,
         RecordId::ApiSecret,
         RecordId::Primary,

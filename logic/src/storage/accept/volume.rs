@@ -75,9 +75,11 @@ pub fn rename_volume(on: Occasion<'_>, path: &VolumePath, to: &VolumeName) -> Ac
     on.free_name(&target)?;
     unused(on.cluster, path, "its document names the volume, so take it from the VM first")?;
     let awaited = on.fresh(volume.value.size_bytes, VolumeState::Awaited { from: path.volume.clone() });
-    let records = on
-        .lock(Records::default(), path, VolumeState::Renaming { to: to.clone() })?
-        .write(RecordId::Volume(target), Expect::Absent, awaited.into());
+    let records = on.lock(Records::default(), path, VolumeState::Renaming { to: to.clone() })?.write(
+        RecordId::Volume(target),
+        Expect::Absent,
+        awaited.into(),
+    );
     let records = on.guard_pool(records, &path.pool)?;
     on.begin(StorageWork::RenameVolume { volume: path.clone(), to: to.clone() }, records)
 }
@@ -86,12 +88,7 @@ pub fn rename_volume(on: Occasion<'_>, path: &VolumePath, to: &VolumeName) -> Ac
 ///
 /// # Errors
 /// There is no such source, it is busy, the name is taken, or there is too little room.
-pub fn clone_volume(
-    on: Occasion<'_>,
-    source: &Source,
-    to: &VolumePath,
-    insistence: Insistence,
-) -> Accepted {
+pub fn clone_volume(on: Occasion<'_>, source: &Source, to: &VolumePath, insistence: Insistence) -> Accepted {
     let (of, parent) = match source {
         Source::Volume(volume) => (volume, None),
         Source::Snapshot(snapshot) => (&snapshot.of, Some(snapshot)),

@@ -65,19 +65,20 @@ fn under_way(observed: &Observed, vm: VmId, sending: &Sending, told: &TaskFact, 
         }
         (Stage::Gone, _) => (told.stage, format!("Waiting for node \"{}\" to take the VM over", sending.to)),
     };
-    TaskFact { state: TaskState::Running, stage: percent.max(told.stage), message, at: now.wall, failed: None }
+    TaskFact {
+        state: TaskState::Running,
+        stage: percent.max(told.stage),
+        message,
+        at: now.wall,
+        failed: None,
+    }
 }
 
 fn ended(cluster: &Cluster, (id, task): (TaskId, &TaskEntry), (vm, to): (VmId, &NodeName), now: Now) -> Step {
     let stage = task.fact.as_ref().map_or(0, |fact| fact.value.stage);
     let entry = cluster.vms.get(&vm);
-    let failed = |message: String| TaskFact {
-        state: TaskState::Failure,
-        stage,
-        message,
-        at: now.wall,
-        failed: None,
-    };
+    let failed =
+        |message: String| TaskFact { state: TaskState::Failure, stage, message, at: now.wall, failed: None };
     let told = match entry.map(|entry| (&entry.vm.value, entry.fact.as_ref())) {
         None => failed("The VM was removed".into()),
         Some((vm, _)) if vm.node == *to => TaskFact {
@@ -85,6 +86,7 @@ fn ended(cluster: &Cluster, (id, task): (TaskId, &TaskEntry), (vm, to): (VmId, &
             stage: task.task.value.work.total(),
             message: task.task.value.work.done(),
             at: now.wall,
+            failed: None,
         },
         Some((_, fact)) => match fact.and_then(|fact| fact.value.failed_move.as_ref()) {
             Some(why) if why.to == *to => failed(format!("Node \"{to}\": {}", why.why)),
