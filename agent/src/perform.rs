@@ -8,18 +8,19 @@ use host::clock::Clock;
 use host::hypervisor::Start;
 use host::migration::{Convergence, Departure, Method};
 use host::network::{Address, Network};
-use host::storage::{Onward, Pool, Watch, whole};
 use logic::network::{Change, lifetime};
 use logic::plan::{Action, Step};
 use logic::record::{RecordId, VmXml};
-use logic::storage::change::Change as Alter;
 use logic::storage::record::Looked;
-use logic::time::BootTime;
 use logic::vm::domain::{self, render_start};
 use store::Committed;
 use store::records::{commit_records, encode, read_record};
 
 use crate::world::{Fault, World};
+
+mod storage;
+
+pub use storage::change_storage;
 
 /// What a step left behind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -130,10 +131,7 @@ impl Job {
                 hypervisor.detach(*vm, xml)?;
                 Ok(Done::default())
             }
-            Action::Storage(change) => {
-                let looked = change_storage(&self.world, change, self.step.not_after)?;
-                Ok(Done { looked, ..Done::default() })
-            }
+            Action::Storage(change) => change_storage(&self.world, change, self.step.not_after),
             Action::Network(change) => {
                 change_network(&**network, &**clock, change)?;
                 Ok(Done::default())
@@ -160,63 +158,6 @@ pub fn change_network(network: &dyn Network, clock: &dyn Clock, change: &Change)
         Change::AnnounceAddress { link, ip, .. } => network.announce(link, *ip)?,
     }
     Ok(())
-}
-
-/// Changes something of the storage, or looks at it. A transfer ends when the lease does.
-///
-/// # Errors
-/// [`Fault::Storage`] in the words of the storage; [`Fault::NoStorage`] where there is none.
-pub fn change_storage(
-    world: &World,
-    change: &Alter,
-    not_after: Option<BootTime>,
-) -> Result<Option<Looked>, Fault> {
-    let port = &**world.storage.as_ref().ok_or(Fault::NoStorage)?;
-    match change {
-        Alter::ExpectNoPool { pool } => whole::expect_no_pool(port, pool)?,
-        Alter::EnsurePool { pool, replication, tier, placement_groups } => {
-            port.ensure_pool(&Pool {
-                name: pool.clone(),
-                replication: *replication,
-                tier: *tier,
-                placement_group_count: *placement_groups,
-            })?;
-        }
-        Alter::SetPlacementGroups { pool, count } => port.set_placement_groups(pool, *count)?,
-        Alter::RemovePool { pool } => port.remove_pool(pool)?,
-        Alter::ExpectNoVolume { volume } => whole::expect_no_volume(port, volume)?,
-        Alter::CreateVolume { volume, size_bytes } => port.create(volume, *size_bytes)?,
-        Alter::ResizeVolume { volume, size_bytes } => port.resize(volume, *size_bytes)?,
-        Alter::RenameVolume { volume, to } => port.rename(volume, to)?,
-        Alter::RemoveVolume { volume } => whole::remove(port, volume)?,
-        Alter::CopyVolume { from, to } => {
-            whole::copy(port, from, to, &Lease { world, not_after })?;
-        }
-        Alter::CloneVolume { snapshot, to } => port.clone_volume(snapshot, to)?,
-        Alter::ExpectNoSnapshot { snapshot } => whole::expect_no_snapshot(port, snapshot)?,
-        Alter::TakeSnapshot { snapshot } => port.take(snapshot)?,
-        Alter::RenameSnapshot { snapshot, to } => port.rename_snapshot(snapshot, to)?,
-        Alter::RemoveSnapshot { snapshot } => port.remove_snapshot(snapshot)?,
-        Alter::RollBack { snapshot } => port.roll_back(snapshot)?,
-        Alter::Look { volumes, pools } => return Ok(Some(whole::look(port, volumes, pools)?)),
-        Alter::Sweep { pool } => drop(port.sweep(pool)?),
-    }
-    Ok(None)
-}
-
-/// Lets a transfer go on as long as the lease holds.
-struct Lease<'a> {
-    world: &'a World,
-    not_after: Option<BootTime>,
-}
-
-impl Watch for Lease<'_> {
-    fn moved(&self, _done_bytes: u64, _total_bytes: u64) -> Onward {
-        match self.world.within_lease(self.not_after) {
-            Ok(()) => Onward::Yes,
-            Err(_) => Onward::No,
-        }
-    }
 }
 
 /// What is sent where, and how.

@@ -110,14 +110,14 @@ pub enum Change {
         snapshot: SnapshotPath,
     },
     /// Nothing changes; what is there is told.
-    Look {
+    LookAtStorage {
         /// These volumes.
         volumes: Vec<VolumePath>,
         /// These pools.
         pools: Vec<PoolName>,
     },
     /// What transfers that were cut off left in the pool is cleared away.
-    Sweep {
+    SweepPool {
         /// Which.
         pool: PoolName,
     },
@@ -143,8 +143,8 @@ impl Change {
             Self::RenameSnapshot { .. } => "rename-snapshot",
             Self::RemoveSnapshot { .. } => "remove-snapshot",
             Self::RollBack { .. } => "roll-back",
-            Self::Look { .. } => "look-at-storage",
-            Self::Sweep { .. } => "sweep-pool",
+            Self::LookAtStorage { .. } => "look-at-storage",
+            Self::SweepPool { .. } => "sweep-pool",
         }
     }
 }

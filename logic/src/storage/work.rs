@@ -239,7 +239,7 @@ impl StorageWork {
 
     fn look(&self) -> Stage {
         let pools = self.pool().into_iter().cloned().collect();
-        stage("Looking at what is there", Change::Look { volumes: self.volumes(), pools })
+        stage("Looking at what is there", Change::LookAtStorage { volumes: self.volumes(), pools })
     }
 
     fn changes(&self) -> Vec<Stage> {

@@ -1,0 +1,63 @@
+//! A step on the storage, performed: one call of the port for each change, and no choice.
+
+use host::storage::{Onward, Pool, Watch, whole};
+use logic::storage::change::Change;
+use logic::time::BootTime;
+
+use super::Done;
+use crate::world::{Fault, World};
+
+/// Changes something of the storage, or looks at it. A transfer ends when the lease does.
+///
+/// # Errors
+/// [`Fault::Storage`] in the words of the storage; [`Fault::NoStorage`] where there is none.
+pub fn change_storage(world: &World, change: &Change, not_after: Option<BootTime>) -> Result<Done, Fault> {
+    let port = &**world.storage.as_ref().ok_or(Fault::NoStorage)?;
+    match change {
+        Change::ExpectNoPool { pool } => whole::expect_no_pool(port, pool)?,
+        Change::EnsurePool { pool, replication, tier, placement_groups } => {
+            port.ensure_pool(&Pool {
+                name: pool.clone(),
+                replication: *replication,
+                tier: *tier,
+                placement_group_count: *placement_groups,
+            })?;
+        }
+        Change::SetPlacementGroups { pool, count } => port.set_placement_groups(pool, *count)?,
+        Change::RemovePool { pool } => port.remove_pool(pool)?,
+        Change::ExpectNoVolume { volume } => whole::expect_no_volume(port, volume)?,
+        Change::CreateVolume { volume, size_bytes } => port.create(volume, *size_bytes)?,
+        Change::ResizeVolume { volume, size_bytes } => port.resize(volume, *size_bytes)?,
+        Change::RenameVolume { volume, to } => port.rename(volume, to)?,
+        Change::RemoveVolume { volume } => whole::remove(port, volume)?,
+        Change::CopyVolume { from, to } => {
+            whole::copy(port, from, to, &Lease { world, not_after })?;
+        }
+        Change::CloneVolume { snapshot, to } => port.clone_volume(snapshot, to)?,
+        Change::ExpectNoSnapshot { snapshot } => whole::expect_no_snapshot(port, snapshot)?,
+        Change::TakeSnapshot { snapshot } => port.take(snapshot)?,
+        Change::RenameSnapshot { snapshot, to } => port.rename_snapshot(snapshot, to)?,
+        Change::RemoveSnapshot { snapshot } => port.remove_snapshot(snapshot)?,
+        Change::RollBack { snapshot } => port.roll_back(snapshot)?,
+        Change::LookAtStorage { volumes, pools } => {
+            return Ok(Done { looked: Some(whole::look(port, volumes, pools)?), ..Done::default() });
+        }
+        Change::SweepPool { pool } => drop(port.sweep(pool)?),
+    }
+    Ok(Done::default())
+}
+
+/// Lets a transfer go on as long as the lease holds.
+struct Lease<'a> {
+    world: &'a World,
+    not_after: Option<BootTime>,
+}
+
+impl Watch for Lease<'_> {
+    fn moved(&self, _done_bytes: u64, _total_bytes: u64) -> Onward {
+        match self.world.within_lease(self.not_after) {
+            Ok(()) => Onward::Yes,
+            Err(_) => Onward::No,
+        }
+    }
+}
