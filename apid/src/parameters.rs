@@ -18,6 +18,7 @@ use utoipa::IntoParams;
 use crate::error::ApiError;
 
 mod text;
+pub mod upload;
 
 /// The longest body: a VM's XML in which every byte is escaped as three, and the other parameters.
 pub const BODY_BYTES_MAX: usize = 3 * XML_BYTES_MAX + 64 * 1024;

@@ -116,6 +116,15 @@ impl Values {
         })
     }
 
+    fn fraction(self) -> Result<f64, Wrong> {
+        let text = self.one()?;
+        let number = text.trim().parse().ok().filter(|number: &f64| number.is_finite());
+        number.ok_or_else(|| {
+            let given: String = text.chars().take(80).collect();
+            serde::de::Error::custom(format!("\"{given}\" is not a number."))
+        })
+    }
+
     fn flag(self) -> Result<bool, Wrong> {
         let text = self.one()?;
         match text.trim().to_ascii_lowercase().as_str() {
@@ -153,6 +162,10 @@ impl<'de> Deserializer<'de> for Values {
         deserialize_u64 visit_u64;
     }
 
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        visitor.visit_f64(self.fraction()?)
+    }
+
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
         visitor.visit_some(self)
     }
@@ -172,7 +185,7 @@ impl<'de> Deserializer<'de> for Values {
     }
 
     forward_to_deserialize_any! {
-        i8 i16 i32 i64 u8 u16 f32 f64 char str string bytes byte_buf unit unit_struct
+        i8 i16 i32 i64 u8 u16 f32 char str string bytes byte_buf unit unit_struct
         newtype_struct tuple tuple_struct map struct identifier ignored_any
     }
 }
