@@ -30,13 +30,14 @@ use crate::{BASE, routes, unbuilt};
         api::Message, api::ParameterMessage, api::ClusterStatus, api::PrimaryNode, api::Fault, api::Node,
         api::NodeDaemonState, api::NodeCoordinatorState, api::NodeDomainState, api::NodeLog, api::NodeDuty, api::NodePlanVm, api::TaskList,
         api::TaskStatus, api::TaskRef, api::Vm, api::VmState, api::VmNode, api::VmTags, api::VmMetadata, api::VmLog,
-        api::VmWhy,
+        api::VmWhy, api::StorageText, api::Pool, api::Volume, api::VolumeSnapshot, api::Osd, api::OsdState,
     )),
     modifiers(&Keys),
     tags(
         (name = "root", description = "The API and the cluster as a whole"),
         (name = "node", description = "Nodes"),
         (name = "vm", description = "Virtual machines"),
+        (name = "storage", description = "Pools, volumes, snapshots and OSDs"),
         (name = "not built yet", description = "Part of the contract, and answered with 501"),
     ),
 )]

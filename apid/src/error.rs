@@ -7,6 +7,7 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use logic::refusal::Refusal;
+use logic::storage::StorageRefusal;
 use store::CommitError;
 use utoipa::openapi::{Content, RefOr, Response as Described, ResponseBuilder};
 use utoipa::{IntoResponses, ToSchema};
@@ -137,6 +138,13 @@ impl From<Refusal> for ApiError {
             Refusal::TaskUnknown { task } => Self::unknown("Task", &task.to_string()),
             Refusal::NotConfirmed { .. } => Self::parameter("yes-i-really-mean-it", refusal.to_string()),
             Refusal::Missing { parameter } => Self::parameter(parameter, "this parameter is required."),
+            Refusal::Storage(StorageRefusal::PoolUnknown { pool }) => Self::unknown("Pool", pool.as_str()),
+            Refusal::Storage(StorageRefusal::VolumeUnknown { volume }) => {
+                Self::unknown("Volume", &volume.to_string())
+            }
+            Refusal::Storage(StorageRefusal::SnapshotUnknown { snapshot }) => {
+                Self::unknown("Snapshot", &snapshot.to_string())
+            }
             other => Self::refused(other.to_string()),
         }
     }

@@ -3,11 +3,13 @@
 pub mod cluster;
 pub mod node;
 pub mod session;
+pub mod storage;
 pub mod task;
 pub mod vm;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use logic::refusal::Refusal;
 use logic::time::WallTime;
 use regex::Regex;
 
@@ -37,4 +39,23 @@ fn limit(pattern: &str, anchored: impl Fn(&str) -> String) -> Result<Regex, ApiE
     built.map_err(|_| {
         ApiError::parameter("limit", format!("\"{pattern}\" is not a valid regular expression."))
     })
+}
+
+/// The pattern is looked for anywhere, unless it says where it begins or ends.
+fn fuzzy(text: &str) -> String {
+    let inner = text.strip_prefix('^').unwrap_or(text);
+    let begin = if inner.len() < text.len() { "^" } else { "" };
+    let (inner, end) = match inner.strip_suffix('$') {
+        Some(rest) if !rest.ends_with('\\') => (rest, "$"),
+        _ => (inner, ""),
+    };
+    format!("{begin}(?:{inner}){end}")
+}
+
+/// Whether a destructive request is meant: by any text but a no. `what` is what would be destroyed.
+fn confirmed(text: &str, what: &'static str) -> Result<(), Refusal> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "" | "n" | "no" | "false" | "off" | "0" => Err(Refusal::NotConfirmed { what }),
+        _ => Ok(()),
+    }
 }

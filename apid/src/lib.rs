@@ -54,7 +54,23 @@ pub struct Settings {
     pub vm_shutdown_timeout: Duration,
     /// Whether the API is reached over TLS only.
     pub transport: Transport,
+    /// Whether there is storage.
+    pub storage: Storage,
+    /// How long an answer waits for the end of a change of the storage.
+    pub task_wait: Duration,
 }
+
+/// Whether a cluster has storage of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Storage {
+    /// It is configured.
+    Configured,
+    /// Nothing is said of it.
+    None,
+}
+
+/// How long an answer waits for the end of a change: less than clients wait for an answer.
+const TASK_WAIT: Duration = Duration::from_secs(30);
 
 /// What requests travel over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +97,22 @@ impl Settings {
                 Some(_) => Transport::Tls,
                 None => Transport::Plain,
             },
+            storage: if config.storage.is_some() { Storage::Configured } else { Storage::None },
+            task_wait: TASK_WAIT,
+        }
+    }
+
+    /// Checks that there is storage.
+    ///
+    /// # Errors
+    /// There is none, and what to do.
+    pub fn check_storage(&self) -> Result<(), error::ApiError> {
+        match self.storage {
+            Storage::Configured => Ok(()),
+            Storage::None => Err(error::ApiError::refused(
+                "This cluster has no storage: say in the section [storage] of pvc.toml where it is, on every node, and \
+                 start the daemons anew.",
+            )),
         }
     }
 }

@@ -17,7 +17,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::error::ApiError;
-use crate::handlers::{cluster, node, session, task, vm};
+use crate::handlers::{cluster, node, session, storage, task, vm};
 use crate::{Api, BASE, auth, document, unbuilt};
 
 /// The records are confirmed every second; what is older than this is marked.
@@ -25,14 +25,14 @@ const AGE_NOTABLE: Duration = Duration::from_secs(3);
 
 /// The OpenAPI document of all of them.
 pub fn described() -> OpenApi {
-    let all = OpenApiRouter::new().merge(open_routes()).merge(closed_routes());
+    let all = OpenApiRouter::new().merge(open_routes()).merge(closed_routes()).merge(storage_routes());
     document::complete(OpenApiRouter::with_openapi(document::head()).nest(BASE, all).into_openapi())
 }
 
 /// The whole API.
 pub fn router(api: &Arc<Api>) -> Router {
     let (open, _) = open_routes().split_for_parts();
-    let (mut closed, _) = closed_routes().split_for_parts();
+    let (mut closed, _) = closed_routes().merge(storage_routes()).split_for_parts();
     for (path, methods) in unbuilt::routes() {
         closed = closed.route(path, methods);
     }
@@ -88,6 +88,25 @@ fn closed_routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(vm::console))
         .routes(routes!(vm::define::rename))
         .routes(routes!(vm::device::attach, vm::device::detach))
+}
+
+/// Those about storage; they too need a token or a session.
+fn storage_routes() -> OpenApiRouter<Arc<Api>> {
+    use storage::{pool, snapshot, volume};
+    OpenApiRouter::new()
+        .routes(routes!(storage::root))
+        .routes(routes!(storage::ceph))
+        .routes(routes!(storage::status))
+        .routes(routes!(storage::utilization))
+        .routes(routes!(pool::list, pool::add))
+        .routes(routes!(pool::show, pool::add_named, pool::set_pgs, pool::remove))
+        .routes(routes!(volume::list, volume::add))
+        .routes(routes!(volume::show, volume::add_named, volume::change, volume::remove))
+        .routes(routes!(volume::scan))
+        .routes(routes!(volume::copy))
+        .routes(routes!(snapshot::list, snapshot::add))
+        .routes(routes!(snapshot::show, snapshot::add_named, snapshot::rename, snapshot::remove))
+        .routes(routes!(snapshot::roll_back))
 }
 
 /// Says how many seconds old the records are that were answered from, when they are older than they should be.

@@ -19,7 +19,7 @@ use crate::answer::{Answer, Answered, told};
 use crate::auth::hex;
 use crate::convert;
 use crate::error::ApiError;
-use crate::handlers::now;
+use crate::handlers::{confirmed, now};
 use crate::parameters::{NoParameters, Parameters};
 use crate::view::Change;
 
@@ -43,12 +43,7 @@ pub async fn initialize(
     State(api): State<Arc<Api>>,
     Parameters(asked): Parameters<Initialise>,
 ) -> Answered<Message> {
-    if matches!(
-        asked.confirmation.trim().to_ascii_lowercase().as_str(),
-        "" | "n" | "no" | "false" | "off" | "0"
-    ) {
-        return Err(Refusal::NotConfirmed { what: "Initialising a cluster" }.into());
-    }
+    confirmed(&asked.confirmation, "Initialising a cluster")?;
     let overwrite = if asked.overwrite { Overwrite::Yes } else { Overwrite::No };
     let key = hex(&rand::random::<[u8; 32]>());
     let accept =

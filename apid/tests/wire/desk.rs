@@ -7,7 +7,7 @@ use std::time::Duration;
 use apid::auth::Tokens;
 use apid::nodes::{LocalNode, Nodes};
 use apid::view::View;
-use apid::{Api, Settings, Transport, routes};
+use apid::{Api, Settings, Storage, Transport, routes};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
@@ -85,6 +85,8 @@ pub(crate) fn api_over(
             upstream_ip: "192.0.2.250/24".into(),
             vm_shutdown_timeout: Duration::from_secs(2),
             transport: Transport::Plain,
+            storage: Storage::Configured,
+            task_wait: Duration::from_secs(20),
         },
         stopping,
     };

@@ -16,7 +16,7 @@ use crate::Api;
 use crate::answer::Listed;
 use crate::convert;
 use crate::error::ApiError;
-use crate::handlers::limit;
+use crate::handlers::{fuzzy, limit};
 use crate::parameters::Parameters;
 
 /// Which VMs are shown.
@@ -99,17 +99,6 @@ impl Wanted {
             && self.tag.as_ref().is_none_or(has);
         same != self.negate
     }
-}
-
-/// The pattern is looked for anywhere, unless it says where it begins or ends.
-fn fuzzy(text: &str) -> String {
-    let inner = text.strip_prefix('^').unwrap_or(text);
-    let begin = if inner.len() < text.len() { "^" } else { "" };
-    let (inner, end) = match inner.strip_suffix('$') {
-        Some(rest) if !rest.ends_with('\\') => (rest, "$"),
-        _ => (inner, ""),
-    };
-    format!("{begin}(?:{inner}){end}")
 }
 
 fn registered(cluster: &Cluster, text: &str) -> Result<NodeName, ApiError> {
