@@ -22,6 +22,12 @@ mod role;
 mod sessions;
 #[path = "wire/shapes.rs"]
 mod shapes;
+#[path = "wire/storage.rs"]
+mod storage;
+#[path = "wire/storage_refused.rs"]
+mod storage_refused;
+#[path = "wire/storeroom.rs"]
+mod storeroom;
 #[path = "wire/together.rs"]
 mod together;
 #[path = "wire/vms.rs"]

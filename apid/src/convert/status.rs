@@ -6,6 +6,7 @@ use api::{
     ClusterDetail, ClusterHealth, ClusterStatus, CpuResource, DiskResource, Fault, HealthMessage,
     MemoryResource, Node, NodeHealth, NodeSummary, Resources, StateCounts, VmSummary,
 };
+use logic::cluster::Cluster;
 use logic::health::{Trouble, of_the_cluster, troubles};
 use logic::id::NodeName;
 use logic::vm::shown_state;
@@ -34,6 +35,8 @@ pub fn status(snapshot: &Snapshot, settings: &Settings) -> ClusterStatus {
         })
         .collect();
     let primary = primary(cluster);
+    let osds = super::storage::osd_summaries(cluster);
+    let volumes = || cluster.volumes.values().map(|volume| &volume.value).filter(|volume| volume.is_there());
     ClusterStatus {
         cluster_name: settings.cluster.clone(),
         cluster_health: ClusterHealth {
@@ -48,15 +51,15 @@ pub fn status(snapshot: &Snapshot, settings: &Settings) -> ClusterStatus {
         nodes: counts(nodes.iter().map(|node| format!("{},{}", node.daemon_state, node.domain_state))),
         vms: counts(vms.iter().map(|vm| vm.state.clone())),
         networks: 0,
-        osds: StateCounts::default(),
-        pools: 0,
-        volumes: 0,
-        snapshots: 0,
-        resources: resources(&nodes),
+        osds: counts(osds.iter().map(|osd| format!("{},{}", osd.up, osd.in_))),
+        pools: cluster.pools.len() as u64,
+        volumes: volumes().count() as u64,
+        snapshots: volumes().map(|volume| volume.snapshots.len() as u64).sum(),
+        resources: Resources { disk: disk(cluster), ..resources(&nodes) },
         detail: ClusterDetail {
             node: nodes.iter().map(summary).collect(),
             vm: vms,
-            osd: Vec::new(),
+            osd: osds,
             faults: Vec::<Fault>::new(),
         },
     }
@@ -123,6 +126,15 @@ fn resources(nodes: &[Node]) -> Resources {
         },
         disk: DiskResource::default(),
     }
+}
+
+/// What the storage's devices hold, in KiB.
+fn disk(cluster: &Cluster) -> DiskResource {
+    let facts = cluster.storage_facts.as_ref().and_then(|facts| facts.value.figures.as_ref());
+    let (total, free) =
+        facts.map_or((0, 0), |figures| (figures.total_bytes / 1024, figures.free_bytes / 1024));
+    let used = total.saturating_sub(free);
+    DiskResource { total, used, free, utilization: percent(used, total) }
 }
 
 fn percent(part: u64, whole: u64) -> f64 {

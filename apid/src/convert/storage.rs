@@ -1,11 +1,11 @@
 //! Storage as the API shows it. What is being made, and the new name of what is being renamed, are not shown: they are
 //! not there yet.
 
-use api::{Pool, PoolStats, StorageText, Volume, VolumeSize, VolumeSnapshot, VolumeStats};
+use api::{OsdSummary, Pool, PoolStats, StorageText, Volume, VolumeSize, VolumeSnapshot, VolumeStats};
 use logic::cluster::Cluster;
 use logic::id::PoolName;
 use logic::storage::facts::{StorageFacts, is_old};
-use logic::storage::figures::PoolFigures;
+use logic::storage::figures::{Osd, PoolFigures};
 use logic::storage::record::{self, PoolState, VolumeFeatures, VolumeState};
 use logic::storage::{SnapshotPath, VolumePath, size};
 use logic::time::WallTime;
@@ -48,9 +48,10 @@ fn staleness(facts: &StorageFacts, now: WallTime) -> Option<String> {
 
 /// The pools that are there and wanted, by name.
 pub fn pools(cluster: &Cluster, now: WallTime, wanted: impl Fn(&PoolName) -> bool) -> Vec<Pool> {
-    let there = cluster.pools.iter().filter(|(name, pool)| {
-        !matches!(pool.value.state, PoolState::Making) && wanted(name)
-    });
+    let there = cluster
+        .pools
+        .iter()
+        .filter(|(name, pool)| !matches!(pool.value.state, PoolState::Making) && wanted(name));
     there.map(|(name, entry)| pool(cluster, name, &entry.value, now)).collect()
 }
 
@@ -73,9 +74,8 @@ fn pool(cluster: &Cluster, name: &PoolName, pool: &record::Pool, now: WallTime) 
             PoolState::Broken { why } => Some(format!("broken: {why}")),
         },
         task: pool.task.map(|task| task.to_string()),
-        stale: pools_staleness(cluster, now).or_else(|| {
-            figures.is_none().then(|| "it has not been measured yet".into())
-        }),
+        stale: pools_staleness(cluster, now)
+            .or_else(|| figures.is_none().then(|| "it has not been measured yet".into())),
     }
 }
 
@@ -188,4 +188,16 @@ fn volume_state(state: &VolumeState) -> Option<String> {
         VolumeState::RollingBack => "rolling back".into(),
         VolumeState::Broken { why } => format!("broken: {why}"),
     })
+}
+
+/// All OSDs in short, as they were last measured.
+pub fn osd_summaries(cluster: &Cluster) -> Vec<OsdSummary> {
+    let word = |is: bool, yes: &str, no: &str| if is { yes.to_owned() } else { no.to_owned() };
+    let facts = cluster.osd_facts.as_ref().map(|facts| facts.value.osds.values());
+    let summary = |osd: &Osd| OsdSummary {
+        id: osd.id.to_string(),
+        up: word(osd.up, "up", "down"),
+        in_: word(osd.r#in, "in", "out"),
+    };
+    facts.into_iter().flatten().map(summary).collect()
 }

@@ -23,7 +23,6 @@ use crate::view::Change;
 
 pub mod pool;
 pub mod snapshot;
-pub mod upload;
 pub mod volume;
 
 /// Says nothing: there is only one kind of storage, below `/storage/ceph`.
@@ -84,10 +83,7 @@ async fn settle(api: &Api, accept: impl Fn(Occasion<'_>) -> Accepted) -> Answere
 }
 
 /// Writes the task of a change.
-async fn begin(
-    api: &Api,
-    accept: impl Fn(Occasion<'_>) -> Accepted,
-) -> Result<(TaskId, Task), ApiError> {
+async fn begin(api: &Api, accept: impl Fn(Occasion<'_>) -> Accepted) -> Result<(TaskId, Task), ApiError> {
     api.settings.check_storage()?;
     let accept = |cluster: &Cluster| {
         let id = TaskId(rand::random());

@@ -5,11 +5,16 @@ use logic::vm::Phase;
 use serde_json::Value;
 
 use super::desk::{Desk, UUID};
+use super::storeroom::Storeroom;
 
 /// Fields that PVC 1.0.3 did not have, by where they are.
 const ADDED: &[(&str, &[&str])] = &[
     ("/node[0]", &["cpu_model", "cpu_utilization", "stale"]),
     ("/node/hv1[0]", &["cpu_model", "cpu_utilization", "stale"]),
+    ("/storage/ceph/pool[0]", &["copies", "mincopies"]),
+    ("/storage/ceph/pool/vms[0]", &["copies", "mincopies"]),
+    ("/storage/ceph/volume[0]", &["size_bytes"]),
+    ("/storage/ceph/volume/vms/vm0001_sda[0]", &["size_bytes"]),
 ];
 
 /// Holds an answer against a recorded one. Lists are compared by their first members; maps with names of things as
@@ -105,6 +110,41 @@ async fn answers_have_the_recorded_shapes() {
             assert_eq!(ours, common, "the order of fields in {path}");
         }
     }
+}
+
+#[tokio::test]
+async fn answers_about_storage_have_the_recorded_shapes() {
+    let room = Storeroom::new().await;
+    room.volume("vm0001_sda", "10G").await;
+    room.snapshot("vm0001_sda", "snap1").await;
+    for (path, recorded) in [
+        ("/storage/ceph/status", include_str!("../../../api/fixtures/storage_status.json")),
+        ("/storage/ceph/utilization", include_str!("../../../api/fixtures/storage_utilization.json")),
+        ("/storage/ceph/pool", include_str!("../../../api/fixtures/storage_pool.json")),
+        ("/storage/ceph/pool/vms", include_str!("../../../api/fixtures/storage_pool.json")),
+        ("/storage/ceph/volume", include_str!("../../../api/fixtures/storage_volume.json")),
+        ("/storage/ceph/volume/vms/vm0001_sda", include_str!("../../../api/fixtures/storage_volume.json")),
+        ("/storage/ceph/snapshot", include_str!("../../../api/fixtures/storage_snapshot.json")),
+        (
+            "/storage/ceph/snapshot/vms/vm0001_sda/snap1",
+            include_str!("../../../api/fixtures/storage_snapshot.json"),
+        ),
+    ] {
+        let answer = room.desk.get(path).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text);
+        alike(path, &answer.json(), &serde_json::from_str(recorded).unwrap());
+        let ours: Vec<String> =
+            order(&answer.text).into_iter().filter(|f| order(recorded).contains(f)).collect();
+        let (known, all) = (order(recorded), order(&answer.text));
+        let theirs: Vec<String> = known.into_iter().filter(|field| all.contains(field)).collect();
+        assert_eq!(ours, theirs, "the order of fields in {path}");
+    }
+    let status = room.desk.get("/status").await.json();
+    assert_eq!(
+        (&status["pools"], &status["volumes"], &status["snapshots"]),
+        (&1.into(), &1.into(), &1.into())
+    );
+    assert_eq!(status["resources"]["disk"]["total"], 3_145_728_000_u64);
 }
 
 #[tokio::test]

@@ -34,7 +34,8 @@ pub async fn list(
     State(api): State<Arc<Api>>,
     Parameters(asked): Parameters<ListPools>,
 ) -> Answered<Vec<Pool>> {
-    let pattern = asked.limit.as_deref().map(|text| limit(text, |text| format!("^(?:{text})"))).transpose()?;
+    let pattern =
+        asked.limit.as_deref().map(|text| limit(text, |text| format!("^(?:{text})"))).transpose()?;
     let fits = |pattern: &Regex, name: &PoolName| pattern.is_match(name.as_str());
     let cluster = api.view.cluster().await?;
     let pools: Vec<Pool> =
@@ -145,7 +146,9 @@ fn replication(text: &str) -> Result<Replication, ApiError> {
         let given: String = text.chars().take(80).collect();
         ApiError::parameter(
             "replcfg",
-            format!("\"{given}\" is not valid: write it as copies=3,mincopies=2, each a number from 1 to 255."),
+            format!(
+                "\"{given}\" is not valid: write it as copies=3,mincopies=2, each a number from 1 to 255."
+            ),
         )
     };
     let (mut copies, mut copies_min) = (None, None);

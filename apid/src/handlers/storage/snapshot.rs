@@ -10,8 +10,8 @@ use logic::storage::{SnapshotPath, VolumePath, accept};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::volume::{known, wrong};
 use super::settle;
+use super::volume::{known, wrong};
 use crate::Api;
 use crate::answer::{Answer, Answered, Listed};
 use crate::convert;
@@ -55,9 +55,10 @@ pub async fn list(
     if found.is_empty() {
         return Err(ApiError::NotFound { what: "Snapshot" });
     }
-    let shown = |(path, volume): (SnapshotPath, Arc<logic::record::Versioned<logic::storage::record::Volume>>)| {
-        convert::storage::snapshot(&path, &volume.value)
-    };
+    let shown =
+        |(path, volume): (SnapshotPath, Arc<logic::record::Versioned<logic::storage::record::Volume>>)| {
+            convert::storage::snapshot(&path, &volume.value)
+        };
     Ok(Listed::new(found.into_iter().map(shown)))
 }
 
@@ -71,9 +72,11 @@ pub async fn show(
     let path = there(&pool, &volume, &snapshot)?;
     let one = |cluster: &Arc<Cluster>| {
         let volume = cluster.volumes.get(&path.of)?;
-        volume.value.snapshots.contains_key(&path.snapshot).then(|| {
-            vec![convert::storage::snapshot(&path, &volume.value)]
-        })
+        volume
+            .value
+            .snapshots
+            .contains_key(&path.snapshot)
+            .then(|| vec![convert::storage::snapshot(&path, &volume.value)])
     };
     let found = api.view.find(one).await?;
     found.map(Answer).ok_or_else(|| unknown(&pool, &volume, &snapshot))

@@ -88,13 +88,9 @@ pub struct AddVolume {
 
 /// Makes an empty volume.
 #[utoipa::path(post, path = "/storage/ceph/volume", tag = "storage", params(AddVolume))]
-pub async fn add(
-    State(api): State<Arc<Api>>,
-    Parameters(asked): Parameters<AddVolume>,
-) -> Answered<Message> {
-    let path = new_path(&asked.pool, &asked.volume)?;
-    let made = make(&api, &path, &asked.size, asked.force).await;
-    made.map_err(ApiError::as_refusal)
+pub async fn add(State(api): State<Arc<Api>>, Parameters(asked): Parameters<AddVolume>) -> Answered<Message> {
+    let path = new_path(&asked.pool, &asked.volume).map_err(ApiError::as_refusal)?;
+    make(&api, &path, &asked.size, asked.force).await.map_err(ApiError::as_refusal)
 }
 
 /// A volume to be made, whose name is in the path.
@@ -203,7 +199,12 @@ pub struct CloneVolume {
 }
 
 /// Makes a new volume with the content of this one.
-#[utoipa::path(post, path = "/storage/ceph/volume/{pool}/{volume}/clone", tag = "storage", params(CloneVolume))]
+#[utoipa::path(
+    post,
+    path = "/storage/ceph/volume/{pool}/{volume}/clone",
+    tag = "storage",
+    params(CloneVolume)
+)]
 pub async fn copy(
     State(api): State<Arc<Api>>,
     Path((pool, volume)): Path<(String, String)>,
@@ -213,9 +214,9 @@ pub async fn copy(
     let name: VolumeName = asked.new_volume.parse().map_err(|error| wrong("new_volume", &error))?;
     let source = match asked.snapshot.filter(|name| !name.is_empty()) {
         None => Source::Volume(path.clone()),
-        Some(name) => Source::Snapshot(path.at(&name.parse().map_err(|_| {
-            ApiError::unknown("Snapshot", &format!("{path}@{name}"))
-        })?)),
+        Some(name) => Source::Snapshot(
+            path.at(&name.parse().map_err(|_| ApiError::unknown("Snapshot", &format!("{path}@{name}")))?),
+        ),
     };
     let to = path.beside(&name);
     settle(&api, |on| accept::clone_volume(on, &source, &to, insistence(asked.force))).await
