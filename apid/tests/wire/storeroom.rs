@@ -142,20 +142,19 @@ async fn work(api: Arc<Api>, store: Arc<MemoryStore>, mood: Arc<Mutex<Mood>>) {
     let mut pauses = tokio::time::interval(std::time::Duration::from_millis(5));
     loop {
         pauses.tick().await;
-        let mood = mood.lock().unwrap().clone();
         let open = |cluster: &Arc<Cluster>| {
             let id = cluster.tasks.iter().find(|(_, entry)| entry.fact.is_none()).map(|(id, _)| *id)?;
             Some((Arc::clone(cluster), id))
         };
+        let Some((cluster, id)) = api.view.wait_for(PATIENCE, open).await else { continue };
+        let mood = mood.lock().unwrap().clone();
         let failure = match mood {
             Mood::Idle => continue,
             Mood::Willing => None,
             Mood::Failing(why) => Some(Failed { stage: 1, why }),
         };
-        if let Some((cluster, id)) = api.view.wait_for(PATIENCE, open).await {
-            // A task that others have changed meanwhile is looked at again.
-            drop(commit_records(&*store, &end(&cluster, id, failure)));
-        }
+        // A task that others have changed meanwhile is looked at again.
+        drop(commit_records(&*store, &end(&cluster, id, failure)));
     }
 }
 
