@@ -156,9 +156,14 @@ impl Mirror {
         state.published.is_some() && self.shown(&state, committed)
     }
 
-    /// Waits until the mirror shows what a transaction left behind. False when it did not within `most`.
+    /// Waits until the mirror shows what a transaction that has been committed left behind, or what others have made of it
+    /// since: they may have been so quick that it is never seen by itself. False when it did not within `most`.
     pub fn wait_shows(&self, committed: &Committed, most: Duration) -> bool {
-        let hidden = |state: &mut State| state.published.is_none() || !self.shown(state, committed);
+        let asked = Instant::now();
+        let hidden = |state: &mut State| {
+            let is_later = state.published.as_ref().map(|snapshot| snapshot.confirmed > asked);
+            is_later.is_none_or(|is_later| !is_later && !self.shown(state, committed))
+        };
         let waited = self.published.wait_timeout_while(self.state(), most, hidden);
         !waited.expect("no thread panics while it builds").1.timed_out()
     }

@@ -92,3 +92,20 @@ fn a_deletion_is_shown_too() {
     mirror.pump().unwrap();
     assert!(mirror.shows(&gone) && !on(&mirror));
 }
+
+#[test]
+fn what_others_have_deleted_before_it_was_seen_is_not_waited_for() {
+    let (_memory, store, mirror) = mirrored();
+    mirror.pump().unwrap();
+    let made = maintenance(&*store, Expect::Absent, true);
+    commit_records(&*store, &Records::default().remove(RecordId::Maintenance)).unwrap();
+    assert!(!mirror.wait_shows(&made, Duration::ZERO), "nothing was read since");
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| mirror.wait_shows(&made, Duration::from_secs(30)));
+        while !waiting.is_finished() {
+            mirror.pump().unwrap();
+        }
+        assert!(waiting.join().unwrap());
+    });
+    assert!(!on(&mirror));
+}
