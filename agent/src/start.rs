@@ -94,6 +94,7 @@ impl Role {
 /// # Errors
 /// What keeps it from starting: its configuration, its log, its store, its socket.
 pub fn run(role: Role, config_file: &Path) -> Result<()> {
+    let heap_is_shared = host::heap::share();
     let passes = Arc::new(Bell::default());
     let stopping = Arc::new(AtomicUsize::new(0));
     let (asked_passes, asked_stop, output) = (Arc::clone(&passes), Arc::clone(&stopping), Output::default());
@@ -109,6 +110,9 @@ pub fn run(role: Role, config_file: &Path) -> Result<()> {
     let config = read_config(config_file)?;
     output.open(&config.log, role.name())?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), node = %config.node, "{} starts", role.name());
+    if !heap_is_shared {
+        tracing::debug!("the heap is not shared among threads; more memory is taken");
+    }
     let daemon = Daemon::assemble(role, &config, passes)?;
     daemon.go_round(&stopping);
     tracing::info!("{} has stopped", role.name());

@@ -13,6 +13,7 @@
 //! | [`storage`] | the port to pools, volumes and snapshots; Ceph, a directory, and one in memory |
 //! | [`tail`] | the end of a log file, and what follows |
 //! | [`command`] | the one place that starts a process |
+//! | [`heap`] | how threads share the heap |
 //! | [`signals`] | what the machine asks of a daemon by a signal |
 //! | [`notify`] | what systemd is told |
 //! | [`logfile`] | a log file that can be opened anew |
@@ -23,6 +24,7 @@ mod calls;
 pub mod clock;
 pub mod command;
 mod device;
+pub mod heap;
 pub mod hypervisor;
 pub mod identity;
 pub mod libvirt;
