@@ -31,7 +31,7 @@ const NAMES: [&str; 6] = ["store", "api", "handover", "migrate", "drain", "footp
 pub fn run(words: &[&str], xtask: &Path) -> Result<()> {
     let line = match words {
         ["store"] => store()?,
-        ["api"] => api::run(xtask)?,
+        ["api"] => told(&api::run(xtask)?),
         ["handover", rest @ ..] => told(&handover::run(rest, xtask)?),
         ["migrate", rest @ ..] => told(&migrate::run(rest, xtask)?),
         ["drain", rest @ ..] => told(&drain::run(rest, xtask)?),

@@ -35,8 +35,8 @@ use switch::Switch;
 /// How many machines there may be.
 pub const NODES_MAX: u8 = 20;
 
-/// How many of them may be primary.
-const COORDINATORS_MAX: u8 = 3;
+/// How many of them may be primary unless it is said otherwise.
+const COORDINATORS_USUAL: u8 = 3;
 
 /// The port of the nodes' APIs.
 pub const API_PORT: u16 = 7370;
@@ -52,6 +52,8 @@ pub struct Plan {
     pub folder: PathBuf,
     /// How many machines.
     pub nodes: u8,
+    /// How many of them, from the first, may be primary; the others are hypervisors.
+    pub coordinators: u8,
     /// On how many of them, from the first, a ZooKeeper server runs.
     pub servers: u8,
     /// Where their volumes are.
@@ -59,10 +61,12 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// As many machines as said, with three ZooKeeper servers where there are enough for them.
+    /// As many machines as said, with three ZooKeeper servers where there are enough for them; three may be primary, as in
+    /// most clusters, or all where there are fewer.
     pub fn of(nodes: u8, folder: PathBuf, profile: Profile) -> Self {
         let servers = if nodes >= 3 { 3 } else { 1 };
-        Self { preparation: Preparation::Needed, profile, folder, nodes, servers, storage: Storage::None }
+        let (coordinators, storage) = (nodes.min(COORDINATORS_USUAL), Storage::None);
+        Self { preparation: Preparation::Needed, profile, folder, nodes, coordinators, servers, storage }
     }
 
     /// Whether it can be made.
@@ -72,6 +76,9 @@ impl Plan {
     pub fn check(&self) -> Result<()> {
         if !(1..=NODES_MAX).contains(&self.nodes) {
             bail!("there can be 1 to {NODES_MAX} machines, not {}", self.nodes);
+        }
+        if !(1..=self.nodes).contains(&self.coordinators) {
+            bail!("{} coordinators of {} machines cannot be", self.coordinators, self.nodes);
         }
         if ![1, 3].contains(&self.servers) || self.servers > self.nodes {
             bail!("{} ZooKeeper servers on {} machines cannot be", self.servers, self.nodes);
@@ -90,6 +97,7 @@ pub fn folder() -> PathBuf {
 struct Memory {
     release: bool,
     nodes: u8,
+    coordinators: u8,
     servers: u8,
     token: String,
     secret: String,
@@ -134,9 +142,9 @@ impl Rack {
         1..=self.memory.servers
     }
 
-    /// The numbers of the machines that may be primary: three, as in most clusters, or all where there are fewer.
+    /// The numbers of the machines that may be primary.
     pub fn coordinators(&self) -> std::ops::RangeInclusive<u8> {
-        1..=self.memory.nodes.min(COORDINATORS_MAX)
+        1..=self.memory.coordinators
     }
 
     /// How its programs were built.

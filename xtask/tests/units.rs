@@ -112,6 +112,7 @@ fn daemons_come_back_and_guests_outlive_them() {
     for name in &ORDER[..3] {
         let unit = unit(name);
         assert_eq!((unit.says("Type"), unit.says("Restart")), ("notify", "always"), "{name}");
+        assert_eq!(unit.says("StartLimitIntervalSec"), "0", "{name} is given up while its store is away");
     }
     assert_eq!(unit("pvcnoded").says("KillMode"), "process");
 }
@@ -120,10 +121,12 @@ fn daemons_come_back_and_guests_outlive_them() {
 fn each_may_do_no_more_than_it_needs() {
     for name in ORDER {
         let unit = unit(name);
-        for key in ["NoNewPrivileges", "ProtectHome", "ProtectClock", "ProtectKernelLogs", "LockPersonality"]
-        {
+        for key in ["NoNewPrivileges", "ProtectHome", "ProtectKernelLogs", "LockPersonality"] {
             assert_eq!(unit.says(key), "yes", "{name}: {key}");
         }
+        let keeps_from_the_clock = unit.keys.contains_key("ProtectClock")
+            || unit.words("CapabilityBoundingSet").starts_with(&["~CAP_SYS_TIME"]);
+        assert!(keeps_from_the_clock, "{name} may set the clock");
         assert_eq!(unit.says("UMask"), "0077", "{name}");
     }
     // Whoever touches no machine has nothing of root but the files that belong to it.
@@ -132,6 +135,53 @@ fn each_may_do_no_more_than_it_needs() {
         assert_eq!(unit.says("CapabilityBoundingSet"), "", "{name}");
         assert_eq!((unit.says("ProtectSystem"), unit.says("PrivateDevices")), ("strict", "yes"), "{name}");
         assert_eq!(unit.says("RestrictAddressFamilies"), "AF_UNIX AF_INET AF_INET6", "{name}");
+    }
+}
+
+#[test]
+fn whoever_serves_guests_reaches_the_machine_s_devices() {
+    for name in ["pvcnoded", "pvcworkerd"] {
+        let unit = unit(name);
+        // Each of these, where nothing else is listed, leaves no device but a few: not /dev/kvm, and no disk.
+        for key in ["ProtectClock", "PrivateDevices", "DeviceAllow", "DevicePolicy"] {
+            assert!(!unit.keys.contains_key(key), "{name}: {key}");
+        }
+    }
+}
+
+/// The daemons write in no other folder than those that systemd makes for them, as long as the configuration names none:
+/// each default is held against the unit.
+#[test]
+fn the_usual_folders_are_those_that_systemd_makes_and_lets_write() {
+    let defaults = fs::read_to_string(folder().join("../logic/src/config/raw.rs")).unwrap();
+    for (path, key) in [("/run/pvc", "RuntimeDirectory"), ("/var/log/pvc", "LogsDirectory")] {
+        assert!(defaults.contains(&format!("\"{path}\"")), "{path} is no default any more");
+        for name in &ORDER[..3] {
+            assert_eq!(unit(name).says(key), "pvc", "{name}: {path}");
+        }
+    }
+    // It makes the folder of the guests' consoles, in which libvirt writes.
+    assert!(!unit("pvcnoded").keys.contains_key("ProtectSystem"), "pvcnoded cannot write its machine");
+    for name in &ORDER[..3] {
+        assert_eq!(unit(name).says("StateDirectory"), "pvc", "{name}: the usual place of a store in a file");
+        assert_eq!(
+            unit(name).says("RuntimeDirectoryPreserve"),
+            "yes",
+            "{name} would take the others' sockets"
+        );
+    }
+}
+
+#[test]
+fn every_program_is_started_with_words_that_it_knows() {
+    for name in &ORDER[..3] {
+        // Without any, the configuration is where it is usually.
+        assert_eq!(unit(name).says("ExecStart"), format!("/usr/bin/{name}"));
+        assert_eq!(
+            unit(name).says("ExecReload"),
+            "/bin/kill -HUP $MAINPID",
+            "{name} opens its log anew at SIGHUP"
+        );
     }
 }
 

@@ -2,11 +2,21 @@
 
 use std::time::Duration;
 
-use host::network::{Bridge, Error, Kernel, LinkState, Network};
+use host::network::{Bridge, Error, Kernel, LinkName, LinkState, Network};
 
 use crate::kernel::{Namespaces, ip};
 use crate::on_a_thread;
 use crate::world::{World, address, fleeting, name, wait};
+
+/// Does something in a network of its own, whose one card is up.
+fn with_a_link(work: impl FnOnce(&Namespaces, &Kernel, &LinkName) + Send + 'static) {
+    on_a_thread(|| {
+        let (world, network, link) = (Namespaces::new(), Namespaces::kernel(), name("ens4"));
+        world.plug(&link);
+        network.ensure_link(&link, 1500).unwrap();
+        work(&world, &network, &link);
+    });
+}
 
 #[test]
 fn neighbours_that_knew_the_address_elsewhere_learn_where_it_is() {
@@ -40,19 +50,14 @@ fn neighbours_that_knew_the_address_elsewhere_learn_where_it_is() {
 
 #[test]
 fn a_router_announces_itself_as_one() {
-    on_a_thread(|| {
-        let world = Namespaces::new();
-        let network = Namespaces::kernel();
-        let link = name("ens4");
-        world.plug(&link);
-        network.ensure_link(&link, 1500).unwrap();
+    with_a_link(|world, network, link| {
         world.ip_next_door("address add fd00::2/64 dev ens4 nodad");
         std::fs::write("/proc/sys/net/ipv6/conf/ens4/forwarding", "1").unwrap();
-        let gateway = fleeting(&link, "fd00::1/64", 60);
+        let gateway = fleeting(link, "fd00::1/64", 60);
         network.ensure_address(&gateway).unwrap();
         world.ip_next_door("neighbour replace fd00::1 lladdr 02:00:00:00:00:99 nud stale dev ens4");
-        wait(&world, "the neighbour knows a router", || {
-            network.announce(&link, gateway.ip).unwrap();
+        wait(world, "the neighbour knows a router", || {
+            network.announce(link, gateway.ip).unwrap();
             world.ip_next_door("neighbour show fd00::1").contains("router")
         });
     });
@@ -60,54 +65,39 @@ fn a_router_announces_itself_as_one() {
 
 #[test]
 fn a_link_without_ipv6_is_told_of_in_the_kernels_words() {
-    on_a_thread(|| {
-        let world = Namespaces::new();
-        let network = Namespaces::kernel();
-        let link = name("ens4");
-        world.plug(&link);
-        network.ensure_link(&link, 1500).unwrap();
+    with_a_link(|_, network, link| {
         std::fs::write("/proc/sys/net/ipv6/conf/ens4/disable_ipv6", "1").unwrap();
-        let error = network.ensure_address(&address(&link, "fd00::1/64")).unwrap_err();
+        let error = network.ensure_address(&address(link, "fd00::1/64")).unwrap_err();
         let text = error.to_string();
         assert!(text.contains("give fd00::1/64 to ens4") && text.contains("IPv6 is disabled"), "{text}");
         assert!(text.contains("disable_ipv6"), "{text}");
-        network.ensure_address(&address(&link, "10.0.0.1/24")).expect("IPv4 works");
+        network.ensure_address(&address(link, "10.0.0.1/24")).expect("IPv4 works");
     });
 }
 
 #[test]
 fn an_address_of_the_kernel_itself_is_seen_and_left_alone() {
-    on_a_thread(|| {
-        let world = Namespaces::new();
-        let network = Namespaces::kernel();
-        let link = name("ens4");
-        world.plug(&link);
-        network.ensure_link(&link, 1500).unwrap();
+    with_a_link(|world, network, link| {
         let is_local = |text: &str| text.starts_with("fe80:") || text == "::1" || text == "127.0.0.1";
-        wait(&world, "the link has an address of its own", || {
-            network.observe().unwrap().addresses.iter().any(|own| own.link == link)
+        wait(world, "the link has an address of its own", || {
+            network.observe().unwrap().addresses.iter().any(|own| own.link == *link)
         });
         let own = network.observe().unwrap().addresses;
         assert!(own.iter().all(|address| is_local(&address.ip.to_string())), "{own:?}");
         assert_eq!(own.len(), 3);
-        network.ensure_address(&address(&link, "fd00::1/64")).unwrap();
-        network.remove_address(&link, "fd00::1".parse().unwrap()).unwrap();
+        network.ensure_address(&address(link, "fd00::1/64")).unwrap();
+        network.remove_address(link, "fd00::1".parse().unwrap()).unwrap();
         assert_eq!(network.observe().unwrap().addresses, own);
     });
 }
 
 #[test]
 fn a_route_past_pvc_is_seen_beside_ours() {
-    on_a_thread(|| {
-        let world = Namespaces::new();
-        let network = Namespaces::kernel();
-        let link = name("ens4");
-        world.plug(&link);
-        network.ensure_link(&link, 1500).unwrap();
-        network.ensure_address(&address(&link, "10.0.0.1/24")).unwrap();
+    with_a_link(|_, network, link| {
+        network.ensure_address(&address(link, "10.0.0.1/24")).unwrap();
         ip(&["route", "add", "default", "via", "10.0.0.253", "metric", "100"]);
         ip(&["route", "add", "default", "dev", "ens4", "metric", "200"]);
-        network.ensure_default_route(&link, "10.0.0.254".parse().unwrap()).unwrap();
+        network.ensure_default_route(link, "10.0.0.254".parse().unwrap()).unwrap();
         let seen = network.observe().unwrap().default_routes;
         let seen: Vec<_> = seen.iter().map(|route| (route.gateway.to_string(), route.metric)).collect();
         let expected = [("10.0.0.254", 0), ("10.0.0.253", 100), ("0.0.0.0", 200)];
@@ -146,15 +136,10 @@ fn a_hundred_links_are_seen_at_once() {
 
 #[test]
 fn the_route_to_a_network_does_not_end_with_a_floating_address_of_it() {
-    on_a_thread(|| {
-        let world = Namespaces::new();
-        let network = Namespaces::kernel();
-        let link = name("ens4");
-        world.plug(&link);
-        network.ensure_link(&link, 1500).unwrap();
-        let floating = [fleeting(&link, "10.0.0.10/24", 2), fleeting(&link, "fd00::10/64", 2)];
+    with_a_link(|world, network, link| {
+        let floating = [fleeting(link, "10.0.0.10/24", 2), fleeting(link, "fd00::10/64", 2)];
         for own in ["10.0.0.1/24", "fd00::1/64"] {
-            network.ensure_address(&address(&link, own)).unwrap();
+            network.ensure_address(&address(link, own)).unwrap();
         }
         for one in floating.iter().chain(&floating) {
             network.ensure_address(one).unwrap();
@@ -165,9 +150,9 @@ fn the_route_to_a_network_does_not_end_with_a_floating_address_of_it() {
             routes.iter().all(|route| route.contains("dev ens4") && !route.contains("expires"))
         };
         assert!(lasting(&routes()), "{:?}", routes());
-        wait(&world, "the floating ones have ended", || {
+        wait(world, "the floating ones have ended", || {
             let seen = network.observe().unwrap();
-            floating.iter().all(|one| seen.address(&link, one.ip).is_none())
+            floating.iter().all(|one| seen.address(link, one.ip).is_none())
         });
         assert!(lasting(&routes()), "{:?}", routes());
         assert!(routes()[0].contains("src 10.0.0.1 "), "{:?}", routes());
@@ -176,18 +161,13 @@ fn the_route_to_a_network_does_not_end_with_a_floating_address_of_it() {
 
 #[test]
 fn an_address_is_there_at_once_and_asks_nobody() {
-    on_a_thread(|| {
-        let world = Namespaces::new();
-        let network = Namespaces::kernel();
-        let link = name("ens4");
-        world.plug(&link);
-        network.ensure_link(&link, 1500).unwrap();
-        wait(&world, "the link carries", || {
-            network.observe().unwrap().link(&link).unwrap().state == LinkState::Up
+    with_a_link(|world, network, link| {
+        wait(world, "the link carries", || {
+            network.observe().unwrap().link(link).unwrap().state == LinkState::Up
         });
         // Another one has it too, as while a role moves.
         world.ip_next_door("address add fd00::10/64 dev ens4 nodad");
-        let floating = fleeting(&link, "fd00::10/64", 60);
+        let floating = fleeting(link, "fd00::10/64", 60);
         network.ensure_address(&floating).unwrap();
         let shown = ip(&["-6", "address", "show", "dev", "ens4", "scope", "global"]);
         assert!(shown.contains("fd00::10/64") && shown.contains("deprecated"), "{shown}");

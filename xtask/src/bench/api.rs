@@ -1,14 +1,14 @@
 //! `bench api`: a thousand VMs in a real ZooKeeper, and what the API and the command line take to tell of them.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use serde_json::json;
 
 use crate::bench::load::Load;
 use crate::bench::report::{Aim, Figure, Report, percentile};
+use crate::bench::stage;
 use crate::command::{output, wait_for};
 use crate::http::{Connection, encoded};
 use crate::lab::daemons::{API_INSIDE, Profile};
@@ -31,11 +31,11 @@ const REQUESTS: [(&str, &str, Option<f64>); 3] = [
     ("get_status", "/api/v1/status", None),
 ];
 
-/// Runs it in a node of its own, prints the table, and gives the line.
+/// Runs it in a node of its own and gives the report.
 ///
 /// # Errors
 /// When the node or its daemons do not start, or a request is refused.
-pub fn run(xtask: &Path) -> Result<String> {
+pub fn run(xtask: &Path) -> Result<Report> {
     let folder = tree::target().join("bench-api");
     up::down(&folder)?;
     packages::install()?;
@@ -51,10 +51,7 @@ pub fn run(xtask: &Path) -> Result<String> {
     let down = up::down(&folder);
     let report = measured?;
     down?;
-    say::line(format!("\n{}", report.table()));
-    let line = report.line();
-    say::line(&line);
-    Ok(line)
+    Ok(report)
 }
 
 struct Bench {
@@ -151,7 +148,6 @@ impl Bench {
         let version = server.lines().next().unwrap_or_default().trim_start_matches("Zookeeper version: ");
         // Debian's build leaves a placeholder behind the number.
         let version = version.split('-').next().unwrap_or_default().to_owned();
-        let load = fs::read_to_string("/proc/loadavg")?;
         Ok(json!({
             "store": "zookeeper",
             "zookeeper": version,
@@ -162,7 +158,7 @@ impl Bench {
                 "zookeeper": node.process("zookeeper")?.pid,
             },
             "cores": std::thread::available_parallelism()?.get(),
-            "load": load.split(' ').next().context("the load has a first word")?.parse::<f64>()?,
+            "load": stage::load()?,
         }))
     }
 }
@@ -190,7 +186,7 @@ fn request_figures(name: &str, connections: usize, load: &Load, original: Option
 
 fn figure(name: &str, value: f64, aim: Aim, original: Option<f64>) -> Figure {
     let original = original.map(|value| (value * 100.0).round() / 100.0);
-    Figure { name: name.into(), value, aim, original }
+    Figure { original, ..Figure::of(name, value, aim) }
 }
 
 fn count(number: usize) -> f64 {

@@ -9,8 +9,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 
 use crate::bench::report::{Aim, Figure, Report, percentile};
-use crate::bench::runs::Runs;
-use crate::bench::stage::{self, Wishes};
+use crate::bench::stage::{self, Stage, Wishes};
 use crate::command::{output, program, wait_for};
 use crate::lab::daemons::Profile;
 use crate::rack::{Rack, name};
@@ -31,42 +30,23 @@ const LIMIT: Duration = Duration::from_secs(900);
 /// When the lab cannot be made or a guest does not count; a run that fails counts as infinite.
 pub fn run(words: &[&str], xtask: &Path) -> Result<Report> {
     let wishes = Wishes::read(words, &["guests", "runs"])?;
-    let (guests, wanted) = (wishes.number("guests", 12), wishes.number("runs", 5));
-    let mut on = stage::on(wishes.profile)?;
-    on["guests"] = guests.into();
-    let mut runs = Runs::resume(&tree::target().join("bench"), "drain", &on)?;
+    let (guests, wanted) = (wishes.number("guests", 12), ("drain", wishes.number("runs", 5)));
+    let mut stage = Stage::resume("drain", wishes.profile, &json!({ "guests": guests }), xtask)?;
     let plan_ms = plan_ms(wishes.profile)?;
-    if runs.count("drain") < wanted {
-        stage::on_three("drain", wishes.profile, xtask, |rack| {
-            stage::populate(rack, &[NODE], guests)?;
-            while runs.count("drain") < wanted {
-                let run = once(rack, NODE);
-                runs.add("drain", run)?;
-            }
-            Ok(())
-        })?;
-    }
-    let report = report(on, &runs, &plan_ms)?;
-    runs.finish()?;
-    Ok(report)
-}
-
-fn report(mut on: Value, runs: &Runs, plan_ms: &[f64]) -> Result<Report> {
-    on["load"] = stage::load()?.into();
-    let mut figures = Vec::new();
-    let mut add = |name: &str, value: f64, aim: Aim| {
-        figures.push(Figure { name: name.into(), value, aim, original: None });
-    };
-    for value in ["flush_ms", "ready_ms"] {
-        let values = runs.values("drain", value);
-        add(&format!("{value}_p50"), percentile(&values, 0.5), Aim::None);
-        add(&format!("{value}_p99"), percentile(&values, 0.99), Aim::None);
-    }
-    let differ = runs.values("drain", "otherwise_than_planned");
-    add("otherwise_than_planned_max", percentile(&differ, 1.0), Aim::AtMost(0.0));
-    add("plan_of_200_on_12_ms_p50", percentile(plan_ms, 0.5), Aim::None);
-    add("plan_of_200_on_12_ms_p99", percentile(plan_ms, 0.99), Aim::AtMost(1000.0));
-    Ok(Report { bench: "drain", on, runs: runs.count("drain"), figures })
+    stage.play(&[wanted], |rack, runs| {
+        stage::populate(rack, &[NODE], guests)?;
+        runs.fill(wanted, || once(rack, NODE), || Ok(()))
+    })?;
+    let values = |name| stage.runs.values("drain", name);
+    let differ = percentile(&values("otherwise_than_planned"), 1.0);
+    let figures = [
+        &Figure::percentiles("flush_ms", &values("flush_ms"), Aim::None)[..],
+        &Figure::percentiles("ready_ms", &values("ready_ms"), Aim::None),
+        &[Figure::of("otherwise_than_planned_max", differ, Aim::AtMost(0.0))],
+        &Figure::percentiles("plan_of_200_on_12_ms", &plan_ms, Aim::AtMost(1000.0)),
+    ];
+    let figures = figures.concat();
+    stage.report(figures)
 }
 
 /// What each plan of a flush took, in memory.

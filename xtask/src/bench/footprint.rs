@@ -7,13 +7,11 @@ use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
 use crate::bench::report::{Aim, Figure, Report};
-use crate::bench::runs::Runs;
-use crate::bench::stage::{self, Wishes};
+use crate::bench::stage::{self, Stage, Wishes};
 use crate::lab::daemons::DAEMONS;
 use crate::lab::process::Memory;
 use crate::lab::zookeeper;
 use crate::rack::Rack;
-use crate::tree;
 
 /// How long the guests are left alone before it begins: what they do when they boot is not idleness.
 const SETTLE: Duration = Duration::from_secs(30);
@@ -25,43 +23,25 @@ const SETTLE: Duration = Duration::from_secs(30);
 pub fn run(words: &[&str], xtask: &Path) -> Result<Report> {
     let wishes = Wishes::read(words, &["guests", "minutes"])?;
     let (guests, minutes) = (wishes.number("guests", 20), wishes.number("minutes", 10));
-    let mut on = stage::on(wishes.profile)?;
-    on["guests"] = guests.into();
-    on["minutes"] = minutes.into();
-    let mut runs = Runs::resume(&tree::target().join("bench"), "footprint", &on)?;
-    if runs.count("idle") == 0 {
-        let span = Duration::from_secs(60 * u64::try_from(minutes)?);
-        let idle = stage::on_three("footprint", wishes.profile, xtask, |rack| {
-            stage::populate(rack, &rack.numbers().collect::<Vec<_>>(), guests)?;
-            std::thread::sleep(SETTLE);
-            measure(rack, span)
-        });
-        runs.add("idle", idle)?;
-    }
-    let report = report(on, &runs)?;
-    runs.finish()?;
-    Ok(report)
-}
-
-fn report(mut on: Value, runs: &Runs) -> Result<Report> {
-    on["load"] = stage::load()?.into();
-    let mut figures = Vec::new();
-    let mut add = |name: &str, aim: Aim| {
-        let value = runs.values("idle", name).first().copied().unwrap_or(f64::INFINITY);
-        figures.push(Figure { name: name.into(), value, aim, original: None });
-    };
-    for daemon in DAEMONS {
-        add(&format!("{daemon}_rss_mb_max"), Aim::AtMost(30.0));
-    }
+    let on = json!({ "guests": guests, "minutes": minutes });
+    let span = Duration::from_secs(60 * u64::try_from(minutes)?);
+    let mut stage = Stage::resume("footprint", wishes.profile, &on, xtask)?;
+    stage.play(&[("idle", 1)], |rack, runs| {
+        stage::populate(rack, &rack.numbers().collect::<Vec<_>>(), guests)?;
+        std::thread::sleep(SETTLE);
+        runs.fill(("idle", 1), || measure(rack, span), || Ok(()))
+    })?;
+    let each = |what: &str, aim: Aim| DAEMONS.map(|daemon| (format!("{daemon}_{what}_max"), aim));
+    let mut aims = each("rss_mb", Aim::AtMost(30.0)).to_vec();
     // The sum counts libraries twice that two daemons share; the memory of the node is without that.
-    add("node_rss_mb_max", Aim::AtMost(60.0));
-    add("node_memory_mb_max", Aim::AtMost(60.0));
-    for daemon in DAEMONS {
-        add(&format!("{daemon}_cpu_percent_max"), Aim::None);
-    }
-    add("node_cpu_percent_max", Aim::AtMost(1.0));
-    add("store_writes_per_s", Aim::None);
-    Ok(Report { bench: "footprint", on, runs: runs.count("idle"), figures })
+    aims.push(("node_rss_mb_max".into(), Aim::AtMost(60.0)));
+    aims.push(("node_memory_mb_max".into(), Aim::AtMost(60.0)));
+    aims.extend(each("cpu_percent", Aim::None));
+    aims.push(("node_cpu_percent_max".into(), Aim::AtMost(1.0)));
+    aims.push(("store_writes_per_s".into(), Aim::None));
+    let value = |name: &str| stage.runs.values("idle", name).first().copied().unwrap_or(f64::INFINITY);
+    let figures = aims.into_iter().map(|(name, aim)| Figure::of(name.clone(), value(&name), aim)).collect();
+    stage.report(figures)
 }
 
 /// Looks at the daemons' memory and at what processor time and how many writes that span cost.

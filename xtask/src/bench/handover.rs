@@ -8,15 +8,13 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
 use crate::bench::ping::Pinger;
-use crate::bench::report::{Aim, Figure, Report, percentile};
-use crate::bench::runs::Runs;
-use crate::bench::stage::{self, Wishes};
+use crate::bench::report::{Aim, Figure, Report};
+use crate::bench::stage::{Stage, Wishes};
 use crate::command::wait_for;
 use crate::http::Connection;
 use crate::rack::guests::PATIENCE;
 use crate::rack::network::Network;
 use crate::rack::{API_PORT, Rack, make, name};
-use crate::tree;
 
 /// Between two pings.
 const EVERY_MS: u32 = 25;
@@ -27,47 +25,25 @@ const EVERY_MS: u32 = 25;
 /// When the lab cannot be made; a run that fails counts as infinite.
 pub fn run(words: &[&str], xtask: &Path) -> Result<Report> {
     let wishes = Wishes::read(words, &["planned", "killed"])?;
-    let (planned_runs, killed_runs) = (wishes.number("planned", 50), wishes.number("killed", 20));
-    let on = stage::on(wishes.profile)?;
-    let mut runs = Runs::resume(&tree::target().join("bench"), "handover", &on)?;
-    stage::on_three("handover", wishes.profile, xtask, |rack| {
-        while runs.count("planned") < planned_runs {
-            let run = planned(rack);
-            runs.add("planned", run)?;
-            settled(rack)?;
-        }
-        while runs.count("killed") < killed_runs {
-            let run = killed(rack);
-            runs.add("killed", run)?;
-            settled(rack)?;
-        }
-        Ok(())
+    let wanted = [("planned", wishes.number("planned", 50)), ("killed", wishes.number("killed", 20))];
+    let mut stage = Stage::resume("handover", wishes.profile, &json!({}), xtask)?;
+    stage.play(&wanted, |rack, runs| {
+        runs.fill(wanted[0], || planned(rack), || settled(rack))?;
+        runs.fill(wanted[1], || killed(rack), || settled(rack))
     })?;
-    let report = report(on, &runs)?;
-    runs.finish()?;
-    Ok(report)
-}
-
-fn report(mut on: Value, runs: &Runs) -> Result<Report> {
-    on["load"] = stage::load()?.into();
-    let mut figures = Vec::new();
-    let mut add = |kind: &str, value: &str, aims: [Aim; 2]| {
-        if runs.count(kind) == 0 {
-            return;
-        }
-        let values = runs.values(kind, value);
-        for ((share, part), aim) in [(0.5, "p50"), (0.99, "p99")].into_iter().zip(aims) {
-            let name = format!("{kind}_{value}_{part}");
-            figures.push(Figure { name, value: percentile(&values, share), aim, original: None });
-        }
-    };
-    add("planned", "lost_pings", [Aim::None, Aim::AtMost(2.0)]);
-    add("planned", "total_ms", [Aim::None, Aim::AtMost(1000.0)]);
-    add("planned", "gap_ms", [Aim::None; 2]);
-    add("killed", "gap_ms", [Aim::None; 2]);
-    add("killed", "total_ms", [Aim::None; 2]);
-    let made = runs.count("planned") + runs.count("killed");
-    Ok(Report { bench: "handover", on, runs: made, figures })
+    let figures = [
+        ("planned", "lost_pings", Aim::AtMost(2.0)),
+        ("planned", "total_ms", Aim::AtMost(1000.0)),
+        ("planned", "gap_ms", Aim::None),
+        ("killed", "gap_ms", Aim::None),
+        ("killed", "total_ms", Aim::None),
+    ];
+    let made = figures.into_iter().filter(|(kind, ..)| stage.runs.count(kind) > 0);
+    let figures = made.flat_map(|(kind, value, aim)| {
+        Figure::percentiles(&format!("{kind}_{value}"), &stage.runs.values(kind, value), aim)
+    });
+    let figures = figures.collect();
+    stage.report(figures)
 }
 
 /// Moves the role to the next node, and tells what a client lost and how long it took, from the request until both

@@ -9,9 +9,8 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
 use crate::bench::ping::Pinger;
-use crate::bench::report::{Aim, Figure, Report, percentile};
-use crate::bench::runs::Runs;
-use crate::bench::stage::{self, Wishes};
+use crate::bench::report::{Aim, Figure, Report};
+use crate::bench::stage::{Stage, Wishes};
 use crate::command::wait_for;
 use crate::http::Connection;
 use crate::lab::guest::Guest;
@@ -43,45 +42,25 @@ const TICK_US: u32 = 10_000;
 /// When the lab cannot be made; a run that fails counts as infinite.
 pub fn run(words: &[&str], xtask: &Path) -> Result<Report> {
     let wishes = Wishes::read(words, &["runs", "downtime"])?;
-    let wanted = wishes.number("runs", 50);
-    let downtime_ms = wishes.number("downtime", DOWNTIME_MS);
-    let mut on = stage::on(wishes.profile)?;
-    on["max_downtime_ms"] = downtime_ms.into();
-    let mut runs = Runs::resume(&tree::target().join("bench"), "migrate", &on)?;
-    stage::on_three("migrate", wishes.profile, xtask, |rack| {
-        if runs.count("live") < wanted {
-            start(rack, downtime_ms)?;
-        }
-        while runs.count("live") < wanted {
-            let run = once(rack);
-            runs.add("live", run)?;
-            revived(rack)?;
-        }
-        Ok(())
+    let (wanted, downtime_ms) = (("live", wishes.number("runs", 50)), wishes.number("downtime", DOWNTIME_MS));
+    let on = json!({ "max_downtime_ms": downtime_ms });
+    let mut stage = Stage::resume("migrate", wishes.profile, &on, xtask)?;
+    stage.play(&[wanted], |rack, runs| {
+        start(rack, downtime_ms)?;
+        runs.fill(wanted, || once(rack), || revived(rack))
     })?;
-    let report = report(on, &runs)?;
-    runs.finish()?;
-    Ok(report)
-}
-
-fn report(mut on: Value, runs: &Runs) -> Result<Report> {
-    on["load"] = stage::load()?.into();
-    let mut figures = Vec::new();
-    for (value, aim) in [
+    let figures = [
         ("wall_ms", Aim::None),
         ("pause_ms", Aim::AtMost(100.0)),
         ("console_gap_ms", Aim::None),
         ("lost_pings", Aim::None),
-    ] {
-        let values = runs.values("live", value);
-        for (share, part, aim) in [(0.5, "p50", Aim::None), (0.99, "p99", aim)] {
-            let name = format!("{value}_{part}");
-            figures.push(Figure { name, value: percentile(&values, share), aim, original: None });
-        }
-    }
-    let failed = f64::from(u32::try_from(runs.failed("live"))?);
-    figures.push(Figure { name: "failed".into(), value: failed, aim: Aim::AtMost(0.0), original: None });
-    Ok(Report { bench: "migrate", on, runs: runs.count("live"), figures })
+    ];
+    let figures = figures
+        .into_iter()
+        .flat_map(|(value, aim)| Figure::percentiles(value, &stage.runs.values("live", value), aim));
+    let failed = f64::from(u32::try_from(stage.runs.failed("live"))?);
+    let figures = figures.chain([Figure::of("failed", failed, Aim::AtMost(0.0))]).collect();
+    stage.report(figures)
 }
 
 /// Starts the guest on the first node, with how long it may stand still while it moves, and waits until it answers.

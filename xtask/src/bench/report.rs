@@ -31,6 +31,17 @@ pub struct Figure {
 }
 
 impl Figure {
+    /// A figure that the Python original did not give.
+    pub fn of(name: impl Into<String>, value: f64, aim: Aim) -> Self {
+        Self { name: name.into(), value, aim, original: None }
+    }
+
+    /// The median and what 99 of a hundred runs do not exceed, as `NAME_p50` and `NAME_p99`; the aim is the latter's.
+    pub fn percentiles(name: &str, values: &[f64], aim: Aim) -> [Self; 2] {
+        [("p50", 0.5, Aim::None), ("p99", 0.99, aim)]
+            .map(|(part, share, aim)| Self::of(format!("{name}_{part}"), percentile(values, share), aim))
+    }
+
     /// Whether it was reached.
     pub fn is_reached(&self) -> bool {
         match self.aim {

@@ -37,6 +37,11 @@ impl Runs {
         Ok(Self { file, kept: Vec::new() })
     }
 
+    /// How many there are.
+    pub fn total(&self) -> usize {
+        self.kept.len()
+    }
+
     /// How many there are of a kind.
     pub fn count(&self, kind: &str) -> usize {
         self.of(kind).count()
@@ -55,6 +60,24 @@ impl Runs {
     /// How many of a kind failed.
     pub fn failed(&self, kind: &str) -> usize {
         self.of(kind).filter(|run| run["failed"].is_string()).count()
+    }
+
+    /// Makes and keeps runs of a kind until there are so many. A run that fails is kept as one that failed; after each, the
+    /// next is made ready.
+    ///
+    /// # Errors
+    /// When the next cannot be made ready, or the file not be written.
+    pub fn fill(
+        &mut self,
+        (kind, wanted): (&str, usize),
+        run: impl Fn() -> Result<Value>,
+        ready: impl Fn() -> Result<()>,
+    ) -> Result<()> {
+        while self.count(kind) < wanted {
+            self.add(kind, run())?;
+            ready()?;
+        }
+        Ok(())
     }
 
     /// Keeps a run: what it gave, an object, or why it failed.

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 
+use crate::bench::report::{Figure, Report};
+use crate::bench::runs::Runs;
 use crate::command::{output, program};
 use crate::lab::daemons::Profile;
 use crate::rack::{Plan, Rack, make};
@@ -47,32 +49,73 @@ impl<'a> Wishes<'a> {
     }
 }
 
-/// Makes three nodes for a measurement, has it taken, and takes them down, whatever came out.
-///
-/// # Errors
-/// When they cannot be made or taken down, or the measurement fails.
-pub fn on_three<T>(
-    name: &str,
+/// A measurement on three nodes. One that was broken off goes on after its last run.
+#[derive(Debug)]
+pub struct Stage<'a> {
+    name: &'static str,
     profile: Profile,
-    xtask: &Path,
-    measure: impl FnOnce(&Rack) -> Result<T>,
-) -> Result<T> {
-    let folder: PathBuf = tree::target().join(format!("lab-bench-{name}"));
-    make::down(&folder)?;
-    packages::install()?;
-    profile.build()?;
-    let measured = make::up(&Plan::of(3, folder.clone(), profile), xtask).and_then(|rack| measure(&rack));
-    let down = make::down(&folder);
-    let measured = measured?;
-    down?;
-    Ok(measured)
+    xtask: &'a Path,
+    on: Value,
+    /// The runs so far.
+    pub runs: Runs,
+}
+
+impl<'a> Stage<'a> {
+    /// Begins a measurement, or goes on with it where it was begun on the same. `more` is what it is taken on besides what
+    /// all are: an object.
+    ///
+    /// # Errors
+    /// When git does not answer, or the folder of the runs cannot be written.
+    pub fn resume(name: &'static str, profile: Profile, more: &Value, xtask: &'a Path) -> Result<Self> {
+        let mut on = on(profile)?;
+        for (key, value) in more.as_object().into_iter().flatten() {
+            on[key] = value.clone();
+        }
+        let runs = Runs::resume(&tree::target().join("bench"), name, &on)?;
+        Ok(Self { name, profile, xtask, on, runs })
+    }
+
+    /// Makes three nodes, has what is lacking of the wanted runs measured there, and takes the nodes down, whatever came
+    /// out. Where nothing is lacking none are made.
+    ///
+    /// # Errors
+    /// When they cannot be made or taken down, or the measurement cannot go on.
+    pub fn play(
+        &mut self,
+        wanted: &[(&str, usize)],
+        measure: impl FnOnce(&Rack, &mut Runs) -> Result<()>,
+    ) -> Result<()> {
+        if wanted.iter().all(|(kind, count)| self.runs.count(kind) >= *count) {
+            return Ok(());
+        }
+        let folder: PathBuf = tree::target().join(format!("lab-bench-{}", self.name));
+        make::down(&folder)?;
+        packages::install()?;
+        self.profile.build()?;
+        let up = make::up(&Plan::of(3, folder.clone(), self.profile), self.xtask);
+        let measured = up.and_then(|rack| measure(&rack, &mut self.runs));
+        let down = make::down(&folder);
+        measured?;
+        down.map(drop)
+    }
+
+    /// The report with these figures. The next measurement begins anew.
+    ///
+    /// # Errors
+    /// When the runs cannot be put aside.
+    pub fn report(mut self, figures: Vec<Figure>) -> Result<Report> {
+        self.on["load"] = load()?.into();
+        let runs = self.runs.total();
+        self.runs.finish()?;
+        Ok(Report { bench: self.name, on: self.on, runs, figures })
+    }
 }
 
 /// On what a measurement is taken: what stays the same when it is broken off and goes on.
 ///
 /// # Errors
 /// When git does not answer.
-pub fn on(profile: Profile) -> Result<Value> {
+fn on(profile: Profile) -> Result<Value> {
     let commit = output(program("git").current_dir(tree::root()).args(["rev-parse", "--short", "HEAD"]))?;
     Ok(json!({
         "nodes": 3,

@@ -16,9 +16,10 @@ use crate::say;
 pub const HELP: &str = "\
 cargo xtask lab COMMAND
 
-  up [--nodes N] [--zookeeper 1|3] [--ceph] [--dev]
+  up [--nodes N] [--coordinators N] [--zookeeper 1|3] [--ceph] [--dev]
                         N machines (3 unless said otherwise), each a PVC node with a libvirt of its own, three
-                        networks between them, and a power controller for each; with --ceph a Ceph on them
+                        networks between them, and a power controller for each; with --ceph a Ceph on them; the
+                        first three are coordinators unless said otherwise, and the others hypervisors
   status                what is on, what runs, and what is cut
   exec N CMD...         run a command on machine N, with pvc on its path; \"exec switch CMD...\" on the switch
   kill N                cut its power: links down first, then everything ends; links stay down until it is started
@@ -74,19 +75,21 @@ pub fn run(words: &[&str], xtask: &Path) -> Result<ExitCode> {
 
 fn up(words: &[&str], xtask: &Path) -> Result<()> {
     let mut plan = Plan::of(3, folder(), Profile::Release);
-    let mut servers = None;
+    let (mut coordinators, mut servers) = (None, None);
     let mut storage = Storage::None;
     let mut words = words.iter();
     while let Some(word) = words.next() {
         let mut value = || words.next().with_context(|| format!("{word} needs a number"));
         match *word {
             "--nodes" => plan = Plan::of(value()?.parse()?, folder(), plan.profile),
+            "--coordinators" => coordinators = Some(value()?.parse()?),
             "--zookeeper" => servers = Some(value()?.parse()?),
             "--dev" => plan.profile = Profile::Dev,
             "--ceph" => storage = Storage::Ceph,
             other => bail!("{other} is not known here\n{HELP}"),
         }
     }
+    plan.coordinators = coordinators.unwrap_or(plan.coordinators);
     plan.servers = servers.unwrap_or(plan.servers);
     plan.storage = storage;
     let begin = std::time::Instant::now();

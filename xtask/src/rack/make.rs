@@ -63,12 +63,13 @@ fn stages_of(plan: &Plan) -> usize {
 fn begin(plan: &Plan, xtask: &Path) -> Result<Rack> {
     if Switch::find(&plan.folder).is_some() {
         let rack = Rack::find(&plan.folder, xtask)?;
-        let there = (rack.memory.nodes, rack.memory.servers);
+        let there = (rack.memory.nodes, rack.memory.coordinators, rack.memory.servers);
         ensure!(
-            there == (plan.nodes, plan.servers),
-            "a lab of {} nodes and {} ZooKeeper servers is up; take it down first",
+            there == (plan.nodes, plan.coordinators, plan.servers),
+            "a lab of {} nodes, {} of them coordinators, and {} ZooKeeper servers is up; take it down first",
             there.0,
-            there.1
+            there.1,
+            there.2
         );
         ensure!(
             rack.has_ceph() == (plan.storage == Storage::Ceph),
@@ -84,6 +85,7 @@ fn begin(plan: &Plan, xtask: &Path) -> Result<Rack> {
     let memory = Memory {
         release: plan.profile == Profile::Release,
         nodes: plan.nodes,
+        coordinators: plan.coordinators,
         servers: plan.servers,
         token: random()?.replace('-', ""),
         secret: random()?,

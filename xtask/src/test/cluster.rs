@@ -16,6 +16,7 @@ use crate::tree;
 use crate::up::Preparation;
 
 mod faults;
+mod hypervisor;
 mod live;
 mod nodes;
 mod power;
@@ -52,6 +53,7 @@ pub fn run(tally: &mut Tally, xtask: &Path) {
         make::down(&folder)?;
         nothing_left(&folder)
     });
+    hypervisor::checks(tally, xtask);
 }
 
 /// Whether no process has to do with a folder any more, by its command line or its mounts.

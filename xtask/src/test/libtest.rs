@@ -1,6 +1,8 @@
 //! Test programs of Rust's own harness: run, bounded in time, and counted by what they say.
 
 use std::fs;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
 use std::time::Instant;
 
 use anyhow::Result;
@@ -43,8 +45,31 @@ impl Outcome {
     }
 }
 
-/// Runs one test program until the suite's time is over, and counts.
-pub fn run(executable: &Executable, end: Instant, tally: &mut Tally) {
+/// How many test programs run at once. Those against real things wait most of the time.
+const AT_ONCE: usize = 2;
+
+/// Runs test programs until the suite's time is over, and counts each when it ends.
+pub fn run(executables: &[&Executable], end: Instant, tally: &mut Tally) {
+    let next = AtomicUsize::new(0);
+    let (tell, told) = channel();
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            let (tell, next) = (tell.clone(), &next);
+            scope.spawn(move || {
+                while let Some(executable) = executables.get(next.fetch_add(1, Ordering::SeqCst)) {
+                    let (outcome, ran) = one(executable, end);
+                    tell.send((executable, outcome, ran)).expect("it is counted to the end");
+                }
+            });
+        }
+        drop(tell);
+        for (executable, outcome, ran) in told {
+            count(&executable.package, &executable.target, &outcome, ran, tally);
+        }
+    });
+}
+
+fn one(executable: &Executable, end: Instant) -> (Outcome, Result<()>) {
     let Executable { package, target, folder, path, harness, .. } = executable;
     let logs = tree::target().join("test-logs");
     let log = logs.join(format!("{package}-{target}.log"));
@@ -57,7 +82,7 @@ pub fn run(executable: &Executable, end: Instant, tally: &mut Tally) {
         Harness::Own => Outcome::parse(&fs::read_to_string(&log).unwrap_or_default()),
         Harness::None => Outcome { passed: usize::from(ran.is_ok()), ended: true, ..Outcome::default() },
     };
-    count(package, target, &outcome, ran, tally);
+    (outcome, ran)
 }
 
 /// Adds what a test program said. One that ended badly without naming a failed test is one failure itself.

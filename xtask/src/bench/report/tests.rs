@@ -32,3 +32,10 @@ fn the_line_names_what_was_missed() {
     assert_eq!((line["figures"]["get_ms_p50"].is_null(), &line["aims"]["get_ms_p50"]), (true, &json!(1.0)));
     assert!(report.table().contains("MISSED"));
 }
+
+#[test]
+fn the_aim_of_percentiles_is_that_of_the_99th() {
+    let [p50, p99] = Figure::percentiles("lost", &[1.0, 2.0, 9.0], Aim::AtMost(2.0));
+    assert_eq!((p50.name.as_str(), p50.value, p50.aim), ("lost_p50", 2.0, Aim::None));
+    assert_eq!((p99.name.as_str(), p99.value, p99.is_reached()), ("lost_p99", 9.0, false));
+}

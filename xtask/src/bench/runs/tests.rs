@@ -35,3 +35,17 @@ fn a_complete_measurement_is_put_aside() {
     runs.finish().unwrap();
     assert_eq!(Runs::resume(folder.path(), "x", &on).unwrap().count("planned"), 0);
 }
+
+#[test]
+fn only_what_lacks_is_run_and_a_run_that_fails_is_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut runs = Runs::resume(folder.path(), "x", &json!({})).unwrap();
+    runs.add("killed", Ok(json!({}))).unwrap();
+    let made = std::cell::Cell::new(0);
+    let ready = || {
+        made.set(made.get() + 1);
+        Ok(())
+    };
+    runs.fill(("killed", 3), || Err(anyhow!("it broke")), ready).unwrap();
+    assert_eq!((runs.total(), runs.failed("killed"), made.get()), (3, 2, 2));
+}

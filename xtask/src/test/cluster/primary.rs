@@ -30,7 +30,7 @@ pub(super) fn checks(rack: &Rack, tally: &mut Tally) {
 }
 
 /// Waits until the holders of the addresses, by their own kernels, are the node that all APIs tell to be primary.
-fn on_the_primary(rack: &Rack) -> Result<()> {
+pub(super) fn on_the_primary(rack: &Rack) -> Result<()> {
     wait_for("the floating addresses to be on the primary alone", PATIENCE, || {
         let primary = handover::primary(rack, 1)?;
         for teller in rack.numbers() {
@@ -49,7 +49,8 @@ fn on_the_primary(rack: &Rack) -> Result<()> {
     })
 }
 
-fn holders(rack: &Rack, network: Network) -> Result<Vec<u8>> {
+/// The nodes that have a network's floating address, by their own kernels.
+pub(super) fn holders(rack: &Rack, network: Network) -> Result<Vec<u8>> {
     let own = format!(" {}/", network.floating());
     let mut holders = Vec::new();
     for number in rack.numbers() {
