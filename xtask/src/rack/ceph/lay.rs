@@ -68,12 +68,6 @@ bluestore block create = true
 bluestore block size = 4294967296
 ";
 
-/// What the managers and OSDs of a node are told of where they are: the floating address is none of theirs.
-fn addresses(number: u8) -> String {
-    let address = Network::Storage.address(number);
-    format!("[mgr]\npublic addr = {address}\n[osd]\npublic addr = {address}\ncluster addr = {address}\n")
-}
-
 /// A node's `ceph.conf`.
 pub(super) fn settings(rack: &Rack, fsid: &str, number: u8) -> String {
     let monitors = rack.monitor_numbers();
@@ -92,6 +86,12 @@ pub(super) fn settings(rack: &Rack, fsid: &str, number: u8) -> String {
         names.join(" "),
         addresses(number)
     )
+}
+
+/// What the managers and OSDs of a node are told of where they are: the floating address is none of theirs.
+fn addresses(number: u8) -> String {
+    let address = Network::Storage.address(number);
+    format!("[mgr]\npublic addr = {address}\n[osd]\npublic addr = {address}\ncluster addr = {address}\n")
 }
 
 fn monitor_addresses(number: u8) -> String {
