@@ -80,6 +80,7 @@ impl Answer for Node {
             }
             Request::Log { lines, follow } => file(&self.log, *lines, *follow, sink),
             Request::Statistics => self.push(sink),
+            Request::Upload { .. } => Err(refused(&"the node's daemon takes nothing in; its worker does")),
         }
     }
 }

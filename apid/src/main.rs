@@ -163,7 +163,8 @@ fn api(config: &Config, stopping: tokio::sync::watch::Receiver<bool>) -> Arc<Api
 
 fn dial(config: &Config) -> Arc<dyn Dial> {
     let socket = Path::new(&config.run_directory).join("link.sock");
-    let local = LocalNode { node: config.node.clone(), socket };
+    let worker_socket = Path::new(&config.run_directory).join("worker.sock");
+    let local = LocalNode { node: config.node.clone(), socket, worker_socket };
     match config.link.listen {
         None => Arc::new(local),
         Some(listen) => {

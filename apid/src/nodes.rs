@@ -18,8 +18,10 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use crate::error::ApiError;
 use crate::view::{View, blocking};
 
+mod bring;
 mod dial;
 
+pub use bring::Relay;
 pub use dial::{ClusterNodes, Dial, LocalNode};
 
 /// Statistics that are older are not shown.

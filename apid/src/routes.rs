@@ -92,7 +92,7 @@ fn closed_routes() -> OpenApiRouter<Arc<Api>> {
 
 /// Those about storage; they too need a token or a session.
 fn storage_routes() -> OpenApiRouter<Arc<Api>> {
-    use storage::{pool, snapshot, volume};
+    use storage::{pool, snapshot, upload, volume};
     OpenApiRouter::new()
         .routes(routes!(storage::root))
         .routes(routes!(storage::ceph))
@@ -104,6 +104,7 @@ fn storage_routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(volume::show, volume::add_named, volume::change, volume::remove))
         .routes(routes!(volume::scan))
         .routes(routes!(volume::copy))
+        .routes(routes!(upload::upload))
         .routes(routes!(snapshot::list, snapshot::add))
         .routes(routes!(snapshot::show, snapshot::add_named, snapshot::rename, snapshot::remove))
         .routes(routes!(snapshot::roll_back))

@@ -50,7 +50,6 @@ const ROUTES: &[(&str, &str, &str)] = &[
     ("/storage/ceph/osd", "GET POST", "The management of OSDs"),
     ("/storage/ceph/osd/{osdid}", "GET POST PUT DELETE", "The management of OSDs"),
     ("/storage/ceph/osd/{osdid}/state", "GET POST", "The management of OSDs"),
-    ("/storage/ceph/volume/{pool}/{volume}/upload", "POST", "The upload of volumes"),
     ("/provisioner", "GET", "The provisioner"),
     ("/provisioner/template", "GET", "The provisioner"),
     ("/provisioner/template/system", "GET POST", "The provisioner"),

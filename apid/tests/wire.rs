@@ -30,5 +30,7 @@ mod storage_refused;
 mod storeroom;
 #[path = "wire/together.rs"]
 mod together;
+#[path = "wire/uploads.rs"]
+mod uploads;
 #[path = "wire/vms.rs"]
 mod vms;

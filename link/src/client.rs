@@ -10,7 +10,10 @@ use crate::frame::{BadFrame, Frame};
 use crate::message::{Header, Request, VERSIONS};
 use crate::transport::{Hangup, Identity, Transport, connect_tls};
 
+mod bringing;
 mod trust;
+
+pub use bringing::Bringing;
 
 /// How long a client waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! The headers of frames: hello, request, data, beat, end, error.
+//! The headers of frames: hello, request, data, taken, beat, end, error.
 
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +46,18 @@ pub enum Request {
     },
     /// The statistics of the node's guests: one message with every keepalive, until the client goes away.
     Statistics,
+    /// Takes in what a task brings into a volume: the client sends its bytes.
+    Upload {
+        /// The task's id. Its record tells the node the rest.
+        task: String,
+    },
+}
+
+impl Request {
+    /// Whether the client brings something, and does not only ask.
+    pub fn brings(&self) -> bool {
+        matches!(self, Self::Upload { .. })
+    }
 }
 
 /// What a frame is.
@@ -62,11 +74,16 @@ pub enum Header {
         /// For what.
         request: Request,
     },
-    /// A part of the answer, in the body.
+    /// A part of the answer, in the body; or, from the client, of what it brings.
     Data,
+    /// So much of what is brought was taken: the client sends on. The first says that the node is ready.
+    Taken {
+        /// How many bytes, from the beginning.
+        bytes: u64,
+    },
     /// Nothing new, but the node is there.
     Beat,
-    /// The answer is complete.
+    /// The answer is complete; or what is brought is, and the node says so too.
     End,
     /// There is no answer, or no more of it.
     Error {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::io::Read;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -10,6 +11,11 @@ use crate::connection::{Broken, Connection};
 use crate::frame::{BODY_BYTES_MAX, Frame};
 use crate::message::{Header, Request, VERSIONS};
 use crate::transport::{Hangup, Listener, Transport};
+
+mod content;
+
+use content::Content;
+pub use content::WINDOW_BYTES;
 
 /// How often a node says that it is there while it has nothing to send. Clients wait for three of these.
 const BEAT: Duration = Duration::from_secs(5);
@@ -91,6 +97,15 @@ pub trait Answer: Send + Sync + Debug {
     /// # Errors
     /// [`Ended`] when it cannot be completed.
     fn answer(&self, request: &Request, sink: &mut dyn Sink) -> Result<(), Ended>;
+
+    /// Takes in what a client brings. Its first read tells the client to begin; at its end the client is told that all of
+    /// it has come. What is wrong afterwards is not told over this connection.
+    ///
+    /// # Errors
+    /// [`Ended`] when it is not taken, or not all of it.
+    fn take_in(&self, request: &Request, _content: &mut (dyn Read + Send)) -> Result<(), Ended> {
+        Err(Ended::Refused { why: format!("{request:?} is not taken in here") })
+    }
 }
 
 #[derive(Debug, Default)]
@@ -257,6 +272,13 @@ fn converse(mut connection: Connection, shared: &Shared) -> Result<(), Broken> {
     while !shared.stopping() {
         let Header::Request { request } = connection.receive(limits.rest)?.header else { return Ok(()) };
         let mut written = Written { connection: &mut connection, shared, last: None };
+        if request.brings() {
+            let mut content = Content::new(&mut written);
+            let taken = shared.answer.take_in(&request, &mut content);
+            let why = taken.err().map_or_else(|| "no more of it is wanted".into(), |ended| ended.to_string());
+            // Whoever brings something has a connection for that alone.
+            return content.refuse(why);
+        }
         let last = match shared.answer.answer(&request, &mut written) {
             Ok(()) => Header::End,
             Err(Ended::Refused { why }) => Header::Error { text: bounded(why) },

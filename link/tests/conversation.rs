@@ -37,6 +37,10 @@ macro_rules! every_law {
             a_subscription_ends_when_its_client_hangs_up_from_another_thread,
             a_stopping_server_ends_its_subscriptions_and_says_so,
             a_stopping_server_hangs_up_on_clients_that_rest,
+            what_is_brought_arrives_whole,
+            what_is_not_taken_is_refused_in_the_nodes_own_words,
+            no_more_is_on_its_way_than_the_node_takes,
+            what_breaks_off_is_not_taken_for_whole,
         );)*
     };
 }

@@ -23,6 +23,7 @@ use crate::view::Change;
 
 pub mod pool;
 pub mod snapshot;
+pub mod upload;
 pub mod volume;
 
 /// Says nothing: there is only one kind of storage, below `/storage/ceph`.

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -22,6 +22,12 @@ pub trait Dial: Send + Sync + Debug {
     /// # Errors
     /// [`Error`]: the node cannot be reached.
     fn dial(&self, node: &NodeName, patience: Patience) -> Result<Client, Error>;
+
+    /// Connects to a node's worker, which takes in what is brought. Blocks as [`Dial::dial`].
+    ///
+    /// # Errors
+    /// [`Error`]: the worker cannot be reached.
+    fn dial_worker(&self, node: &NodeName, patience: Patience) -> Result<Client, Error>;
 }
 
 /// Reaches the node on this machine by its socket, and no other.
@@ -29,14 +35,16 @@ pub trait Dial: Send + Sync + Debug {
 pub struct LocalNode {
     /// This node.
     pub node: NodeName,
-    /// Its socket.
+    /// Its daemon's socket.
     pub socket: PathBuf,
+    /// Its worker's socket.
+    pub worker_socket: PathBuf,
 }
 
-impl Dial for LocalNode {
-    fn dial(&self, node: &NodeName, patience: Patience) -> Result<Client, Error> {
+impl LocalNode {
+    fn reach(&self, node: &NodeName, socket: &Path, patience: Patience) -> Result<Client, Error> {
         if *node == self.node {
-            return Client::connect_unix(&self.socket, patience);
+            return Client::connect_unix(socket, patience);
         }
         Err(Error::Unreachable {
             at: node.to_string(),
@@ -45,12 +53,22 @@ impl Dial for LocalNode {
     }
 }
 
+impl Dial for LocalNode {
+    fn dial(&self, node: &NodeName, patience: Patience) -> Result<Client, Error> {
+        self.reach(node, &self.socket, patience)
+    }
+
+    fn dial_worker(&self, node: &NodeName, patience: Patience) -> Result<Client, Error> {
+        self.reach(node, &self.worker_socket, patience)
+    }
+}
+
 /// Reaches every node of the cluster.
 #[derive(Debug)]
 pub struct ClusterNodes {
     /// The one on this machine.
     pub local: LocalNode,
-    /// The port at which the others listen.
+    /// The port at which the daemons of the others listen; their workers do at the next one.
     pub port: u16,
     /// Where this node's key and certificates lie. They are read for each connection: they are renewed now and then.
     pub identity: PathBuf,
@@ -71,10 +89,23 @@ impl Dial for ClusterNodes {
         if *node == self.local.node {
             return self.local.dial(node, patience);
         }
+        self.reach(node, self.port, patience)
+    }
+
+    fn dial_worker(&self, node: &NodeName, patience: Patience) -> Result<Client, Error> {
+        if *node == self.local.node {
+            return self.local.dial_worker(node, patience);
+        }
+        self.reach(node, self.port.saturating_add(1), patience)
+    }
+}
+
+impl ClusterNodes {
+    fn reach(&self, node: &NodeName, port: u16, patience: Patience) -> Result<Client, Error> {
         let unreachable =
             |error: io::Error| Error::Unreachable { at: node.to_string(), why: error.to_string() };
         let identity = self.identity().map_err(unreachable)?;
-        let addresses = addresses(node, self.port, patience.answer).map_err(unreachable)?;
+        let addresses = addresses(node, port, patience.answer).map_err(unreachable)?;
         Client::connect_tls(&addresses, node.as_str(), &identity, patience)
     }
 }

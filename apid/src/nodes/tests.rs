@@ -33,6 +33,10 @@ impl Dial for Nobody {
     fn dial(&self, node: &NodeName, _patience: Patience) -> Result<Client, Error> {
         Err(Error::Unreachable { at: node.to_string(), why: "nobody is there".into() })
     }
+
+    fn dial_worker(&self, node: &NodeName, patience: Patience) -> Result<Client, Error> {
+        self.dial(node, patience)
+    }
 }
 
 #[test]
@@ -48,7 +52,11 @@ fn what_is_old_is_not_shown() {
 
 #[test]
 fn another_machine_is_not_reached_by_this_ones_socket() {
-    let dial = LocalNode { node: "hv1".parse().unwrap(), socket: "/nonexistent/link.sock".into() };
+    let dial = LocalNode {
+        node: "hv1".parse().unwrap(),
+        socket: "/nonexistent/link.sock".into(),
+        worker_socket: "/nonexistent/worker.sock".into(),
+    };
     let refused = dial.dial(&"hv2".parse().unwrap(), Patience::default()).unwrap_err();
     assert!(refused.to_string().contains("hv2"), "{refused}");
     let absent = dial.dial(&"hv1".parse().unwrap(), Patience::default()).unwrap_err();
@@ -81,7 +89,11 @@ impl link::server::Answer for OneLine {
 async fn another_node_is_reached_by_its_name_over_mutual_tls() {
     let folder = tempfile::tempdir().unwrap();
     identify(folder.path(), "localhost");
-    let local = || LocalNode { node: "hv1".parse().unwrap(), socket: "/nonexistent/link.sock".into() };
+    let local = || LocalNode {
+        node: "hv1".parse().unwrap(),
+        socket: "/nonexistent/link.sock".into(),
+        worker_socket: "/nonexistent/worker.sock".into(),
+    };
     let dial = |port| ClusterNodes { local: local(), port, identity: folder.path().into() };
     let listener =
         link::transport::listen_tls("127.0.0.1:0".parse().unwrap(), &dial(0).identity().unwrap()).unwrap();
@@ -121,7 +133,11 @@ fn the_link_to_a_node_that_was_removed_ends_and_comes_back_with_the_node() {
     let (node, socket): (NodeName, _) = ("hv1".parse().unwrap(), folder.path().join("link.sock"));
     let listener = Arc::new(link::transport::listen_unix(&socket).unwrap());
     let server = link::server::Server::start(listener, Arc::new(Pushing), Default::default());
-    let nodes = Nodes::new(Arc::new(LocalNode { node: node.clone(), socket }));
+    let nodes = Nodes::new(Arc::new(LocalNode {
+        node: node.clone(),
+        socket,
+        worker_socket: "/nonexistent/worker.sock".into(),
+    }));
     let wait_until = |what: &str, holds: &dyn Fn() -> bool| {
         let end = Instant::now() + Duration::from_secs(10);
         while !holds() {

@@ -1,6 +1,9 @@
 //! A cluster of one node in memory, its API, and a node's link that answers by rote.
 
+use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -39,6 +42,8 @@ pub(crate) struct Desk {
     pub(crate) router: Router,
     pub(crate) api: Arc<Api>,
     pub(crate) stop: watch::Sender<bool>,
+    pub(crate) uploads: Arc<Uploads>,
+    pub(crate) socket: PathBuf,
     _folder: tempfile::TempDir,
     _node: Server,
 }
@@ -74,7 +79,11 @@ pub(crate) fn api_over(
     socket: PathBuf,
 ) -> (Arc<Api>, watch::Sender<bool>) {
     let (stop, stopping) = watch::channel(false);
-    let nodes = Nodes::new(Arc::new(LocalNode { node: "hv1".parse().expect("a name"), socket }));
+    let nodes = Nodes::new(Arc::new(LocalNode {
+        node: "hv1".parse().expect("a name"),
+        worker_socket: socket.clone(),
+        socket,
+    }));
     let api = Api {
         view: View::open("memory", Duration::from_secs(10), move || Ok(Arc::clone(&store))),
         nodes,
@@ -110,9 +119,12 @@ impl Desk {
         let folder = tempfile::tempdir().expect("the machine has a place for temporary files");
         let socket = folder.path().join("link.sock");
         let listener = Arc::new(link::transport::listen_unix(&socket).expect("nobody else listens there"));
-        let node = Server::start(listener, Arc::new(Rote::default()), Limits::default());
-        let (api, stop) = api_over(store.clone(), tokens(&[TOKEN, "another"]), socket);
-        Self { router: routes::router(&api), memory, store, api, stop, _folder: folder, _node: node }
+        let uploads = Arc::new(Uploads::default());
+        let rote = Rote { uploads: Arc::clone(&uploads), ..Rote::default() };
+        let node = Server::start(listener, Arc::new(rote), Limits::default());
+        let (api, stop) = api_over(store.clone(), tokens(&[TOKEN, "another"]), socket.clone());
+        let router = routes::router(&api);
+        Self { router, memory, store, api, stop, uploads, socket, _folder: folder, _node: node }
     }
 
     pub(crate) fn commit(&self, records: Records) {
@@ -258,9 +270,47 @@ pub(crate) fn xml(name: &str, uuid: &str) -> String {
 #[derive(Debug, Default)]
 struct Rote {
     silence: Mutex<()>,
+    uploads: Arc<Uploads>,
+}
+
+/// What was brought for each task, or why it was not taken.
+#[derive(Debug, Default)]
+pub(crate) struct Uploads {
+    pub(crate) taken: Mutex<BTreeMap<String, Result<Vec<u8>, String>>>,
+    /// How many bytes were taken of what is brought now.
+    pub(crate) count: AtomicUsize,
+    /// While this is held, nothing is taken.
+    pub(crate) gate: Mutex<()>,
+}
+
+impl Uploads {
+    /// Takes content in, but not what begins with the word FULL.
+    fn take(&self, content: &mut dyn Read) -> Result<Vec<u8>, String> {
+        let (mut whole, mut part) = (Vec::new(), vec![0; 64 * 1024]);
+        self.count.store(0, Ordering::SeqCst);
+        loop {
+            let count = content.read(&mut part).map_err(|error| error.to_string())?;
+            whole.extend_from_slice(&part[..count]);
+            self.count.fetch_add(count, Ordering::SeqCst);
+            drop(self.gate.lock());
+            match count {
+                0 => return Ok(whole),
+                _ if whole.starts_with(b"FULL") => return Err("the storage is full".into()),
+                _ => {}
+            }
+        }
+    }
 }
 
 impl Answers for Rote {
+    fn take_in(&self, request: &Asked, content: &mut (dyn Read + Send)) -> Result<(), Ended> {
+        let Asked::Upload { task } = request else { panic!("nothing else is brought") };
+        let taken = self.uploads.take(content);
+        let outcome = taken.as_ref().map(drop).map_err(|why| Ended::Refused { why: why.clone() });
+        self.uploads.taken.lock().expect("no test panics while it takes").insert(task.clone(), taken);
+        outcome
+    }
+
     fn answer(&self, request: &Asked, sink: &mut dyn Sink) -> Result<(), Ended> {
         let follows = match request {
             Asked::Console { name, .. } if name == "silent" => {
@@ -277,6 +327,7 @@ impl Answers for Rote {
                 }
                 *follow
             }
+            Asked::Upload { .. } => return Err(Ended::Refused { why: "it is brought".into() }),
             Asked::Statistics => {
                 let statistics = format!(
                     r#"{{"{UUID}": {{"memory": {{"actual": 524288, "rss": 4242}}, "cpu": {{"cpu_time": 77}},

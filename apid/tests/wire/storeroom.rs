@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use apid::Api;
 use logic::cluster::Cluster;
@@ -22,9 +23,12 @@ use store::memory::MemoryStore;
 use store::records::commit_records;
 use tokio::task::JoinHandle;
 
-use super::desk::{Desk, PATIENCE, TOKEN, api_over, tokens};
+use super::desk::{Desk, TOKEN, Uploads, api_over, tokens};
 
 pub(crate) const GIB: u64 = 1 << 30;
+
+/// How often the worker looks whether something was brought.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// What becomes of the next tasks.
 #[derive(Clone, Debug, Default)]
@@ -59,7 +63,12 @@ impl Storeroom {
         desk.commit(Records::default().write(RecordId::Primary, Expect::Absent, primary.into()));
         desk.commit(facts(now()));
         let mood = Arc::new(Mutex::new(Mood::Willing));
-        let worker = tokio::spawn(work(Arc::clone(&desk.api), Arc::clone(&desk.store), Arc::clone(&mood)));
+        let worker = tokio::spawn(work(
+            Arc::clone(&desk.api),
+            Arc::clone(&desk.store),
+            Arc::clone(&mood),
+            Arc::clone(&desk.uploads),
+        ));
         let room = Self { desk, mood, worker };
         let pool = [("pool", "vms"), ("pgs", "128"), ("replcfg", "copies=3,mincopies=2")];
         let made = room.desk.ask("POST", "/storage/ceph/pool", &pool).await;
@@ -92,7 +101,7 @@ impl Storeroom {
 
     /// The same API with other settings.
     pub(crate) fn with_settings(&self, change: impl Fn(&mut apid::Settings)) -> axum::Router {
-        let (mut api, _stop) = api_over(self.desk.store.clone(), tokens(&[TOKEN]), "/nowhere".into());
+        let (mut api, _stop) = api_over(self.desk.store.clone(), tokens(&[TOKEN]), self.desk.socket.clone());
         change(&mut Arc::get_mut(&mut api).expect("nobody else has it yet").settings);
         apid::routes::router(&api)
     }
@@ -138,20 +147,26 @@ pub(crate) fn facts(at: WallTime) -> Records {
 }
 
 /// Ends tasks as they come.
-async fn work(api: Arc<Api>, store: Arc<MemoryStore>, mood: Arc<Mutex<Mood>>) {
-    let mut pauses = tokio::time::interval(std::time::Duration::from_millis(5));
+async fn work(api: Arc<Api>, store: Arc<MemoryStore>, mood: Arc<Mutex<Mood>>, uploads: Arc<Uploads>) {
+    let mut pauses = tokio::time::interval(Duration::from_millis(5));
     loop {
         pauses.tick().await;
+        let brought = uploads.taken.lock().unwrap().clone();
         let open = |cluster: &Arc<Cluster>| {
-            let id = cluster.tasks.iter().find(|(_, entry)| entry.fact.is_none()).map(|(id, _)| *id)?;
-            Some((Arc::clone(cluster), id))
+            let id = cluster.tasks.iter().find(|(id, entry)| {
+                let waits = matches!(entry.task.value.work, Work::Storage(StorageWork::Upload { .. }));
+                entry.fact.is_none() && (!waits || brought.contains_key(&id.to_string()))
+            });
+            id.map(|(id, _)| (Arc::clone(cluster), *id))
         };
-        let Some((cluster, id)) = api.view.wait_for(PATIENCE, open).await else { continue };
+        let Some((cluster, id)) = api.view.wait_for(LOOK, open).await else { continue };
         let mood = mood.lock().unwrap().clone();
-        let failure = match mood {
-            Mood::Idle => continue,
-            Mood::Willing => None,
-            Mood::Failing(why) => Some(Failed { stage: 1, why }),
+        let broken = brought.get(&id.to_string()).and_then(|brought| brought.clone().err());
+        let failure = match (mood, broken) {
+            (Mood::Idle, _) => continue,
+            (_, Some(why)) => Some(Failed { stage: 0, why }),
+            (Mood::Willing, None) => None,
+            (Mood::Failing(why), None) => Some(Failed { stage: 1, why }),
         };
         // A task that others have changed meanwhile is looked at again.
         drop(commit_records(&*store, &end(&cluster, id, failure)));

@@ -12,6 +12,7 @@ fn header() -> impl Strategy<Value = Header> {
         Just(Header::Data),
         Just(Header::Beat),
         Just(Header::End),
+        any::<u64>().prop_map(|bytes| Header::Taken { bytes }),
         ".*".prop_map(|text| Header::Error { text }),
         versions.prop_map(|(oldest, newest)| Header::Hello { versions: Versions { oldest, newest } }),
         request().prop_map(|request| Header::Request { request }),
@@ -21,6 +22,7 @@ fn header() -> impl Strategy<Value = Header> {
 fn request() -> impl Strategy<Value = Request> {
     prop_oneof![
         Just(Request::Statistics),
+        ".*".prop_map(|task| Request::Upload { task }),
         (any::<u32>(), any::<bool>()).prop_map(|(lines, follow)| Request::Log { lines, follow }),
         (".*", ".*", any::<u32>(), any::<bool>()).prop_map(|(vm, name, lines, follow)| Request::Console {
             vm,

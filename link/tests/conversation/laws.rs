@@ -121,3 +121,64 @@ pub(crate) fn a_stopping_server_hangs_up_on_clients_that_rest(road: Road) {
     stage.server.stop();
     assert!(begun.elapsed() < Duration::from_secs(2));
 }
+
+fn upload(task: &str) -> Request {
+    Request::Upload { task: task.into() }
+}
+
+pub(crate) fn what_is_brought_arrives_whole(road: Road) {
+    let stage = stage(road, Limits::default());
+    for (count, piece) in [(0, 1), (1, 1), (3 * BODY_BYTES_MAX + 1, 70_000), (20 << 20, 1 << 20)] {
+        stage.node.sent.store(0, Ordering::SeqCst);
+        let mut client = stage.client();
+        let mut bringing = client.bring(&upload("a")).unwrap();
+        for part in vec![7; count].chunks(piece) {
+            bringing.send(part).unwrap();
+        }
+        bringing.end().unwrap();
+        assert_eq!(stage.node.sent.load(Ordering::SeqCst), count);
+    }
+}
+
+pub(crate) fn what_is_not_taken_is_refused_in_the_nodes_own_words(road: Road) {
+    let stage = stage(road, Limits::default());
+    let refused = stage.client().bring(&upload("nothing")).unwrap_err();
+    assert_eq!(refused, Error::Refused { why: "there is no such task".into() });
+    let mut client = stage.client();
+    let mut bringing = client.bring(&upload("little")).unwrap();
+    let refused = loop {
+        if let Err(error) = bringing.send(&[7; 100_000]) {
+            break error;
+        }
+    };
+    assert_eq!(refused, Error::Refused { why: "the volume is full".into() });
+}
+
+pub(crate) fn no_more_is_on_its_way_than_the_node_takes(road: Road) {
+    let stage = stage(road, Limits::default());
+    stage.node.held.store(true, Ordering::SeqCst);
+    let patience = Patience { next: Duration::from_millis(700), ..Patience::default() };
+    let mut client = stage.connect(patience).unwrap();
+    let mut bringing = client.bring(&upload("slow")).unwrap();
+    let mut sent = 0;
+    while bringing.send(&[7; 100_000]).is_ok() {
+        sent += 100_000;
+        assert!(sent < 8 << 20, "{sent} bytes were sent to a node that takes none");
+    }
+    stage.node.held.store(false, Ordering::SeqCst);
+}
+
+pub(crate) fn what_breaks_off_is_not_taken_for_whole(road: Road) {
+    let stage = stage(road, Limits::default());
+    let mut client = stage.client();
+    let mut bringing = client.bring(&upload("a")).unwrap();
+    bringing.send(&[7; 5000]).unwrap();
+    bringing.give_up("the browser was closed");
+    let mut client = stage.client();
+    let mut bringing = client.bring(&upload("a")).unwrap();
+    bringing.send(&[7; 5000]).unwrap();
+    drop(client);
+    let mut client = stage.client();
+    client.bring(&upload("a")).unwrap().end().unwrap();
+    stage.node.wait_until_ended(1);
+}

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -21,6 +21,8 @@ use crate::paper::Authority;
 #[derive(Debug, Default)]
 pub(crate) struct Node {
     pub(crate) sent: AtomicUsize,
+    /// Whether what is brought slowly waits.
+    pub(crate) held: AtomicBool,
     ended: Mutex<usize>,
     changed: Condvar,
 }
@@ -56,6 +58,7 @@ impl Answer for Node {
                 Ok(sink.send(b"at last")?)
             }
             Request::Console { name, .. } => Err(Ended::Refused { why: format!("{name} has no console") }),
+            Request::Upload { .. } => Err(Ended::Refused { why: "it is brought, and not asked for".into() }),
             Request::Statistics => loop {
                 thread::park_timeout(Duration::from_millis(10));
                 let sent = if self.sent.fetch_add(1, Ordering::SeqCst) == 0 {
@@ -71,6 +74,32 @@ impl Answer for Node {
         *self.ended.lock().expect("no test panics while it counts") += 1;
         self.changed.notify_all();
         outcome
+    }
+
+    /// Takes all that is brought, and counts it; of what is called `little` only a part, and of `nothing` nothing. What is
+    /// called `slow` is taken when the test says so.
+    fn take_in(&self, request: &Request, content: &mut (dyn Read + Send)) -> Result<(), Ended> {
+        let Request::Upload { task } = request else { panic!("nothing else is brought") };
+        if task == "nothing" {
+            return Err(Ended::Refused { why: "there is no such task".into() });
+        }
+        let mut part = vec![0; 100_000];
+        loop {
+            let count = content.read(&mut part);
+            let count = count.map_err(|error| Ended::Refused { why: error.to_string() })?;
+            let taken = self.sent.fetch_add(count, Ordering::SeqCst) + count;
+            if count == 0 {
+                *self.ended.lock().expect("no test panics while it counts") += 1;
+                self.changed.notify_all();
+                return Ok(());
+            }
+            if task == "little" && taken > 2 << 20 {
+                return Err(Ended::Refused { why: "the volume is full".into() });
+            }
+            while task == "slow" && self.held.load(Ordering::SeqCst) {
+                thread::park_timeout(Duration::from_millis(10));
+            }
+        }
     }
 }
 
