@@ -80,7 +80,9 @@ impl Answer for Node {
             }
             Request::Log { lines, follow } => file(&self.log, *lines, *follow, sink),
             Request::Statistics => self.push(sink),
-            Request::Upload { .. } => Err(refused(&"the node's daemon takes nothing in; its worker does")),
+            Request::Upload { .. } => {
+                Err(Ended::Refused { why: "the node's daemon takes nothing in; its worker does".into() })
+            }
         }
     }
 }

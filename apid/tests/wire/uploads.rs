@@ -174,6 +174,8 @@ async fn an_upload_whose_sender_goes_away_is_given_up() {
     let shown =
         room.desk.until("/storage/ceph/volume/vms/web_sda", |a| a.json()[0].get("state").is_some()).await;
     assert_eq!(shown.json()[0]["state"], "uploading");
+    let is_taken = |_: &Answer| room.desk.uploads.count.load(Ordering::SeqCst) > 0;
+    room.desk.until("/storage/ceph/volume/vms/web_sda", is_taken).await;
     // As a server drops what it does for a client that hung up.
     answered.abort();
     drop(sender);
