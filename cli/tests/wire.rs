@@ -23,6 +23,8 @@ mod relocations;
 mod role;
 #[path = "wire/server.rs"]
 mod server;
+#[path = "wire/storage.rs"]
+mod storage;
 #[path = "wire/streams.rs"]
 mod streams;
 #[path = "wire/tls.rs"]

@@ -68,12 +68,16 @@ pub(crate) enum VolumeCommand {
         yes: bool,
     },
     /// Make a new volume with the content of another
-    #[command(after_help = "Example:\n  pvc storage volume clone vms golden_sda web2_sda")]
+    #[command(after_help = "Examples:\n  pvc storage volume clone vms golden_sda web2_sda\n  \
+        pvc storage volume clone vms golden_sda web2_sda --snapshot v1")]
     Clone {
         #[command(flatten)]
         place: VolumePlace,
         /// The new volume's name
         new_name: String,
+        /// Take the content of this snapshot, and keep only what differs from it; without it all is copied
+        #[arg(short, long, value_name = "NAME")]
+        snapshot: Option<String>,
         /// Even if the pool is then more than 80 % full
         #[arg(short, long)]
         force: bool,

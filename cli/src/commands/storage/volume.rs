@@ -45,8 +45,9 @@ pub(crate) fn run(command: VolumeCommand, session: &Session) -> Result<(), Failu
             confirm(session, &format!("Rename volume \"{pool}/{name}\" to \"{new_name}\"?"), yes.into())?;
             session.order(&at(Method::Put, &place, None).with("new_name", new_name))
         }
-        VolumeCommand::Clone { place, new_name, force } => {
+        VolumeCommand::Clone { place, new_name, snapshot, force } => {
             let request = at(Method::Post, &place, Some("clone")).with("new_volume", new_name);
+            let request = request.with_some("snapshot", snapshot);
             session.order(&request.with_some("force", force.then_some("true")))
         }
         VolumeCommand::List(list) => show_volumes(session, &list),
