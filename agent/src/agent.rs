@@ -15,6 +15,7 @@ use logic::time::BootTime;
 use store::mirror::Mirror;
 
 use crate::gauge::Gauge;
+use crate::measure::Meter;
 use crate::memory::{Ended, Facts, Memory};
 use crate::perform::Job;
 use crate::sight::Sight;
@@ -55,6 +56,8 @@ pub struct Parts {
     pub sight: Arc<Sight>,
     /// How busy the machine is.
     pub gauge: Arc<Gauge>,
+    /// The storage, measured.
+    pub meter: Arc<Meter>,
     /// The machine itself.
     pub machine: Arc<dyn Machine>,
     /// Its timers.
@@ -119,7 +122,7 @@ impl Agent {
         let moves = self.parts.sight.moves();
         let ticket_of = |resource: &Resource, facts: Facts| match (resource, facts) {
             // The role is in the records alone: its next turn waits for no look.
-            (Resource::Primary, _) => u64::MAX,
+            (Resource::Primary | Resource::Facts | Resource::Pool(_), _) => u64::MAX,
             (resource, _) if resource.is_of_networks() => network_look.ticket,
             // A VM that is not looked at is decided about by nobody.
             (Resource::Vm(vm), Facts::Move) => moves.get(vm).map_or(look.ticket, |look| look.ticket),
@@ -139,6 +142,8 @@ impl Agent {
             taken: self.memory.taken.clone(),
             stages: self.memory.stages.clone(),
             uploads: Default::default(),
+            measured: self.parts.meter.latest(),
+            swept: self.memory.swept.clone(),
             announced: self
                 .memory
                 .announced

@@ -5,6 +5,7 @@
 //! | [`agent`] | one pass: snapshot, look, decide, submit |
 //! | [`sight`] | looks at the guests |
 //! | [`gauge`] | reads how busy the machine is |
+//! | [`measure`] | measures the storage |
 //! | [`moves`] | looks at the guests that are on their way |
 //! | [`memory`] | what is remembered between passes |
 //! | [`perform`] | one step, performed |
@@ -27,6 +28,7 @@ pub mod door;
 pub mod gauge;
 pub mod identity;
 pub mod log;
+pub mod measure;
 pub mod memory;
 pub mod moves;
 pub mod networks;

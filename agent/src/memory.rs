@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use logic::cluster::Cluster;
-use logic::id::{TaskId, VmId};
+use logic::id::{PoolName, TaskId, VmId};
 use logic::network::{Change, LinkName};
 use logic::node::Presence;
 use logic::observed::{StageDone, StepFailure};
@@ -77,6 +77,8 @@ pub struct Memory {
     pub aborts: BTreeMap<(VmId, u64), BootTime>,
     /// Stages of tasks that ended.
     pub stages: BTreeMap<TaskId, StageDone>,
+    /// Pools that were swept.
+    pub swept: BTreeSet<PoolName>,
     /// What was announced in the session of the given epoch.
     pub announced: Option<(u64, Presence)>,
     /// Keepalives sent.
@@ -193,6 +195,7 @@ impl Memory {
                 self.aborts.insert((*vm, *incarnation), at);
             }
             (Action::Record(_), Resource::Task(task)) => drop(self.stages.remove(task)),
+            (_, Resource::Pool(pool)) => drop(self.swept.insert(pool.clone())),
             (_, Resource::Task(task)) => self.note_stage(*task, step, (None, done.looked.clone())),
             _ => {}
         }

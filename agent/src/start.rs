@@ -43,6 +43,7 @@ use store::schema;
 use crate::agent::{Agent, Inbox, Parts};
 use crate::door::{Door, Place};
 use crate::gauge::{Cards, Gauge};
+use crate::measure::Meter;
 use crate::moves::Lookout;
 use crate::networks;
 use crate::output::Output;
@@ -188,6 +189,11 @@ impl Daemon {
             let (name, mirror, sight) = (config.node.clone(), Arc::clone(&mirror), Arc::clone(&sight));
             Lookout::new(name, mirror, sight, &bells).keep();
         }
+        let storage = storage_of(config);
+        let meter = Arc::new(Meter::new(storage.clone(), Arc::clone(&clock)));
+        if role == Role::Noded {
+            meter.keep(config.node.clone(), Arc::clone(&mirror), Arc::clone(&passes));
+        }
         let inbox = Arc::new(Inbox::default());
         let pool = Threads::start(&inbox, &sight, &bells);
         let guests = guests(config);
@@ -201,7 +207,7 @@ impl Daemon {
             hypervisor,
             migration,
             network,
-            storage: storage_of(config),
+            storage,
             clock: Arc::clone(&clock),
             guests,
         };
@@ -210,6 +216,7 @@ impl Daemon {
             mirror,
             sight,
             gauge,
+            meter,
             machine,
             timers: config.timers,
             moves: config.moves,

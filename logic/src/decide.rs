@@ -5,7 +5,7 @@ use crate::limits::{STEP_BACKOFF_FIRST, STEP_BACKOFF_MAX};
 use crate::observed::{Life, Observed, StepFailure};
 use crate::plan::Plan;
 use crate::time::{BootTime, Now, Span};
-use crate::{network, node, primary, task, vm};
+use crate::{network, node, primary, storage, task, vm};
 
 /// One daemon's decisions.
 pub type Decide = fn(&Cluster, &Observed, Now) -> Plan;
@@ -27,6 +27,7 @@ pub fn noded(cluster: &Cluster, observed: &Observed, now: Now) -> Plan {
     plan.steps.extend(network::system::decide(&observed.networks).steps);
     plan.append(vm::migrate::tell(cluster, observed, now));
     plan.append(node::drain::decide(cluster, observed, now));
+    plan.append(storage::measure::decide(cluster, observed));
     held_back(plan, observed, now)
 }
 
@@ -38,6 +39,7 @@ pub fn workerd(cluster: &Cluster, observed: &Observed, now: Now) -> Plan {
         return plan;
     }
     plan.append(task::decide::decide_all(cluster, observed, now));
+    plan.append(storage::sweep::decide(cluster, observed));
     held_back(plan, observed, now)
 }
 

@@ -161,6 +161,12 @@ pub const FACTS_KEPT: Span = Span::seconds(60);
 /// Facts about the storage that are older are not renewed by anybody: two of their longest intervals, and a little.
 pub const FACTS_STALE_AFTER: Span = Span::seconds(150);
 
+/// Facts about the storage are written anew at once when a number of bytes changed by so much, and by so much of itself.
+pub const FACTS_GROWTH_BYTES: u64 = 1 << 30;
+
+/// The other half of that, in percent.
+pub const FACTS_GROWTH_PERCENT: u64 = 1;
+
 /// How many snapshots a volume may have: its record tells them all.
 pub const SNAPSHOTS_MAX: usize = 256;
 

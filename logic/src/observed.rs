@@ -1,14 +1,15 @@
 //! What one machine sees of itself: the facts that decisions of its daemon start from, besides the records.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use crate::config::{MoveSettings, Timers};
-use crate::id::{NodeName, VmId};
+use crate::id::{NodeName, PoolName, VmId};
 use crate::network::{LinkName, Networks};
 use crate::node::traffic::Interface;
 use crate::node::{Foreign, Node, Presence};
 use crate::plan::Resource;
+use crate::storage::measure::Measured;
 use crate::storage::record::Looked;
 use crate::time::BootTime;
 use crate::vm::migrate::{MoveId, Seen};
@@ -148,6 +149,10 @@ pub struct Observed {
     pub stages: BTreeMap<crate::id::TaskId, StageDone>,
     /// What is brought to this process over the link, by the task that it is for.
     pub uploads: BTreeMap<crate::id::TaskId, Upload>,
+    /// What it knows of the storage by measuring.
+    pub measured: Measured,
+    /// The pools that this process has swept.
+    pub swept: BTreeSet<PoolName>,
     /// What this daemon announced in its present session; `None` when the session is new.
     pub announced: Option<Presence>,
     /// Keepalives sent since the daemon started.

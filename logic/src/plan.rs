@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use crate::id::{NodeName, TaskId, VmId, VmName};
+use crate::id::{NodeName, PoolName, TaskId, VmId, VmName};
 use crate::network::{Change, LinkName};
 use crate::node::stop::Awaited;
 use crate::primary::reason::RoleReason;
@@ -46,6 +46,10 @@ pub enum Resource {
     Vm(VmId),
     /// One task.
     Task(TaskId),
+    /// What is recorded of the storage's facts.
+    Facts,
+    /// One pool, apart from the tasks about it.
+    Pool(PoolName),
     /// One link of the machine.
     Link(LinkName),
     /// One address of a link.
@@ -244,6 +248,10 @@ pub enum Reason {
     TaskDone,
     TaskFailed,
     TaskOld,
+    StorageMeasured,
+    StorageSilent,
+    StorageAnswers,
+    PoolUnswept,
     LinkDiffers,
     BridgeDiffers,
     AddressMissing,
@@ -314,6 +322,15 @@ impl fmt::Display for Reason {
             Self::TaskDone => write!(f, "all stages of the task are done"),
             Self::TaskFailed => write!(f, "a stage of the task failed"),
             Self::TaskOld => write!(f, "the task ended long ago"),
+            Self::StorageMeasured => write!(f, "the storage was measured"),
+            Self::StorageSilent => write!(f, "the storage does not answer, and its facts are old"),
+            Self::StorageAnswers => write!(f, "the storage answers again"),
+            Self::PoolUnswept => {
+                write!(
+                    f,
+                    "this worker has not looked yet for what transfers that were cut off left in the pool"
+                )
+            }
             Self::LinkDiffers => write!(f, "the device is not as it is configured"),
             Self::BridgeDiffers => write!(f, "the bridge is not as it is configured"),
             Self::AddressMissing => write!(f, "this node's address is not on the bridge"),
@@ -325,7 +342,7 @@ impl fmt::Display for Reason {
 impl Reason {
     /// Whether it comes again and again while nothing happens.
     pub fn is_routine(&self) -> bool {
-        matches!(self, Self::KeepaliveDue | Self::Role(RoleReason::Renewed))
+        matches!(self, Self::KeepaliveDue | Self::StorageMeasured | Self::Role(RoleReason::Renewed))
     }
 
     /// The reason's name, as it stands in logs: its variant in kebab-case.
@@ -375,6 +392,10 @@ impl Reason {
             Self::TaskDone => "task-done",
             Self::TaskFailed => "task-failed",
             Self::TaskOld => "task-old",
+            Self::StorageMeasured => "storage-measured",
+            Self::StorageSilent => "storage-silent",
+            Self::StorageAnswers => "storage-answers",
+            Self::PoolUnswept => "pool-unswept",
             Self::LinkDiffers => "link-differs",
             Self::BridgeDiffers => "bridge-differs",
             Self::AddressMissing => "address-missing",
@@ -391,6 +412,8 @@ impl fmt::Display for Resource {
             Self::Primary => write!(f, "primary"),
             Self::Vm(id) => write!(f, "vm:{id}"),
             Self::Task(id) => write!(f, "task:{id}"),
+            Self::Facts => write!(f, "facts"),
+            Self::Pool(pool) => write!(f, "pool:{pool}"),
             Self::Link(link) => write!(f, "link:{link}"),
             Self::Address(link, ip) => write!(f, "address:{ip}@{link}"),
             Self::Route(link) => write!(f, "route@{link}"),

@@ -12,10 +12,12 @@ pub mod change;
 pub mod end;
 pub mod facts;
 pub mod figures;
+pub mod measure;
 pub mod record;
 mod refusal;
 pub mod size;
 pub mod space;
+pub mod sweep;
 pub mod work;
 
 pub use refusal::StorageRefusal;

@@ -102,6 +102,8 @@ pub(crate) fn observed(guests: &[(VmId, Option<u64>)]) -> Observed {
         taken: Default::default(),
         stages: Default::default(),
         uploads: Default::default(),
+        measured: Default::default(),
+        swept: Default::default(),
         announced: None,
         keepalives: 0,
         keepalive_at: None,

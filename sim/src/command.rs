@@ -9,7 +9,10 @@ use logic::vm::accept::{Force, PowerRequest};
 use store::memory::{CommitFault, Sessions};
 
 mod read;
+pub mod storage;
 mod write;
+
+pub use storage::{Misfortune, StorageAsk};
 
 /// Which of a node's daemons.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -90,6 +93,7 @@ pub enum Ask {
     Forget { node: NodeName },
     Attach { vm: VmName, device: String },
     Detach { vm: VmName, device: String },
+    Storage(StorageAsk),
 }
 
 /// One order.
@@ -168,6 +172,8 @@ pub enum Command {
     BreakMove(Fault),
     /// From now on a guest writes its memory faster than it can be sent.
     Busy(VmName),
+    /// Something befalls the storage.
+    Storage(Misfortune),
     /// The next commit's outcome is not told.
     LoseCommit(CommitFault),
 }
@@ -211,6 +217,7 @@ impl Command {
                 format!("{}-of-several", words[0])
             }
             Self::BreakMove(_) => words.join("-"),
+            Self::Storage(_) => format!("{}-{}", words[0], words[1]),
             Self::Break { .. } => format!("break-{}-{}", words[2], words[4]),
             _ => words[0].to_owned(),
         }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use agent::agent::{Agent, Inbox, Parts, Passed, Pool};
 use agent::gauge::Gauge;
+use agent::measure::{Meter, measures};
 use agent::memory::Ended;
 use agent::perform::Job;
 use agent::sight::Sight;
@@ -18,6 +19,7 @@ use host::memory::migration::ClusterNetwork;
 use host::migration::Migration;
 use host::network::Network;
 use host::network::memory::Stack;
+use host::storage::Storage;
 use logic::config::{MoveSettings, Timers};
 use logic::decide;
 use logic::id::NodeName;
@@ -42,6 +44,8 @@ pub enum Chore {
     LookAtMoves,
     /// Look at its networks.
     LookAtNetworks,
+    /// Measure the storage.
+    Measure,
     /// Pass.
     Pass,
 }
@@ -77,6 +81,7 @@ struct Bells {
     look: AtomicBool,
     look_at_moves: AtomicBool,
     look_at_networks: AtomicBool,
+    measure: AtomicBool,
     pass: AtomicBool,
 }
 
@@ -87,6 +92,7 @@ impl Bells {
             Chore::Look => &self.look,
             Chore::LookAtMoves => &self.look_at_moves,
             Chore::LookAtNetworks => &self.look_at_networks,
+            Chore::Measure => &self.measure,
             Chore::Pass => &self.pass,
         }
     }
@@ -150,6 +156,7 @@ pub struct Daemon {
     mirror: Arc<Mirror>,
     sight: Arc<Sight>,
     gauge: Arc<Gauge>,
+    meter: Arc<Meter>,
     inbox: Arc<Inbox>,
     queue: Arc<Queue>,
     bells: Arc<Bells>,
@@ -182,6 +189,8 @@ impl Daemon {
         let wanted = (Arc::clone(&network), Wanted { own, guests: None });
         let (hands, eyes) = (Arc::clone(&hypervisor), Arc::clone(&migration));
         let sight = Arc::new(Sight::new(hands, eyes, Arc::clone(&clock), wanted));
+        let storage: Arc<dyn Storage> = Arc::new(ground.storage.open(ground.address));
+        let meter = Arc::new(Meter::new(Some(Arc::clone(&storage)), Arc::clone(&clock)));
         let (inbox, queue) = (Arc::new(Inbox::default()), Arc::new(Queue::default()));
         let guests = GuestSettings { kind: "qemu", console_directory: "/var/log/pvc/consoles".into() };
         let world = agent::world::World {
@@ -190,7 +199,7 @@ impl Daemon {
             hypervisor,
             migration,
             network,
-            storage: Some(Arc::new(ground.storage.open(ground.address))),
+            storage: Some(Arc::clone(&storage)),
             clock,
             guests,
         };
@@ -199,6 +208,7 @@ impl Daemon {
             mirror: Arc::clone(&mirror),
             sight: Arc::clone(&sight),
             gauge: Arc::clone(&gauge),
+            meter: Arc::clone(&meter),
             machine: Arc::clone(&ground.machine) as _,
             timers: ground.timers,
             moves: MoveSettings { address: Some(ground.address), ..MoveSettings::default() },
@@ -212,6 +222,9 @@ impl Daemon {
         for chore in [Chore::Pump, Chore::Look] {
             bells.ring(chore);
         }
+        if place.kind == Kind::Noded {
+            bells.ring(Chore::Measure);
+        }
         let (due, stalled_until, heard_at) = (BTreeMap::new(), None, BootTime::default());
         Self {
             life,
@@ -223,6 +236,7 @@ impl Daemon {
             mirror,
             sight,
             gauge,
+            meter,
             inbox,
             queue,
             bells,
@@ -280,6 +294,14 @@ impl Daemon {
     pub fn look_at_networks(&self) {
         self.sight.look_at_networks();
         self.ring(Chore::Pass);
+    }
+
+    /// Measures the storage, if this node does that.
+    pub fn measure(&self) {
+        if self.mirror.snapshot().is_some_and(|snapshot| measures(&snapshot.cluster, &self.name)) {
+            self.meter.measure();
+            self.ring(Chore::Pass);
+        }
     }
 
     /// Looks at the guests that are on their way. False when there is none.

@@ -17,6 +17,7 @@ use crate::invariants::role::Role;
 pub mod capacity;
 pub mod floating;
 pub mod role;
+pub mod storage;
 
 /// What the operator wishes of a VM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,6 +12,10 @@ use logic::primary::accept::{wish_primary, wish_secondary};
 use logic::primary::coordinator_state;
 use logic::record::Records;
 use logic::refusal::Refusal;
+use logic::storage::accept::{self, Content, Occasion, Source};
+use logic::storage::record::Volume;
+use logic::storage::space::Insistence;
+use logic::storage::{Format, Replication, Tier};
 use logic::task::accept::{DeviceChange, change_device};
 use logic::time::WallTime;
 use logic::vm::accept::{
@@ -23,7 +27,7 @@ use store::mirror::{Mirror, Scope};
 use store::records::commit_records;
 use uuid::Uuid;
 
-use crate::command::{Ask, Manner};
+use crate::command::{Ask, Manner, StorageAsk};
 
 /// What is shown of a node's service.
 pub type DutyShown = (NodeName, &'static str);
@@ -46,6 +50,8 @@ pub struct Operator {
     roles: BTreeMap<NodeName, &'static str>,
     /// What was shown last of the nodes' services.
     services: BTreeMap<NodeName, &'static str>,
+    /// What was shown last of pools and volumes.
+    storage_shown: BTreeMap<String, String>,
     /// What was shown last, by VM.
     shown: BTreeMap<VmId, (VmName, &'static str, NodeName)>,
 }
@@ -75,6 +81,7 @@ impl Operator {
             seen: Arc::default(),
             services: BTreeMap::new(),
             roles: BTreeMap::new(),
+            storage_shown: BTreeMap::new(),
             shown: BTreeMap::new(),
         }
     }
@@ -145,6 +152,30 @@ impl Operator {
         changes
     }
 
+    /// What is shown of pools and volumes, where it differs from the last time.
+    pub fn storage_news(&mut self) -> Vec<String> {
+        let seen = Arc::clone(&self.seen);
+        let mut now = BTreeMap::new();
+        for (name, pool) in &seen.pools {
+            now.insert(format!("pool {name}"), format!("{:?}", pool.value.state).to_lowercase());
+        }
+        for (path, volume) in &seen.volumes {
+            let Volume { size_bytes, state, snapshots, .. } = &volume.value;
+            let names: Vec<String> = snapshots.keys().map(ToString::to_string).collect();
+            let names =
+                if names.is_empty() { String::new() } else { format!(", snapshots {}", names.join(" ")) };
+            let size_gib = size_bytes >> 30;
+            let shown = format!("{}, {size_gib} GiB{names}", format!("{state:?}").to_lowercase());
+            now.insert(format!("volume {path}"), shown);
+        }
+        let differs = |(name, shown): &(&String, &String)| self.storage_shown.get(*name) != Some(*shown);
+        let new = now.iter().filter(differs).map(|(name, shown)| format!("{name} is {shown}"));
+        let gone = self.storage_shown.keys().filter(|name| !now.contains_key(*name));
+        let news = new.chain(gone.map(|name| format!("{name} is gone"))).collect();
+        self.storage_shown = now;
+        news
+    }
+
     /// Asks.
     pub fn ask(&mut self, ask: &Ask) -> Answer {
         let Some(cluster) = self.cluster() else {
@@ -168,6 +199,7 @@ impl Operator {
             found.ok_or_else(|| Refusal::VmUnknown { vm: vm.to_string() })
         };
         Ok(match ask {
+            Ask::Storage(ask) => (None, self.storage(cluster, ask)?),
             Ask::Init => (None, initialise(cluster, &"5a".repeat(32), Overwrite::No, now)?),
             Ask::Define { vm, memory_mib, vcpus, node } => {
                 let id = self.uuid(cluster, vm);
@@ -215,6 +247,41 @@ impl Operator {
             Ask::Attach { vm, device } => self.device(cluster, of(vm)?, DeviceChange::Attach, device)?,
             Ask::Detach { vm, device } => self.device(cluster, of(vm)?, DeviceChange::Detach, device)?,
         })
+    }
+
+    fn storage(&mut self, cluster: &Cluster, ask: &StorageAsk) -> Result<Records, Refusal> {
+        let on = Occasion { cluster, task: TaskId(self.number()), now: self.clock.now().wall };
+        let (_, records) = match ask {
+            StorageAsk::AddPool { pool } => {
+                let replication = Replication { copies: 2, copies_min: 1 };
+                accept::add_pool(on, pool, replication, Tier::Default, 32)?
+            }
+            StorageAsk::SetPlacementGroups { pool, count } => accept::set_placement_groups(on, pool, *count)?,
+            StorageAsk::RemovePool { pool } => accept::remove_pool(on, pool)?,
+            StorageAsk::AddVolume { volume, size_gib, insistence } => {
+                accept::add_volume(on, volume, size_gib << 30, *insistence)?
+            }
+            StorageAsk::ResizeVolume { volume, size_gib } => {
+                accept::resize_volume(on, volume, size_gib << 30, Insistence::Careful)?
+            }
+            StorageAsk::RenameVolume { volume, to } => accept::rename_volume(on, volume, to)?,
+            StorageAsk::CopyVolume { from, to } => {
+                accept::clone_volume(on, &Source::Volume(from.clone()), to, Insistence::Careful)?
+            }
+            StorageAsk::CloneVolume { snapshot, to } => {
+                accept::clone_volume(on, &Source::Snapshot(snapshot.clone()), to, Insistence::Careful)?
+            }
+            StorageAsk::RemoveVolume { volume } => accept::remove_volume(on, volume)?,
+            StorageAsk::ScanVolume { volume } => accept::scan_volume(on, volume)?,
+            StorageAsk::Upload { volume } => {
+                accept::begin_upload(on, volume, Content { size_bytes: 1 << 20, format: Format::Raw })?
+            }
+            StorageAsk::AddSnapshot { snapshot } => accept::add_snapshot(on, snapshot)?,
+            StorageAsk::RenameSnapshot { snapshot, to } => accept::rename_snapshot(on, snapshot, to)?,
+            StorageAsk::RemoveSnapshot { snapshot } => accept::remove_snapshot(on, snapshot)?,
+            StorageAsk::RollBack { snapshot } => accept::roll_back(on, snapshot)?,
+        };
+        Ok(records)
     }
 
     fn device(

@@ -9,7 +9,7 @@ use host::clock::{Clock as _, ManualClock};
 use host::storage;
 use logic::config::Timers;
 use logic::id::{NodeName, VmId};
-use logic::limits::{MOVES_LOOK_INTERVAL, PASS_INTERVAL_MAX};
+use logic::limits::{FACTS_INTERVAL, MOVES_LOOK_INTERVAL, PASS_INTERVAL_MAX};
 use logic::plan::Resource;
 use logic::time::{BootTime, Now, Span, WallTime};
 use store::memory::Memory;
@@ -20,6 +20,7 @@ use crate::daemon::{Chore, Daemon, Ground};
 use crate::invariants::Judge;
 use crate::invariants::capacity::Capacity;
 use crate::invariants::floating::Floating;
+use crate::invariants::storage::Keeper;
 use crate::operator::Operator;
 use crate::world::chance::Chance;
 use crate::world::nets::Nets;
@@ -102,6 +103,9 @@ pub struct World {
     judge: Judge,
     capacity: Capacity,
     floating: Floating,
+    keeper: Keeper,
+    /// How many calls the storage had when it was last looked at.
+    storage_calls: u64,
     log: String,
     violation: Option<String>,
     /// What was met so far.
@@ -142,6 +146,8 @@ impl World {
             judge: Judge::default(),
             capacity: Capacity::default(),
             floating: Floating::default(),
+            keeper: Keeper::default(),
+            storage_calls: 0,
             log: String::new(),
             violation: None,
             counts: Counts::default(),
@@ -249,6 +255,10 @@ impl World {
             Chore::LookAtNetworks => {
                 daemon.look_at_networks();
                 self.due(place, chore, now + PASS_INTERVAL_MAX);
+            }
+            Chore::Measure => {
+                daemon.measure();
+                self.due(place, chore, now + FACTS_INTERVAL);
             }
             Chore::Pass => self.pass(place, now),
         }

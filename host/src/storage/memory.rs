@@ -95,6 +95,28 @@ struct Opening {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Opened(u64);
 
+/// A volume that is truly there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Its number, which it keeps under every name.
+    pub id: u64,
+    /// What it holds.
+    pub size_bytes: u64,
+    /// Its snapshots with their sizes.
+    pub snapshots: BTreeMap<SnapshotName, u64>,
+    /// The snapshot that it is a clone of.
+    pub clone_of: Option<SnapshotPath>,
+}
+
+/// All that is truly there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Contents {
+    /// The pools.
+    pub pools: BTreeSet<PoolName>,
+    /// Their volumes.
+    pub volumes: BTreeMap<VolumePath, Kept>,
+}
+
 /// What became of a guest's write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Written {
@@ -252,6 +274,40 @@ impl Cluster {
     /// What a volume truly contains.
     pub fn read(&self, volume: &VolumePath, offset: usize, count: usize) -> Option<Vec<u8>> {
         self.lock().image(volume).ok().map(|image| image.now.read(offset, count))
+    }
+
+    /// What it truly has, whether it answers or not.
+    pub fn contents(&self) -> Contents {
+        let state = self.lock();
+        let mut contents = Contents { pools: state.pools.keys().cloned().collect(), ..Contents::default() };
+        for (pool, (_, members)) in &state.pools {
+            for (name, image) in &members.images {
+                let path = VolumePath { pool: pool.clone(), volume: name.clone() };
+                let snapshots = image.snapshots.iter().map(|(name, then)| (name.clone(), then.size_bytes));
+                let kept = Kept {
+                    id: image.id,
+                    size_bytes: image.now.size_bytes,
+                    snapshots: snapshots.collect(),
+                    clone_of: image.clone_of.clone(),
+                };
+                contents.volumes.insert(path, kept);
+            }
+        }
+        contents
+    }
+
+    /// Somebody makes a volume past everybody who asks for leave. False when there is one, or no such pool.
+    pub fn make_by_hand(&self, volume: &VolumePath, size_bytes: u64) -> bool {
+        let mut state = self.lock();
+        let is_free = state.is_there(volume).is_ok_and(|is_there| !is_there);
+        is_free && state.insert(volume, Content { size_bytes, bytes: Vec::new() }, None).is_ok()
+    }
+
+    /// Somebody removes a volume with its snapshots, past everybody.
+    pub fn remove_by_hand(&self, volume: &VolumePath) {
+        if let Some((_, members)) = self.lock().pools.get_mut(&volume.pool) {
+            members.images.remove(&volume.volume);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

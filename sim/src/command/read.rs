@@ -11,7 +11,9 @@ use logic::vm::MigrationMethod;
 use logic::vm::accept::Force;
 use store::memory::{CommitFault, Sessions};
 
-use super::{Ask, Blow, Command, Kind, Manner, Mishap, Moment, Place, Reach, Seconds, faults_of_moves};
+use super::{
+    Ask, Blow, Command, Kind, Manner, Mishap, Moment, Place, Reach, Seconds, faults_of_moves, storage,
+};
 
 impl FromStr for Place {
     type Err = anyhow::Error;
@@ -46,6 +48,12 @@ impl FromStr for Command {
 }
 
 fn parse(words: &[&str]) -> Result<Command> {
+    if let Some(ask) = storage::parse_ask(words)? {
+        return Ok(Command::Ask(Ask::Storage(ask)));
+    }
+    if let Some(misfortune) = storage::parse_misfortune(words)? {
+        return Ok(Command::Storage(misfortune));
+    }
     if let Some(ask) = parse_ask(words)? {
         return Ok(Command::Ask(ask));
     }

@@ -49,6 +49,7 @@ impl fmt::Display for Ask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Init => write!(f, "init"),
+            Self::Storage(ask) => ask.fmt(f),
             Self::Define { vm, memory_mib, vcpus, node } => {
                 write!(f, "define {vm} {memory_mib} {vcpus}")?;
                 node.iter().try_for_each(|node| write!(f, " {node}"))
@@ -154,6 +155,7 @@ impl fmt::Display for Command {
             Self::Drift(node, drift_ppm) => write!(f, "drift {node} {drift_ppm}ppm"),
             Self::Uptime(node, span) => write!(f, "uptime {node} {}", Seconds(*span)),
             Self::Grow(node, memory_mib) => write!(f, "grow {node} {memory_mib}"),
+            Self::Storage(misfortune) => misfortune.fmt(f),
             Self::BreakMove(fault) => write!(f, "break-move {}", fault_name(fault)),
             Self::Busy(vm) => write!(f, "busy {vm}"),
             Self::Store(Reach::Back) => write!(f, "store back"),

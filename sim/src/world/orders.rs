@@ -4,7 +4,7 @@ use logic::id::{VmId, VmName};
 use logic::vm::Power;
 
 use super::{Break, World};
-use crate::command::{Ask, Command, Reach};
+use crate::command::{Ask, Command, Misfortune, Reach};
 use crate::invariants::Wished;
 use crate::operator::Answer;
 
@@ -27,11 +27,30 @@ impl World {
                 self.breaks.push(Break { place, moment: *moment, step, blow: *blow });
             }
             Command::Network(node, mishap) => self.nets.befall(node, *mishap),
+            Command::Storage(misfortune) => self.befall_storage(misfortune),
             machine if self.order_machine(machine) => {}
             site if self.order_site(site) => {}
             store => self.order_store(store),
         }
         self.aftermath();
+    }
+
+    fn befall_storage(&mut self, misfortune: &Misfortune) {
+        let before = self.storage.contents();
+        match misfortune {
+            Misfortune::Hang => self.storage.hang(),
+            Misfortune::Heal => {
+                self.storage.heal();
+                self.storage.make_room();
+            }
+            Misfortune::Full => self.storage.fill(),
+            Misfortune::Refuse(count) => self.storage.refuse(*count, "it has a bad day"),
+            Misfortune::LoseAnswers(count) => self.storage.lose_answers(*count),
+            Misfortune::MadeByHand(volume) => drop(self.storage.make_by_hand(volume, 1 << 30)),
+            Misfortune::RemovedByHand(volume) => self.storage.remove_by_hand(volume),
+        }
+        let after = self.storage.contents();
+        self.keeper.befell(misfortune, &before, &after);
     }
 
     fn order_store(&self, command: &Command) {
@@ -51,7 +70,11 @@ impl World {
 
     fn ask(&mut self, ask: &Ask) {
         let at = self.now();
-        match self.operator.ask(ask) {
+        let answer = self.operator.ask(ask);
+        if let (Ask::Storage(ask), Answer::Done(_) | Answer::Unknown(_)) = (ask, &answer) {
+            self.keeper.asked(ask);
+        }
+        match answer {
             Answer::Done(vm) => {
                 if let (Ask::Define { vm: name, .. } | Ask::Rename { to: name, .. }, Some(vm)) = (ask, vm) {
                     self.names.insert(vm, name.to_string());

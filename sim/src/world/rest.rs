@@ -52,6 +52,10 @@ impl World {
             }
         }
         self.nets.heal();
+        self.storage.heal();
+        self.storage.make_room();
+        self.storage.refuse(0, "");
+        self.storage.lose_answers(0);
         for daemon in self.daemons.values_mut() {
             daemon.stalled_until = None;
         }
@@ -122,6 +126,7 @@ impl World {
         {
             return Err(format!("node {node} is {}", state.as_str()));
         }
+        self.keeper.rests(&self.storage.contents(), &cluster)?;
         self.role_rests(&cluster)?;
         if self.now() - self.last_work < CALM {
             return Err("the daemons go on doing things".into());

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use host::hypervisor::Guest;
 use host::memory::Happening;
+use host::storage::memory::Contents;
 use logic::id::{NodeName, VmId};
 use logic::time::Span;
 
@@ -24,6 +25,7 @@ const ID_LENGTH: usize = 36;
 pub(super) struct Sum {
     changes: u64,
     guests: BTreeMap<NodeName, Vec<Guest>>,
+    storage: Contents,
 }
 
 impl World {
@@ -32,6 +34,7 @@ impl World {
         self.answer_bells();
         self.write_ledgers();
         self.tell_of_networks();
+        self.look_at_storage();
         if self.is_unsure {
             self.learn();
         }
@@ -49,10 +52,30 @@ impl World {
             let node = node.map_or(String::new(), |node| format!(", on {node}"));
             self.line(&format!("api {name} is {state}{node}"));
         }
+        self.tell_of_storage();
+        let judged = self.keeper.look(&self.storage.contents(), self.operator.seen());
+        self.judge_by(judged);
         let roles = self.operator.role_news();
         for (node, state) in services.into_iter().chain(roles) {
             self.counts.add("services", state);
             self.line(&format!("api node {node} is {state}"));
+        }
+    }
+
+    /// What the storage has, whenever it may have changed.
+    fn look_at_storage(&mut self) {
+        let calls = self.storage.calls();
+        if std::mem::replace(&mut self.storage_calls, calls) == calls {
+            return;
+        }
+        let judged = self.keeper.look(&self.storage.contents(), self.operator.seen());
+        self.judge_by(judged);
+    }
+
+    /// What is shown of pools and volumes, where it differs from the last time.
+    fn tell_of_storage(&mut self) {
+        for line in self.operator.storage_news() {
+            self.line(&format!("api {line}"));
         }
     }
 
@@ -87,8 +110,14 @@ impl World {
             .iter()
             .filter(|(_, daemon)| daemon.was_rung())
             .flat_map(|(place, daemon)| {
-                let chores =
-                    [Chore::Pump, Chore::Look, Chore::LookAtMoves, Chore::LookAtNetworks, Chore::Pass];
+                let chores = [
+                    Chore::Pump,
+                    Chore::Look,
+                    Chore::LookAtMoves,
+                    Chore::LookAtNetworks,
+                    Chore::Measure,
+                    Chore::Pass,
+                ];
                 chores.into_iter().filter(|chore| daemon.heard(*chore)).map(|chore| (place.clone(), chore))
             })
             .collect();
@@ -159,6 +188,6 @@ impl World {
     /// Everything that steps can change, as it is now.
     pub(super) fn sum(&self) -> Sum {
         let guests = self.sites.iter().map(|(node, site)| (node.clone(), site.machine.guests())).collect();
-        Sum { changes: self.memory.changes(), guests }
+        Sum { changes: self.memory.changes(), guests, storage: self.storage.contents() }
     }
 }

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use agent::perform::{Done, Job};
 use agent::world::Fault;
-use host::hypervisor;
+use host::{hypervisor, storage};
 use logic::plan::{Action, Reason, Resource};
 use logic::record::{Record, RecordId};
 use logic::time::{BootTime, Span};
@@ -58,6 +58,9 @@ impl World {
             self.act_again(&work.job, &outcome);
         }
         let mut span = self.chance.to_report();
+        if matches!(outcome, Err(Fault::Storage(storage::Error::Silent { .. }))) {
+            span = CALL_DEADLINE;
+        }
         if matches!(outcome, Err(Fault::Hypervisor(hypervisor::Error::Silent { .. }))) {
             span = CALL_DEADLINE;
             self.judge.acted_unheard(&work.job.step);
@@ -91,7 +94,8 @@ impl World {
     /// The daemon is dead, and its call is performed all the same.
     pub(super) fn act_late(&mut self, work: &Work) {
         let Work { place, job, .. } = work;
-        if matches!(job.step.action, Action::Record(_) | Action::Announce(_)) {
+        // A call of the storage ends with the process that makes it: there is no other that performs it.
+        if matches!(job.step.action, Action::Record(_) | Action::Announce(_) | Action::Storage(_)) {
             return;
         }
         self.counts.add("faults", "act-outlives-daemon");
