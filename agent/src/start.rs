@@ -185,13 +185,10 @@ impl Daemon {
             network.watch(Arc::clone(&bells.networks) as _);
             observe(("network-observer", Sight::look_at_networks), &sight, &bells.networks, &passes);
         }
+        let (storage, meter) = storage_and_meter(config, &clock);
         if role == Role::Noded {
             let (name, mirror, sight) = (config.node.clone(), Arc::clone(&mirror), Arc::clone(&sight));
-            Lookout::new(name, mirror, sight, &bells).keep();
-        }
-        let storage = storage_of(config);
-        let meter = Arc::new(Meter::new(storage.clone(), Arc::clone(&clock)));
-        if role == Role::Noded {
+            Lookout::new(name, Arc::clone(&mirror), sight, &bells).keep();
             meter.keep(config.node.clone(), Arc::clone(&mirror), Arc::clone(&passes));
         }
         let inbox = Arc::new(Inbox::default());
@@ -289,6 +286,12 @@ fn storage_of(config: &Config) -> Option<Arc<dyn Storage>> {
             deadlines: ceph::Deadlines::default(),
         })),
     })
+}
+
+/// The storage, and what measures it.
+fn storage_and_meter(config: &Config, clock: &Arc<dyn Clock>) -> (Option<Arc<dyn Storage>>, Arc<Meter>) {
+    let storage = storage_of(config);
+    (storage.clone(), Arc::new(Meter::new(storage, Arc::clone(clock))))
 }
 
 /// Looks at a part of the machine on a thread of its own, whenever something woke it and from time to time.

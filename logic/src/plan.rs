@@ -14,7 +14,8 @@ use crate::network::{Change, LinkName};
 use crate::node::stop::Awaited;
 use crate::primary::reason::RoleReason;
 use crate::record::{Guard, Records};
-use crate::storage;
+use crate::storage::change as storage;
+use crate::storage::reason::StorageReason;
 use crate::time::BootTime;
 
 mod moves;
@@ -174,7 +175,7 @@ pub enum Action {
     /// Change something of the machine's networks.
     Network(Change),
     /// Change something of the storage, or look at it.
-    Storage(storage::change::Change),
+    Storage(storage::Change),
 }
 
 impl Action {
@@ -241,17 +242,13 @@ pub enum Reason {
     CalledHome { to: NodeName },
     HomeBarred { to: NodeName },
     TaskClaimed,
-    TaskTakenOver { from: NodeName },
     TaskStage { stage: u32 },
     TaskStageDone,
     TaskStageFailed,
     TaskDone,
     TaskFailed,
     TaskOld,
-    StorageMeasured,
-    StorageSilent,
-    StorageAnswers,
-    PoolUnswept,
+    Storage(StorageReason),
     LinkDiffers,
     BridgeDiffers,
     AddressMissing,
@@ -313,24 +310,13 @@ impl fmt::Display for Reason {
             Self::CalledHome { to } => write!(f, "{to} carries VMs again and is its home"),
             Self::HomeBarred { to } => write!(f, "{to} is its home and cannot take it now"),
             Self::TaskClaimed => write!(f, "the task is for this node's worker"),
-            Self::TaskTakenOver { from } => {
-                write!(f, "the task is about the storage, and {from}, whose it was, is gone")
-            }
             Self::TaskStage { stage } => write!(f, "stage {stage} of the task is next"),
             Self::TaskStageDone => write!(f, "a stage of the task is done"),
             Self::TaskStageFailed => write!(f, "a stage of the task failed, and what it left is seen to"),
             Self::TaskDone => write!(f, "all stages of the task are done"),
             Self::TaskFailed => write!(f, "a stage of the task failed"),
             Self::TaskOld => write!(f, "the task ended long ago"),
-            Self::StorageMeasured => write!(f, "the storage was measured"),
-            Self::StorageSilent => write!(f, "the storage does not answer, and its facts are old"),
-            Self::StorageAnswers => write!(f, "the storage answers again"),
-            Self::PoolUnswept => {
-                write!(
-                    f,
-                    "this worker has not looked yet for what transfers that were cut off left in the pool"
-                )
-            }
+            Self::Storage(reason) => reason.fmt(f),
             Self::LinkDiffers => write!(f, "the device is not as it is configured"),
             Self::BridgeDiffers => write!(f, "the bridge is not as it is configured"),
             Self::AddressMissing => write!(f, "this node's address is not on the bridge"),
@@ -342,7 +328,10 @@ impl fmt::Display for Reason {
 impl Reason {
     /// Whether it comes again and again while nothing happens.
     pub fn is_routine(&self) -> bool {
-        matches!(self, Self::KeepaliveDue | Self::StorageMeasured | Self::Role(RoleReason::Renewed))
+        matches!(
+            self,
+            Self::KeepaliveDue | Self::Storage(StorageReason::Measured) | Self::Role(RoleReason::Renewed)
+        )
     }
 
     /// The reason's name, as it stands in logs: its variant in kebab-case.
@@ -385,17 +374,13 @@ impl Reason {
             Self::CalledHome { .. } => "called-home",
             Self::HomeBarred { .. } => "home-barred",
             Self::TaskClaimed => "task-claimed",
-            Self::TaskTakenOver { .. } => "task-taken-over",
             Self::TaskStage { .. } => "task-stage",
             Self::TaskStageDone => "task-stage-done",
             Self::TaskStageFailed => "task-stage-failed",
             Self::TaskDone => "task-done",
             Self::TaskFailed => "task-failed",
             Self::TaskOld => "task-old",
-            Self::StorageMeasured => "storage-measured",
-            Self::StorageSilent => "storage-silent",
-            Self::StorageAnswers => "storage-answers",
-            Self::PoolUnswept => "pool-unswept",
+            Self::Storage(reason) => reason.name(),
             Self::LinkDiffers => "link-differs",
             Self::BridgeDiffers => "bridge-differs",
             Self::AddressMissing => "address-missing",

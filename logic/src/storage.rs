@@ -13,6 +13,7 @@ pub mod end;
 pub mod facts;
 pub mod figures;
 pub mod measure;
+pub mod reason;
 pub mod record;
 mod refusal;
 pub mod size;

@@ -152,6 +152,7 @@ pub struct Daemon {
     /// When each chore is due.
     pub due: BTreeMap<Chore, BootTime>,
     name: NodeName,
+    kind: Kind,
     agent: Agent,
     mirror: Arc<Mirror>,
     sight: Arc<Sight>,
@@ -167,7 +168,7 @@ pub struct Daemon {
 impl Daemon {
     /// Starts one.
     pub fn start(place: &Place, life: u64, ground: Ground) -> Self {
-        let Ground { store, clock, .. } = ground;
+        let (store, clock) = (ground.store.clone(), Arc::clone(&ground.clock));
         let hypervisor: Arc<dyn Hypervisor> = Arc::new(ground.machine.open());
         let network: Arc<dyn Network> = Arc::new(ground.stack.open());
         let bells = Arc::new(Bells::default());
@@ -185,10 +186,7 @@ impl Daemon {
         let migration: Arc<dyn Migration> = Arc::new(ground.network.open(ground.address));
         let window = ground.timers.keepalive_interval;
         let gauge = Arc::new(Gauge::new(Arc::clone(&ground.machine) as _, None, Arc::clone(&clock), window));
-        let own = Arc::clone(&ground.networks);
-        let wanted = (Arc::clone(&network), Wanted { own, guests: None });
-        let (hands, eyes) = (Arc::clone(&hypervisor), Arc::clone(&migration));
-        let sight = Arc::new(Sight::new(hands, eyes, Arc::clone(&clock), wanted));
+        let sight = Arc::new(sight(&ground, &hypervisor, &migration, &network));
         let storage: Arc<dyn Storage> = Arc::new(ground.storage.open(ground.address));
         let meter = Arc::new(Meter::new(Some(Arc::clone(&storage)), Arc::clone(&clock)));
         let (inbox, queue) = (Arc::new(Inbox::default()), Arc::new(Queue::default()));
@@ -219,12 +217,7 @@ impl Daemon {
             pool: Arc::clone(&queue) as _,
             inbox: Arc::clone(&inbox),
         });
-        for chore in [Chore::Pump, Chore::Look] {
-            bells.ring(chore);
-        }
-        if place.kind == Kind::Noded {
-            bells.ring(Chore::Measure);
-        }
+        [Chore::Pump, Chore::Look, Chore::Measure].into_iter().for_each(|chore| bells.ring(chore));
         let (due, stalled_until, heard_at) = (BTreeMap::new(), None, BootTime::default());
         Self {
             life,
@@ -232,6 +225,7 @@ impl Daemon {
             heard_at,
             due,
             name: place.node.clone(),
+            kind: place.kind,
             agent,
             mirror,
             sight,
@@ -296,9 +290,11 @@ impl Daemon {
         self.ring(Chore::Pass);
     }
 
-    /// Measures the storage, if this node does that.
+    /// Measures the storage, if this daemon does that.
     pub fn measure(&self) {
-        if self.mirror.snapshot().is_some_and(|snapshot| measures(&snapshot.cluster, &self.name)) {
+        if self.kind == Kind::Noded
+            && self.mirror.snapshot().is_some_and(|snapshot| measures(&snapshot.cluster, &self.name))
+        {
             self.meter.measure();
             self.ring(Chore::Pass);
         }
@@ -334,4 +330,16 @@ impl Daemon {
         self.ring(Chore::LookAtMoves);
         self.ring(Chore::Pass);
     }
+}
+
+/// What it sees of its machine.
+fn sight(
+    ground: &Ground,
+    hypervisor: &Arc<dyn Hypervisor>,
+    migration: &Arc<dyn Migration>,
+    network: &Arc<dyn Network>,
+) -> Sight {
+    let own = Arc::clone(&ground.networks);
+    let wanted = (Arc::clone(network), Wanted { own, guests: None });
+    Sight::new(Arc::clone(hypervisor), Arc::clone(migration), Arc::clone(&ground.clock), wanted)
 }

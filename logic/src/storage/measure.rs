@@ -10,6 +10,7 @@
 
 use super::facts::{OsdFacts, PoolFacts, StorageFacts, Trouble};
 use super::figures::{ClusterFigures, Osd, PoolFigures};
+use super::reason::StorageReason;
 use crate::cluster::Cluster;
 use crate::limits::{FACTS_GROWTH_BYTES, FACTS_GROWTH_PERCENT, FACTS_KEPT};
 use crate::observed::Observed;
@@ -55,9 +56,9 @@ pub fn decide(cluster: &Cluster, observed: &Observed) -> Plan {
     let mut records = Records::default();
     let known_trouble = known.and_then(|facts| facts.value.trouble.as_ref());
     let reason = match (known_trouble, trouble) {
-        (None, Some(_)) => Reason::StorageSilent,
-        (Some(_), None) if latest.is_some() => Reason::StorageAnswers,
-        _ => Reason::StorageMeasured,
+        (None, Some(_)) => Reason::Storage(StorageReason::Silent),
+        (Some(_), None) if latest.is_some() => Reason::Storage(StorageReason::Answers),
+        _ => Reason::Storage(StorageReason::Measured),
     };
     if let Some(next) = whole(known, latest.as_ref(), trouble.as_ref()) {
         records = put(records, RecordId::StorageFacts, known, next);

@@ -1,6 +1,7 @@
 //! What transfers that were cut off left behind is cleared away once in the life of each worker that has the primary's work.
 
 use super::change::Change;
+use super::reason::StorageReason;
 use super::record::PoolState;
 use crate::cluster::Cluster;
 use crate::observed::Observed;
@@ -21,7 +22,7 @@ pub fn decide(cluster: &Cluster, observed: &Observed) -> Plan {
                 action: Action::Storage(Change::SweepPool { pool: pool.clone() }),
                 guards: Vec::new(),
                 not_after: observed.lease_until,
-                reason: Reason::PoolUnswept,
+                reason: Reason::Storage(StorageReason::Unswept),
             });
         }
     }

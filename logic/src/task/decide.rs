@@ -20,6 +20,7 @@ use crate::observed::{Observed, StageDone, Upload};
 use crate::plan::{Action, Plan, Reason, Resource, Step};
 use crate::record::{Expect, Guard, RecordId, Records, expect_of};
 use crate::storage::end::{End, Finished, ended, passed};
+use crate::storage::reason::StorageReason;
 use crate::time::{Now, Span, WallTime};
 
 /// Decides about all tasks.
@@ -281,7 +282,7 @@ fn take_over(cluster: &Cluster, observed: &Observed, id: TaskId) -> Option<Step>
         .guard(RecordId::Presence(from.clone()), Expect::Absent)
         .guard(RecordId::Primary, primary.expect())
         .write(RecordId::Task(id), entry.task.expect(), taken.into());
-    Some(write(id, records, Reason::TaskTakenOver { from: from.clone() }))
+    Some(write(id, records, Reason::Storage(StorageReason::TaskTakenOver { from: from.clone() })))
 }
 
 fn forget(entry: &TaskEntry, id: TaskId) -> Step {
