@@ -80,3 +80,39 @@ fn cargos_message_about_a_test_program_is_read() {
     other["profile"]["test"] = false.into();
     assert_eq!(executable(&other.to_string()), None);
 }
+
+#[test]
+fn two_test_programs_run_at_once_and_all_are_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    // The first and the second each end only when the other has begun.
+    let script = |own: &str, other: &str| {
+        format!(
+            "#!/bin/sh\n>{own}\nfor _ in $(seq 100); do [ -e {other} ] && exit 0; sleep 0.1; done\nexit 1\n"
+        )
+    };
+    let programs = [("a", script("a", "b")), ("b", script("b", "a")), ("c", "#!/bin/sh\nexit 1\n".into())];
+    let executables = programs.map(|(name, text)| {
+        let path = folder.path().join(format!("{name}.sh"));
+        // Written by another process: one that another test starts meanwhile would hold it open for writing.
+        let mut write = crate::command::program("sh");
+        write.args(["-c", "printf %s \"$1\" >\"$2\" && chmod 755 \"$2\"", "sh", &text]).arg(&path);
+        crate::command::output(&mut write).unwrap();
+        Executable {
+            package: "two-at-once".into(),
+            target: name.into(),
+            kind: Kind::Integration,
+            harness: build::Harness::None,
+            folder: folder.path().into(),
+            path,
+        }
+    });
+    let mut tally = Tally::default();
+    tally.suite("two", Duration::from_secs(60), |tally| {
+        libtest::run(
+            &executables.iter().collect::<Vec<_>>(),
+            Instant::now() + Duration::from_secs(60),
+            tally,
+        );
+    });
+    assert_eq!((tally.passed(), tally.failed()), (2, 1));
+}
