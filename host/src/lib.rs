@@ -10,6 +10,7 @@
 //! | [`clock`] | the port to the machine's two clocks, and the kernel's |
 //! | [`identity`] | the node's key and certificates, and the authority that issues them |
 //! | [`memory`] | a machine in memory, with faults |
+//! | [`osd`] | the ports to OSDs: a machine's devices, and the storage's members |
 //! | [`storage`] | the port to pools, volumes and snapshots; Ceph, a directory, and one in memory |
 //! | [`tail`] | the end of a log file, and what follows |
 //! | [`command`] | the one place that starts a process |
@@ -34,6 +35,7 @@ pub mod memory;
 pub mod migration;
 pub mod network;
 pub mod notify;
+pub mod osd;
 pub mod signals;
 pub mod storage;
 pub mod tail;

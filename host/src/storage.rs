@@ -337,4 +337,7 @@ pub trait Storage: Pools + Volumes + Snapshots + Transfers + Figures {
 
     /// The fence; `None` where one machine alone reaches the volumes.
     fn fence(&self) -> Option<&dyn Fence>;
+
+    /// The members that keep its data; `None` where there are no such things.
+    fn roster(&self) -> Option<&dyn crate::osd::Roster>;
 }

@@ -194,3 +194,21 @@ pub const PLACEMENT_GROUPS_MAX: u32 = 65_536;
 
 /// The most copies that a pool keeps.
 pub const COPIES_MAX: u8 = 10;
+
+/// How far the size of a device may be from the one that is looked for, in percent: makers round.
+pub const DETECTED_SIZE_TOLERANCE_PERCENT: u64 = 3;
+
+/// More devices than any machine has.
+pub const DETECTED_DEVICES_MAX: u32 = 1000;
+
+/// The longest name of a device.
+pub const DEVICE_NAME_LENGTH_MAX: usize = 255;
+
+/// Into how many OSDs a device may be split.
+pub const OSDS_OF_DEVICE_MAX: u32 = 16;
+
+/// How long an OSD that was started may take until the storage says that it is up.
+pub const OSD_UP_LIMIT: Span = Span::seconds(120);
+
+/// How long nothing may move away from an OSD that is to be removed: then it is not removed, and waits no longer.
+pub const OSD_DRAIN_PATIENCE: Span = Span::seconds(600);

@@ -16,6 +16,7 @@ pub mod measure;
 pub mod reason;
 pub mod record;
 mod refusal;
+pub mod osd;
 pub mod size;
 pub mod space;
 pub mod sweep;

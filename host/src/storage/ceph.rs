@@ -25,6 +25,7 @@ mod image;
 mod library;
 mod pools;
 mod rados;
+mod roster;
 mod snapshots;
 mod transfers;
 mod volumes;
@@ -397,6 +398,10 @@ impl Storage for Ceph {
     }
 
     fn fence(&self) -> Option<&dyn Fence> {
+        Some(self)
+    }
+
+    fn roster(&self) -> Option<&dyn crate::osd::Roster> {
         Some(self)
     }
 }

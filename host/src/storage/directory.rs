@@ -310,4 +310,8 @@ impl Storage for Directory {
     fn fence(&self) -> Option<&dyn Fence> {
         None
     }
+
+    fn roster(&self) -> Option<&dyn crate::osd::Roster> {
+        None
+    }
 }

@@ -13,6 +13,7 @@ use logic::id::{PoolName, SnapshotName, VolumeName};
 use logic::storage::{SnapshotPath, VolumePath};
 
 use super::{Lock, Pool};
+use crate::osd::memory::Members as Osds;
 
 mod client;
 mod fence;
@@ -148,6 +149,7 @@ struct State {
 #[derive(Debug)]
 pub struct Cluster {
     state: Mutex<State>,
+    members: Arc<Osds>,
 }
 
 impl Cluster {
@@ -175,7 +177,7 @@ impl Cluster {
             numbers: 0,
             calls: 0,
         };
-        Arc::new(Self { state: Mutex::new(state) })
+        Arc::new(Self { state: Mutex::new(state), members: Osds::new() })
     }
 
     /// The way to it of the machine at this address.
@@ -183,18 +185,26 @@ impl Cluster {
         Client::new(Arc::clone(self), address)
     }
 
+    /// The OSDs that machines add to it and remove from it; those that it began with are not among them.
+    pub fn members(&self) -> &Arc<Osds> {
+        &self.members
+    }
+
     /// It answers nothing any more. Nothing is performed late.
     pub fn hang(&self) {
+        self.members.silence();
         self.lock().manner = Manner::Hanging;
     }
 
     /// There is no way to it.
     pub fn cut(&self, why: &str) {
+        self.members.silence();
         self.lock().manner = Manner::Unreachable(why.into());
     }
 
     /// It answers again.
     pub fn heal(&self) {
+        self.members.heal();
         self.lock().manner = Manner::Prompt;
     }
 

@@ -248,6 +248,10 @@ impl Storage for Client {
     fn fence(&self) -> Option<&dyn Fence> {
         Some(self)
     }
+
+    fn roster(&self) -> Option<&dyn crate::osd::Roster> {
+        Some(&**self.cluster.members())
+    }
 }
 
 impl State {

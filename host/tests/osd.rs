@@ -1,0 +1,12 @@
+//! The laws of OSDs, on a machine in memory and on this one: loop devices on files, and a real Ceph in namespaces.
+//!
+//! Logical volumes are not among them: the machines that these tests run on map no devices. See `host/src/osd/linux/lvm.rs`.
+
+#[path = "storage/lab.rs"]
+mod lab;
+#[path = "osd/laws.rs"]
+mod laws;
+#[path = "osd/memory.rs"]
+mod memory;
+#[path = "osd/real.rs"]
+mod real;
