@@ -279,6 +279,12 @@ fn is_refusal(fault: &Fault) -> bool {
         fault,
         Fault::Hypervisor(host::hypervisor::Error::Refused { .. })
             | Fault::Storage(host::storage::Error::Refused { .. })
+            | Fault::Osd(
+                host::osd::Error::Refused { .. }
+                    | host::osd::Error::Failed { .. }
+                    | host::osd::Error::Storage(host::storage::Error::Refused { .. })
+            )
+            | Fault::NoOsds
             | Fault::NoStorage
     )
 }

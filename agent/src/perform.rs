@@ -18,8 +18,10 @@ use store::records::{commit_records, encode, read_record};
 
 use crate::world::{Fault, World};
 
+mod osds;
 mod storage;
 
+pub use osds::change_osds;
 pub use storage::change_storage;
 
 /// What a step left behind.
@@ -132,6 +134,7 @@ impl Job {
                 Ok(Done::default())
             }
             Action::Storage(change) => change_storage(&self.world, change, self.step.not_after),
+            Action::Osd(change) => change_osds(&self.world, change),
             Action::Network(change) => {
                 change_network(&**network, &**clock, change)?;
                 Ok(Done::default())

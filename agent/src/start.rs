@@ -27,6 +27,8 @@ use host::machine::{Linux, Machine, accelerator};
 use host::migration::Migration;
 use host::network::{Kernel, Network};
 use host::notify::Notify;
+use host::osd::Devices;
+use host::osd::linux::{self, Places};
 use host::signals::{self, Asked};
 use host::storage::Storage;
 use host::storage::ceph::{self, Ceph};
@@ -205,6 +207,7 @@ impl Daemon {
             migration,
             network,
             storage,
+            devices: devices_of(config),
             clock: Arc::clone(&clock),
             guests,
         };
@@ -292,6 +295,15 @@ fn storage_of(config: &Config) -> Option<Arc<dyn Storage>> {
 fn storage_and_meter(config: &Config, clock: &Arc<dyn Clock>) -> (Option<Arc<dyn Storage>>, Arc<Meter>) {
     let storage = storage_of(config);
     (storage.clone(), Arc::new(Meter::new(storage, Arc::clone(clock))))
+}
+
+/// The OSDs on the machine's devices.
+fn devices_of(config: &Config) -> Arc<dyn Devices> {
+    let file = match &config.storage {
+        Some(StorageConfig::Ceph { file, .. }) => file.as_str(),
+        _ => "/etc/ceph/ceph.conf",
+    };
+    Arc::new(linux::Linux::open(Places::usual(Path::new(file))))
 }
 
 /// Looks at a part of the machine on a thread of its own, whenever something woke it and from time to time.

@@ -6,6 +6,7 @@ use host::clock::Clock;
 use host::hypervisor::{self, Hypervisor};
 use host::migration::Migration;
 use host::network::{self, Network};
+use host::osd::Devices;
 use host::storage::{self, Storage};
 use logic::id::NodeName;
 use logic::record::{Expect, Guard};
@@ -45,6 +46,8 @@ pub struct World {
     pub network: Arc<dyn Network>,
     /// The storage; `None` where there is none.
     pub storage: Option<Arc<dyn Storage>>,
+    /// The OSDs on the machine's devices.
+    pub devices: Arc<dyn Devices>,
     /// The clocks.
     pub clock: Arc<dyn Clock>,
     /// How guests are run.
@@ -78,6 +81,12 @@ pub enum Fault {
     /// The storage.
     #[error(transparent)]
     Storage(#[from] storage::Error),
+    /// OSDs.
+    #[error(transparent)]
+    Osd(#[from] host::osd::Error),
+    /// The storage has none.
+    #[error("this node's storage has no OSDs: it is a directory")]
+    NoOsds,
     /// There is none.
     #[error("this node has no storage; give it some in the section [storage] of /etc/pvc/pvc.toml")]
     NoStorage,

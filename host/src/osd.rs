@@ -15,8 +15,9 @@ use logic::storage::osd::{DeviceChoice, OsdFlag, OsdId, OsdUuid, Weight};
 pub mod linux;
 pub mod memory;
 mod patience;
+pub mod whole;
 
-pub use patience::{Pause, await_safe, await_up};
+pub use patience::{ByTheClock, Pause, await_safe, await_up};
 
 /// Why it was not done.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,6 +38,9 @@ pub enum Error {
         /// Why.
         why: String,
     },
+    /// The storage did not do its part.
+    #[error(transparent)]
+    Storage(#[from] crate::storage::Error),
 }
 
 impl Error {
@@ -46,12 +50,6 @@ impl Error {
 
     pub(crate) fn failed(what: impl Into<String>, why: impl ToString) -> Self {
         Self::Failed { what: what.into(), why: why.to_string() }
-    }
-}
-
-impl From<crate::storage::Error> for Error {
-    fn from(error: crate::storage::Error) -> Self {
-        Self::failed("reach the storage", error)
     }
 }
 

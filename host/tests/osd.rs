@@ -3,6 +3,7 @@
 //! Logical volumes are not among them: the machines that these tests run on map no devices. See `host/src/osd/linux/lvm.rs`.
 
 #[path = "storage/lab.rs"]
+#[expect(dead_code, reason = "the tests of storage use more of it")]
 mod lab;
 #[path = "osd/laws.rs"]
 mod laws;

@@ -12,8 +12,10 @@ use crate::primary::{Primary, PrimaryWish};
 use crate::record::{Incarnations, NodeLedger, Versioned};
 use crate::storage::VolumePath;
 use crate::storage::facts::{OsdFacts, PoolFacts, StorageFacts};
+use crate::storage::osd::OsdId;
+use crate::storage::osd::record::{NodeDevices, Osd};
 use crate::storage::record::{Pool, Volume};
-use crate::task::{Task, TaskFact, TaskState, Work};
+use crate::task::{Task, TaskFact, TaskState};
 use crate::time::WallTime;
 use crate::vm::migrate::Reception;
 use crate::vm::{Vm, VmFact};
@@ -88,7 +90,7 @@ impl TaskEntry {
     /// Whether the primary's worker takes it over when its node is gone.
     pub fn is_inherited(&self) -> bool {
         let runs = self.fact.as_ref().is_none_or(|fact| fact.value.state == TaskState::Running);
-        runs && matches!(self.task.value.work, Work::Storage(_))
+        runs && self.task.value.work.is_of_any_node()
     }
 }
 
@@ -119,6 +121,10 @@ pub struct Cluster {
     pub pools: OrdMap<PoolName, Arc<Versioned<Pool>>>,
     /// All volumes, with their snapshots.
     pub volumes: OrdMap<VolumePath, Arc<Versioned<Volume>>>,
+    /// All OSDs that PVC has made.
+    pub osds: OrdMap<OsdId, Arc<Versioned<Osd>>>,
+    /// The nodes' devices, as far as OSDs are concerned.
+    pub devices: OrdMap<NodeName, Arc<Versioned<NodeDevices>>>,
     /// What the storage says of itself; `None` where there is no storage, or nobody has asked it yet.
     pub storage_facts: Option<Arc<Versioned<StorageFacts>>>,
     /// What it says of its pools.

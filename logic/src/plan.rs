@@ -176,6 +176,8 @@ pub enum Action {
     Network(Change),
     /// Change something of the storage, or look at it.
     Storage(storage::Change),
+    /// Change something of OSDs, or look at them.
+    Osd(storage::osd::change::OsdChange),
 }
 
 impl Action {
@@ -196,6 +198,7 @@ impl Action {
             Action::DetachDevice { .. } => "detach-device",
             Action::Network(change) => change.name(),
             Action::Storage(change) => change.name(),
+            Action::Osd(change) => change.name(),
         }
     }
 }

@@ -13,6 +13,8 @@ use crate::node::{Node, NodeStatus, Presence};
 use crate::primary::{Primary, PrimaryWish};
 use crate::storage::VolumePath;
 use crate::storage::facts::{OsdFacts, PoolFacts, StorageFacts};
+use crate::storage::osd::OsdId;
+use crate::storage::osd::record::{NodeDevices, Osd};
 use crate::storage::record::{Pool, Volume};
 use crate::task::{Task, TaskFact};
 use crate::vm::migrate::Reception;
@@ -62,6 +64,10 @@ pub enum RecordId {
     Pool(PoolName),
     /// A volume with its snapshots. Written as a pool is.
     Volume(VolumePath),
+    /// An OSD. Written by the API with the task that changes it, and by the worker with a task's end.
+    Osd(OsdId),
+    /// A node's devices, as far as OSDs are concerned. Written as an OSD is.
+    NodeDevices(NodeName),
     /// What the storage says of itself. Written by the primary's node daemon.
     StorageFacts,
     /// What it says of its pools. Written by the primary's node daemon.
@@ -95,6 +101,8 @@ pub enum Record {
     TaskFact(TaskFact),
     Pool(Pool),
     Volume(Volume),
+    Osd(Osd),
+    NodeDevices(NodeDevices),
     StorageFacts(StorageFacts),
     PoolFacts(PoolFacts),
     OsdFacts(OsdFacts),
@@ -262,6 +270,8 @@ record_from!(
     TaskFact(TaskFact),
     Pool(Pool),
     Volume(Volume),
+    Osd(Osd),
+    NodeDevices(NodeDevices),
     StorageFacts(StorageFacts),
     PoolFacts(PoolFacts),
     OsdFacts(OsdFacts),

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{NodeName, VmId};
 use crate::plan::Action;
+use crate::storage::osd::OsdId;
+use crate::storage::osd::work::OsdWork;
 use crate::storage::work::StorageWork;
 use crate::time::WallTime;
 
@@ -40,6 +42,8 @@ pub enum Work {
     },
     /// Change something of the storage.
     Storage(StorageWork),
+    /// Change something of OSDs.
+    Osd(OsdWork),
 }
 
 /// One stage of a task.
@@ -68,6 +72,7 @@ impl Work {
             Work::DetachDevice { .. } => "vm.detach_device",
             Work::MoveVm { .. } => "vm.migrate",
             Work::Storage(work) => work.name(),
+            Work::Osd(work) => work.name(),
         }
     }
 
@@ -78,6 +83,7 @@ impl Work {
             Work::DetachDevice { .. } => "The device is detached".into(),
             Work::MoveVm { to, .. } => format!("The VM runs on node \"{to}\""),
             Work::Storage(work) => work.done(),
+            Work::Osd(work) => work.done(),
         }
     }
 
@@ -89,6 +95,7 @@ impl Work {
             Work::DetachDevice { vm, xml } => step("Detaching the device", Action::DetachDevice { vm, xml }),
             Work::MoveVm { .. } => Vec::new(),
             Work::Storage(work) => work.forward(),
+            Work::Osd(work) => work.forward(),
         }
     }
 
@@ -97,6 +104,24 @@ impl Work {
         match self {
             Work::AttachDevice { .. } | Work::DetachDevice { .. } | Work::MoveVm { .. } => Vec::new(),
             Work::Storage(work) => work.back(failed),
+            Work::Osd(work) => work.back(failed),
+        }
+    }
+
+    /// The OSD whose record it holds, if it is about one.
+    pub fn osd(&self) -> Option<OsdId> {
+        match self {
+            Work::Osd(work) => work.osd(),
+            _ => None,
+        }
+    }
+
+    /// Whether any worker can do it: what is done at one node's own devices is done there.
+    pub fn is_of_any_node(&self) -> bool {
+        match self {
+            Work::Storage(_) => true,
+            Work::Osd(work) => work.node().is_none(),
+            _ => false,
         }
     }
 

@@ -65,6 +65,8 @@ pub struct Ground {
     pub address: IpAddr,
     /// The storage that all machines reach.
     pub storage: Arc<host::storage::memory::Cluster>,
+    /// The OSDs on the machine's devices.
+    pub devices: Arc<host::osd::memory::Machine>,
     /// Its networks.
     pub stack: Arc<Stack>,
     /// As they are configured.
@@ -198,6 +200,7 @@ impl Daemon {
             migration,
             network,
             storage: Some(Arc::clone(&storage)),
+            devices: Arc::clone(&ground.devices) as _,
             clock,
             guests,
         };

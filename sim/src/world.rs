@@ -86,6 +86,8 @@ pub struct World {
     nets: Nets,
     /// What every machine reaches.
     storage: Arc<storage::memory::Cluster>,
+    /// The OSDs on each machine's devices.
+    devices: BTreeMap<NodeName, Arc<host::osd::memory::Machine>>,
     daemons: BTreeMap<Place, Daemon>,
     events: BTreeMap<(BootTime, u64), Event>,
     number: u64,
@@ -122,11 +124,13 @@ impl World {
         let sites: BTreeMap<_, _> =
             (1..).zip(nodes).map(|(number, name)| (name.clone(), Site::new(&clock, name, number))).collect();
         let wires = Wires::new(&clock, &sites);
+        let addresses: Vec<_> = sites.values().map(|site| site.address).collect();
+        let storage = storage::memory::Cluster::new(&addresses);
+        let machine = |name: &NodeName| (name.clone(), host::osd::memory::Machine::new(storage.members()));
         Self {
             nets: Nets::none(&sites),
-            storage: storage::memory::Cluster::new(
-                &sites.values().map(|site| site.address).collect::<Vec<_>>(),
-            ),
+            devices: nodes.iter().map(machine).collect(),
+            storage,
             clock,
             memory,
             sites,
@@ -333,6 +337,7 @@ impl World {
             network: Arc::clone(self.wires.network()),
             address: site.address,
             storage: Arc::clone(&self.storage),
+            devices: Arc::clone(&self.devices[&place.node]),
             stack: self.nets.stack(&place.node),
             networks: self.nets.wanted(&place.node),
             timers: self.timers,

@@ -75,6 +75,8 @@ pub fn path(record: &RecordId) -> Key {
         RecordId::TaskFact(id) => format!("{ROOT}/tasks/{id}/fact"),
         RecordId::Pool(name) => format!("{ROOT}/pools/{name}"),
         RecordId::Volume(path) => format!("{ROOT}/volumes/{}/{}", path.pool, path.volume),
+        RecordId::Osd(id) => format!("{ROOT}/osds/{id}"),
+        RecordId::NodeDevices(name) => format!("{ROOT}/devices/{name}"),
         RecordId::StorageFacts => format!("{ROOT}/facts/storage"),
         RecordId::PoolFacts => format!("{ROOT}/facts/pools"),
         RecordId::OsdFacts => format!("{ROOT}/facts/osds"),
@@ -108,6 +110,8 @@ pub fn record_at(key: &Key) -> Option<RecordId> {
         ["volumes", pool, volume] => {
             RecordId::Volume(VolumePath { pool: pool.parse().ok()?, volume: volume.parse().ok()? })
         }
+        ["osds", id] => RecordId::Osd(id.parse().ok()?),
+        ["devices", name] => RecordId::NodeDevices(name.parse().ok()?),
         ["facts", "storage"] => RecordId::StorageFacts,
         ["facts", "pools"] => RecordId::PoolFacts,
         ["facts", "osds"] => RecordId::OsdFacts,

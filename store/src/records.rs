@@ -69,6 +69,8 @@ pub fn decode(id: &RecordId, bytes: &[u8]) -> Result<Record, Error> {
         RecordId::TaskFact(_) => read::<logic::task::TaskFact>(document),
         RecordId::Pool(_) => read::<logic::storage::record::Pool>(document),
         RecordId::Volume(_) => read::<logic::storage::record::Volume>(document),
+        RecordId::Osd(_) => read::<logic::storage::osd::record::Osd>(document),
+        RecordId::NodeDevices(_) => read::<logic::storage::osd::record::NodeDevices>(document),
         RecordId::StorageFacts => read::<logic::storage::facts::StorageFacts>(document),
         RecordId::PoolFacts => read::<logic::storage::facts::PoolFacts>(document),
         RecordId::OsdFacts => read::<logic::storage::facts::OsdFacts>(document),

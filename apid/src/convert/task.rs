@@ -78,6 +78,7 @@ fn task(id: TaskId, entry: &TaskEntry) -> Task {
         }
         // What is changed and how, as it is recorded.
         Work::Storage(work) => kwargs.extend(fields(work)),
+        Work::Osd(work) => kwargs.extend(fields(work)),
     }
     kwargs.insert("run_on".into(), record.run_on.to_string().into());
     Task {

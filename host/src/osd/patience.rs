@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use logic::storage::osd::{OsdId, OsdUuid};
 
-use super::{Error, Roster, Safety};
+use super::whole::demand;
+use super::{Error, Roster, Safety, Standing};
 
 /// How often the storage is asked.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -15,17 +16,19 @@ pub trait Pause {
     fn pause(&self, time: Duration) -> bool;
 }
 
-fn ended(osd: OsdId) -> Error {
-    Error::failed(format!("wait for osd.{osd}"), "whoever waited was stopped; the task goes on where it was")
+/// Lets time pass as the clock does.
+#[derive(Clone, Copy, Debug)]
+pub struct ByTheClock;
+
+impl Pause for ByTheClock {
+    fn pause(&self, time: Duration) -> bool {
+        std::thread::sleep(time);
+        true
+    }
 }
 
-/// The member's number; an error where there is no such member.
-fn number(roster: &dyn Roster, osd: OsdUuid) -> Result<OsdId, Error> {
-    let members = roster.members()?;
-    let found = members.into_iter().find(|(_, uuid)| *uuid == osd);
-    found
-        .map(|(id, _)| id)
-        .ok_or_else(|| Error::failed("wait for the OSD", format!("the storage knows no OSD {osd}")))
+fn ended(osd: OsdId) -> Error {
+    Error::failed(format!("wait for osd.{osd}"), "whoever waited was stopped; the task goes on where it was")
 }
 
 /// Waits until the storage says that an OSD is up.
@@ -33,7 +36,7 @@ fn number(roster: &dyn Roster, osd: OsdUuid) -> Result<OsdId, Error> {
 /// # Errors
 /// It is not after so long, or the storage does not know it.
 pub fn await_up(roster: &dyn Roster, osd: OsdUuid, limit: Duration, pause: &dyn Pause) -> Result<(), Error> {
-    let id = number(roster, osd)?;
+    let id = demand(roster, osd)?;
     let mut waited = Duration::ZERO;
     loop {
         if roster.standing(id)?.is_some_and(|standing| standing.is_up) {
@@ -66,19 +69,29 @@ pub fn await_safe(
     let mut least = (u32::MAX, u64::MAX);
     let mut still = Duration::ZERO;
     loop {
-        // One that nobody knows holds nothing.
-        let Some(standing) = roster.standing(osd)? else { return Ok(()) };
-        let Safety::Unsafe { why } = standing.safety else { return Ok(()) };
-        let left = (standing.placement_group_count, standing.astray_count);
-        if left.0 < least.0 || left.1 < least.1 {
-            still = Duration::ZERO;
-            least = (left.0.min(least.0), left.1.min(least.1));
-        }
+        let why = match roster.standing(osd) {
+            // One that nobody knows holds nothing.
+            Ok(None) => return Ok(()),
+            Ok(Some(Standing { safety: Safety::Safe, .. })) => return Ok(()),
+            Ok(Some(Standing {
+                safety: Safety::Unsafe { why },
+                placement_group_count,
+                astray_count,
+                ..
+            })) => {
+                if placement_group_count < least.0 || astray_count < least.1 {
+                    still = Duration::ZERO;
+                    least = (placement_group_count.min(least.0), astray_count.min(least.1));
+                }
+                format!("{why}: {placement_group_count} placement groups are on it")
+            }
+            // A storage that is silent for a while is no reason to end: nothing is known to move.
+            Err(error) => error.to_string(),
+        };
         if still >= patience {
             let why = format!(
-                "it is not safe to destroy it ({why}): {} placement groups are on it, and nothing has moved for {} s; \
-                 see that the other OSDs have room, or add one",
-                left.0,
+                "it is not safe to destroy it ({why}), and nothing has moved for {} s; see that the other OSDs have \
+                 room, or add one",
                 patience.as_secs()
             );
             return Err(Error::failed(format!("remove osd.{osd}"), why));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use host::osd::{Devices, Error, Member, Pause, Roster, Safety, await_safe, await_up};
+use host::osd::{ByTheClock, Devices, Error, Member, Roster, Safety, await_safe, await_up};
 use logic::storage::osd::change::Preparation;
 use logic::storage::osd::{DbSize, DeviceChoice, OsdFlag, OsdId, OsdUuid, Weight};
 
@@ -25,16 +25,6 @@ pub(crate) trait World {
 
 /// How long is waited for what takes a moment.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
-
-/// Waits by the clock.
-pub(crate) struct ByTheClock;
-
-impl Pause for ByTheClock {
-    fn pause(&self, time: Duration) -> bool {
-        std::thread::park_timeout(time);
-        true
-    }
-}
 
 fn fresh() -> OsdUuid {
     OsdUuid(uuid::Uuid::from_bytes(std::array::from_fn(|_| random())))

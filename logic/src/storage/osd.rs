@@ -13,11 +13,17 @@ use super::size;
 use crate::id::BadId;
 use crate::limits::{DETECTED_DEVICES_MAX, DETECTED_SIZE_TOLERANCE_PERCENT, DEVICE_NAME_LENGTH_MAX};
 
+pub mod accept;
 pub mod change;
+pub mod end;
 pub mod record;
+mod refusal;
+pub mod work;
+
+pub use refusal::OsdRefusal;
 
 /// An OSD's number.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct OsdId(pub u32);
 

@@ -184,4 +184,6 @@ pub struct Looked {
     pub volumes: BTreeMap<VolumePath, Shown>,
     /// The pools that were looked for, and are there, with their placement groups.
     pub pools: BTreeMap<PoolName, u32>,
+    /// What a look at OSDs showed.
+    pub osds: super::osd::record::OsdsLooked,
 }

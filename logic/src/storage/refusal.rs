@@ -75,6 +75,8 @@ pub enum StorageRefusal {
     TooManyVolumes { pool: PoolName, count: usize, max: usize },
     #[error("The new name is the old one.")]
     SameName,
+    #[error(transparent)]
+    Osd(#[from] super::osd::OsdRefusal),
     #[error("Task {task} is no upload that goes on.")]
     NoUpload { task: TaskId },
 }

@@ -21,6 +21,7 @@ use crate::plan::{Action, Plan, Reason, Resource, Step};
 use crate::record::{Expect, Guard, RecordId, Records, expect_of};
 use crate::storage::end::{End, Finished, ended, passed};
 use crate::storage::reason::StorageReason;
+use crate::storage::osd::end::{OsdsFinished, osds_ended};
 use crate::time::{Now, Span, WallTime};
 
 /// Decides about all tasks.
@@ -155,7 +156,8 @@ impl Desk<'_> {
         let failure =
             self.observed.failures.get(&Resource::Task(self.id)).filter(|failure| !failure.overtaken);
         let gives_up = is_over && !is_last && fact.failed.is_none();
-        let why = failure.filter(|_| gives_up && matches!(self.entry.task.value.work, Work::Storage(_)))?;
+        let why = failure
+            .filter(|_| gives_up && matches!(self.entry.task.value.work, Work::Storage(_) | Work::Osd(_)))?;
         Some(StageDone { stage: fact.stage, failure: Some(why.why.clone()), looked: None })
     }
 
@@ -183,7 +185,8 @@ impl Desk<'_> {
             Guard { record: RecordId::TaskFact(self.id), expect: expect_of(self.entry.fact.as_ref()) },
         ];
         // What another machine would do as well must have ended when others take this one for dead.
-        let not_after = self.observed.lease_until.filter(|_| matches!(action, Action::Storage(_)));
+        let is_of_any_node = self.entry.task.value.work.is_of_any_node();
+        let not_after = self.observed.lease_until.filter(|_| is_of_any_node);
         let reason = Reason::TaskStage { stage: fact.stage };
         Step { resource: Resource::Task(self.id), action, guards, not_after, reason }
     }
@@ -243,6 +246,13 @@ impl Desk<'_> {
                 failed: fact.failed.as_ref(),
                 looked: looked.as_ref(),
                 now: self.now.wall,
+            }),
+            Work::Osd(work) => osds_ended(OsdsFinished {
+                cluster: self.cluster,
+                task: self.id,
+                work,
+                failed: fact.failed.as_ref(),
+                looked: looked.as_ref().map(|looked| &looked.osds),
             }),
             _ => End { failure: fact.failed.as_ref().map(|failed| failed.why.clone()), ..End::default() },
         };

@@ -108,6 +108,10 @@ impl Builder {
             RecordId::TaskFact(task) => self.task_fact(*task, pick(record, |r| take!(r, TaskFact))),
             RecordId::Pool(pool) => set(&mut cluster.pools, pool, pick(record, |r| take!(r, Pool))),
             RecordId::Volume(path) => set(&mut cluster.volumes, path, pick(record, |r| take!(r, Volume))),
+            RecordId::Osd(osd) => set(&mut cluster.osds, osd, pick(record, |r| take!(r, Osd))),
+            RecordId::NodeDevices(node) => {
+                set(&mut cluster.devices, node, pick(record, |r| take!(r, NodeDevices)));
+            }
             RecordId::StorageFacts => {
                 cluster.storage_facts = shared(pick(record, |r| take!(r, StorageFacts)))
             }

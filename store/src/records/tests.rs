@@ -49,6 +49,8 @@ fn every_record_has_a_key_of_its_own_and_is_found_by_it() {
         RecordId::Cluster,
         RecordId::Pool("vms".parse().unwrap()),
         RecordId::Volume("vms/web1_disk0".parse().unwrap()),
+        RecordId::Osd("3".parse().unwrap()),
+        RecordId::NodeDevices(node.clone()),
         RecordId::StorageFacts,
         RecordId::PoolFacts,
         RecordId::OsdFacts,

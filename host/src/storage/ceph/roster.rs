@@ -34,6 +34,22 @@ struct Branch {
     children: Vec<i32>,
 }
 
+/// Whether an OSD may be destroyed. Ceph answers well also when it may not: only the list says which may.
+fn safety(answer: &Value, osd: i32) -> Safety {
+    let lists = |name: &str| answer[name].as_array().is_some_and(|list| list.iter().any(|own| *own == osd));
+    if lists("safe_to_destroy") {
+        return Safety::Safe;
+    }
+    let known = [
+        ("active", "placement groups need it"),
+        ("stored_pgs", "it has data of placement groups that are elsewhere only in part"),
+        ("missing_stats", "it has not told what it has"),
+    ];
+    let why =
+        known.into_iter().find(|(name, _)| lists(name)).map_or("nobody knows what it has", |(_, why)| why);
+    Safety::Unsafe { why: why.into() }
+}
+
 fn signed(osd: OsdId) -> i32 {
     i32::try_from(osd.0).unwrap_or(i32::MAX)
 }
@@ -63,7 +79,7 @@ impl Session {
         let Some(entry) = map.osds.iter().find(|entry| entry.osd == id) else { return Ok(None) };
         let asked = json!({"prefix": "osd safe-to-destroy", "ids": [osd.to_string()], "format": "json"});
         let safety = match self.cluster.ask_monitor(&asked) {
-            Ok(_) => Safety::Safe,
+            Ok(answer) => safety(&super::answers::parsed(&answer)?, id),
             Err(failure) if [libc::EBUSY, libc::EAGAIN].contains(&failure.code) => {
                 Safety::Unsafe { why: failure.text() }
             }
@@ -196,5 +212,20 @@ impl Roster for Ceph {
 
     fn unset_flag(&self, flag: OsdFlag) -> Result<(), Error> {
         self.flag("osd unset", flag)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_osd_is_safe_only_if_it_is_listed_as_that() {
+        let answer = json!({"safe_to_destroy": [2], "active": [1], "missing_stats": [], "stored_pgs": [3]});
+        assert_eq!(safety(&answer, 2), Safety::Safe);
+        for osd in [1, 3, 4] {
+            assert!(matches!(safety(&answer, osd), Safety::Unsafe { .. }), "{osd}");
+        }
+        assert!(matches!(safety(&Value::Null, 2), Safety::Unsafe { .. }));
     }
 }

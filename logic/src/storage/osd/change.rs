@@ -11,28 +11,30 @@ use crate::time::Span;
 #[serde(rename_all = "kebab-case")]
 pub enum OsdChange {
     /// Nothing is on the node's device; refused if something is. What is found there afterwards was put there by the task.
-    ExpectEmpty {
+    ExpectEmptyDevice {
         /// Which.
         device: DeviceChoice,
     },
     /// The node's device bears this OSD; refused if it does not.
-    ExpectOsd {
+    ExpectOsdOnDevice {
         /// Which.
         device: DeviceChoice,
-        /// The OSD as the storage knows it.
-        osd: OsdId,
+        /// Its identity.
+        osd: OsdUuid,
     },
     /// The storage knows of the OSD, and the node's device bears it.
-    Prepare(Box<Preparation>),
+    PrepareOsd(Box<Preparation>),
     /// The node has what it needs to run an OSD that its device bears already.
-    Restore {
+    RestoreOsd {
         /// The device.
         device: DeviceChoice,
-        /// The OSD as the storage knows it.
+        /// Its number.
         osd: OsdId,
+        /// Its identity.
+        uuid: OsdUuid,
     },
     /// The OSD is in the placement rules, in its node, with this weight.
-    Place {
+    PlaceOsd {
         /// Which.
         osd: OsdUuid,
         /// Its node.
@@ -41,74 +43,76 @@ pub enum OsdChange {
         weight: Weight,
     },
     /// The OSD runs on this node.
-    Start {
+    StartOsd {
         /// Which.
         osd: OsdUuid,
     },
     /// The storage says that the OSD is up; fails if it has not after so long.
-    AwaitUp {
+    AwaitOsdUp {
         /// Which.
         osd: OsdUuid,
         /// How long is waited.
         limit: Span,
     },
     /// Data is placed on the OSD.
-    MarkIn {
+    MarkOsdIn {
         /// Which.
         osd: OsdId,
     },
     /// No data is placed on the OSD; what it has is moved elsewhere.
-    MarkOut {
+    MarkOsdOut {
         /// Which.
         osd: OsdId,
     },
     /// Nothing is lost when the OSD is destroyed. As long as data moves away from it this waits; fails when nothing has
     /// moved for so long.
-    AwaitSafe {
+    AwaitOsdSafe {
         /// Which.
         osd: OsdId,
         /// How long nothing may move.
         patience: Span,
     },
     /// The OSD does not run on this node.
-    Stop {
+    StopOsd {
         /// Which.
         osd: OsdUuid,
     },
     /// The OSD's number is kept for a replacement, and everything else of it is forgotten.
-    Destroy {
+    DestroyOsd {
         /// Which.
         osd: OsdId,
         /// Its identity: another OSD of that number is left alone.
         uuid: OsdUuid,
     },
     /// The storage has forgotten the OSD: also its number, its key and its place.
-    Purge {
+    PurgeOsd {
+        /// Its number, where it is known: that of a destroyed one is forgotten too.
+        osd: Option<OsdId>,
         /// Its identity.
         uuid: OsdUuid,
     },
     /// What of this node's devices bears the OSD is empty again, and nothing on the node speaks of it.
-    Wipe {
+    WipeOsd {
         /// Its identity.
         uuid: OsdUuid,
     },
     /// The node has this device for databases of OSDs.
-    EnsureDb {
+    EnsureOsdDb {
         /// Which.
         device: DeviceChoice,
     },
     /// The flag of the whole storage is set.
-    SetFlag {
+    SetOsdFlag {
         /// Which.
         flag: OsdFlag,
     },
     /// The flag of the whole storage is not set.
-    UnsetFlag {
+    UnsetOsdFlag {
         /// Which.
         flag: OsdFlag,
     },
     /// Nothing changes; what is there is told.
-    Look {
+    LookAtOsds {
         /// The OSDs of these identities, on this node and in the storage.
         osds: Vec<OsdUuid>,
     },
@@ -135,24 +139,24 @@ impl OsdChange {
     /// Its name, as it stands in logs.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::ExpectEmpty { .. } => "expect-empty-device",
-            Self::ExpectOsd { .. } => "expect-osd-on-device",
-            Self::Prepare(_) => "prepare-osd",
-            Self::Restore { .. } => "restore-osd",
-            Self::Place { .. } => "place-osd",
-            Self::Start { .. } => "start-osd",
-            Self::AwaitUp { .. } => "await-osd-up",
-            Self::MarkIn { .. } => "mark-osd-in",
-            Self::MarkOut { .. } => "mark-osd-out",
-            Self::AwaitSafe { .. } => "await-osd-safe",
-            Self::Stop { .. } => "stop-osd",
-            Self::Destroy { .. } => "destroy-osd",
-            Self::Purge { .. } => "purge-osd",
-            Self::Wipe { .. } => "wipe-osd",
-            Self::EnsureDb { .. } => "ensure-osd-db",
-            Self::SetFlag { .. } => "set-osd-flag",
-            Self::UnsetFlag { .. } => "unset-osd-flag",
-            Self::Look { .. } => "look-at-osds",
+            Self::ExpectEmptyDevice { .. } => "expect-empty-device",
+            Self::ExpectOsdOnDevice { .. } => "expect-osd-on-device",
+            Self::PrepareOsd(_) => "prepare-osd",
+            Self::RestoreOsd { .. } => "restore-osd",
+            Self::PlaceOsd { .. } => "place-osd",
+            Self::StartOsd { .. } => "start-osd",
+            Self::AwaitOsdUp { .. } => "await-osd-up",
+            Self::MarkOsdIn { .. } => "mark-osd-in",
+            Self::MarkOsdOut { .. } => "mark-osd-out",
+            Self::AwaitOsdSafe { .. } => "await-osd-safe",
+            Self::StopOsd { .. } => "stop-osd",
+            Self::DestroyOsd { .. } => "destroy-osd",
+            Self::PurgeOsd { .. } => "purge-osd",
+            Self::WipeOsd { .. } => "wipe-osd",
+            Self::EnsureOsdDb { .. } => "ensure-osd-db",
+            Self::SetOsdFlag { .. } => "set-osd-flag",
+            Self::UnsetOsdFlag { .. } => "unset-osd-flag",
+            Self::LookAtOsds { .. } => "look-at-osds",
         }
     }
 }
