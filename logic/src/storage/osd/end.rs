@@ -54,7 +54,7 @@ impl OsdsFinished<'_> {
         let records = Records::default();
         let Some(node) = self.work.node() else { return records };
         let Some(known) = self.cluster.devices.get(node) else { return records };
-        if !known.value.task.as_ref().is_some_and(|(task, _)| *task == self.task) {
+        if known.value.task.as_ref().is_none_or(|(task, _)| *task != self.task) {
             return records;
         }
         let db_device = match self.looked {
