@@ -10,10 +10,6 @@ use logic::time::Span;
 use super::Done;
 use crate::world::{Fault, World};
 
-fn by_the_clock(span: Span) -> Duration {
-    Duration::from_millis(span.0)
-}
-
 /// Changes something of OSDs, or looks at them.
 ///
 /// # Errors
@@ -48,4 +44,8 @@ pub fn change_osds(world: &World, change: &OsdChange) -> Result<Done, Fault> {
         }
     }
     Ok(Done::default())
+}
+
+fn by_the_clock(span: Span) -> Duration {
+    Duration::from_millis(span.0)
 }

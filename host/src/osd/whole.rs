@@ -7,11 +7,6 @@ use logic::storage::osd::{DeviceChoice, OsdId, OsdUuid, Weight};
 
 use super::{Devices, Error, Roster};
 
-/// The number of a member; `None` where there is no member of this identity.
-fn number(roster: &dyn Roster, osd: OsdUuid) -> Result<Option<OsdId>, Error> {
-    Ok(roster.members()?.into_iter().find(|(_, uuid)| *uuid == osd).map(|(id, _)| id))
-}
-
 /// The number of a member.
 ///
 /// # Errors
@@ -95,4 +90,9 @@ pub fn look(devices: &dyn Devices, roster: &dyn Roster, osds: &[OsdUuid]) -> Res
         looked.osds.insert(*osd, OsdShown { id, borne, is_known: member.is_some() });
     }
     Ok(looked)
+}
+
+/// The number of a member; `None` where there is no member of this identity.
+fn number(roster: &dyn Roster, osd: OsdUuid) -> Result<Option<OsdId>, Error> {
+    Ok(roster.members()?.into_iter().find(|(_, uuid)| *uuid == osd).map(|(id, _)| id))
 }
