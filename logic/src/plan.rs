@@ -15,6 +15,7 @@ use crate::node::stop::Awaited;
 use crate::primary::reason::RoleReason;
 use crate::record::{Guard, Records};
 use crate::storage::change as storage;
+use crate::storage::osd::change::OsdChange;
 use crate::storage::reason::StorageReason;
 use crate::time::BootTime;
 
@@ -177,7 +178,7 @@ pub enum Action {
     /// Change something of the storage, or look at it.
     Storage(storage::Change),
     /// Change something of OSDs, or look at them.
-    Osd(storage::osd::change::OsdChange),
+    Osd(OsdChange),
 }
 
 impl Action {

@@ -20,8 +20,8 @@ use crate::observed::{Observed, StageDone, Upload};
 use crate::plan::{Action, Plan, Reason, Resource, Step};
 use crate::record::{Expect, Guard, RecordId, Records, expect_of};
 use crate::storage::end::{End, Finished, ended, passed};
-use crate::storage::reason::StorageReason;
 use crate::storage::osd::end::{OsdsFinished, osds_ended};
+use crate::storage::reason::StorageReason;
 use crate::time::{Now, Span, WallTime};
 
 /// Decides about all tasks.
