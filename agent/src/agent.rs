@@ -19,6 +19,7 @@ use crate::measure::Meter;
 use crate::memory::{Ended, Facts, Memory};
 use crate::perform::Job;
 use crate::sight::Sight;
+use crate::uploads::Uploads;
 use crate::world::World;
 
 /// Where steps are performed: on threads in production, in virtual time in the simulator. Each step that ends is put
@@ -56,6 +57,8 @@ pub struct Parts {
     pub sight: Arc<Sight>,
     /// How busy the machine is.
     pub gauge: Arc<Gauge>,
+    /// What is brought to it.
+    pub uploads: Arc<Uploads>,
     /// The storage, measured.
     pub meter: Arc<Meter>,
     /// The machine itself.
@@ -141,7 +144,7 @@ impl Agent {
             presses: self.memory.presses.clone(),
             taken: self.memory.taken.clone(),
             stages: self.memory.stages.clone(),
-            uploads: Default::default(),
+            uploads: self.parts.uploads.latest(&snapshot.cluster),
             measured: self.parts.meter.latest(),
             swept: self.memory.swept.clone(),
             announced: self

@@ -30,8 +30,10 @@ pub struct Place {
     pub node: NodeName,
     /// Where its key and certificates lie.
     pub identity: PathBuf,
-    /// Where libvirt and QEMU look for their copies.
-    pub pki: PathBuf,
+    /// Where libvirt and QEMU look for their copies; `None` where another daemon sees to that.
+    pub pki: Option<PathBuf>,
+    /// The bounds of what is served.
+    pub limits: Limits,
 }
 
 /// A door that is kept open on a thread of its own. It closes when it is dropped.
@@ -123,7 +125,8 @@ impl Keeper {
     }
 
     fn copy(&self, identity: &Identity) -> Result<(), String> {
-        let copied = pki::install(identity, &self.place.pki)
+        let Some(root) = &self.place.pki else { return Ok(()) };
+        let copied = pki::install(identity, root)
             .map_err(|error| format!("migrations cannot be encrypted: {}", chain(&error)))?;
         if copied == Outcome::Changed {
             match pki::reload() {
@@ -152,7 +155,7 @@ impl Keeper {
         let listener = listen_tls(address, &ours)
             .map_err(|error| format!("other machines are not served: cannot listen at {address}: {error}"))?;
         let listener = Arc::new(listener);
-        let server = Server::start(Arc::clone(&listener) as _, Arc::clone(&self.answer), Limits::default());
+        let server = Server::start(Arc::clone(&listener) as _, Arc::clone(&self.answer), self.place.limits);
         tracing::info!(%address, "other machines are served");
         self.open = Some(Open { listener, server, shown: identity.clone() });
         Ok(())

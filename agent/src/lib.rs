@@ -12,6 +12,7 @@
 //! | [`networks`] | the machine's networks, before there is a store |
 //! | [`world`] | what steps act on |
 //! | [`threads`] | the pool of production |
+//! | [`uploads`] | takes in what is brought for volumes |
 //! | [`wake`] | what wakes the loop |
 //! | [`log`] | one line per step |
 //! | [`output`] | where those lines go |
@@ -38,5 +39,6 @@ pub mod serve;
 pub mod sight;
 pub mod start;
 pub mod threads;
+pub mod uploads;
 pub mod wake;
 pub mod world;

@@ -9,8 +9,6 @@
 //! | what the node serves | |
 //! | the loop, and with it the heartbeat | |
 
-use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,7 +18,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use host::clock::{Clock, SystemClock};
 use host::hypervisor::Hypervisor;
-use host::identity::pki;
 use host::libvirt::migration::{Migrations, Processes, Road};
 use host::libvirt::{Deadlines, Libvirt};
 use host::machine::{Linux, Machine, accelerator};
@@ -33,27 +30,28 @@ use host::signals::{self, Asked};
 use host::storage::Storage;
 use host::storage::ceph::{self, Ceph};
 use host::storage::directory::{self, Directory};
-use link::server::{Limits, Server};
-use link::transport::listen_unix;
 use logic::config::{Config, GuestKind, StorageConfig};
 use logic::decide::{self, Decide};
 use logic::limits::{PASS_INTERVAL_MAX, STOP_PATIENCE};
 use logic::time::BootTime;
 use store::mirror::{Mirror, Scope};
-use store::schema;
+use store::{Store, schema};
 
 use crate::agent::{Agent, Inbox, Parts};
-use crate::door::{Door, Place};
 use crate::gauge::{Cards, Gauge};
 use crate::measure::Meter;
 use crate::moves::Lookout;
 use crate::networks;
 use crate::output::Output;
-use crate::serve::Node;
 use crate::sight::Sight;
 use crate::threads::{Bells, Threads};
+use crate::uploads::{Ground, Uploads};
 use crate::wake::Bell;
 use crate::world::{GuestSettings, World};
+
+mod served;
+
+use served::{Served, serve_node, serve_worker};
 
 /// How long a daemon that was asked to stop may take for its last words.
 const STOP_DEADLINE: Duration = Duration::from_secs(20);
@@ -81,6 +79,14 @@ impl Role {
         match self {
             Self::Noded => "pvcnoded",
             Self::Workerd => "pvcworkerd",
+        }
+    }
+
+    /// How long it may wait for what is under way when it is asked to stop.
+    fn patience(self) -> Duration {
+        match self {
+            Self::Noded => Duration::from_millis(STOP_PATIENCE.0),
+            Self::Workerd => Duration::ZERO,
         }
     }
 
@@ -136,36 +142,17 @@ struct Daemon {
     clock: Arc<dyn Clock>,
     passes: Arc<Bell>,
     notify: Notify,
-    served: Option<Served>,
-}
-
-/// What the node serves, and where: to the API on this machine, and to those of others.
-#[derive(Debug)]
-struct Served {
-    socket: Server,
-    door: Option<Door>,
-}
-
-impl Served {
-    fn stop(self) {
-        drop(self.door);
-        self.socket.stop();
-    }
+    served: Served,
+    patience: Duration,
 }
 
 impl Daemon {
     fn assemble(role: Role, config: &Config, passes: Arc<Bell>) -> Result<Self> {
-        let secret = config
-            .store_secret_file
-            .as_deref()
-            .map(|file| store::Secret::read(Path::new(file)))
-            .transpose()?;
         let network: Arc<dyn Network> = Arc::new(Kernel::new(NETWORK_DEADLINE));
         if role == Role::Noded {
             networks::make(&*network, &config.wanted_networks());
         }
-        let store = store::open(&config.store, secret)?;
-        schema::ensure(&*store, schema::CHANGES)?;
+        let store = store_of(config)?;
         let mirror = Arc::new(Mirror::new(Arc::clone(&store), Scope::WithoutDocuments));
         let bells = Bells { passes: Arc::clone(&passes), ..Bells::default() };
         for bell in [&bells.passes, &bells.moves] {
@@ -177,8 +164,9 @@ impl Daemon {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (hypervisor, migration) = guests_of(config);
         let gauge = gauge(role, config, &machine, &clock);
-        hypervisor.watch(Arc::clone(&bells.looks) as _);
-        hypervisor.watch(Arc::clone(&bells.moves) as _);
+        for bell in [&bells.looks, &bells.moves] {
+            hypervisor.watch(Arc::clone(bell) as _);
+        }
         let wanted = (Arc::clone(&network), config.wanted_networks());
         let (hands, eyes) = (Arc::clone(&hypervisor), Arc::clone(&migration));
         let sight = Arc::new(Sight::new(hands, eyes, Arc::clone(&clock), wanted));
@@ -195,12 +183,7 @@ impl Daemon {
         }
         let inbox = Arc::new(Inbox::default());
         let pool = Threads::start(&inbox, &sight, &bells);
-        let guests = guests(config);
-        let served = match role {
-            Role::Noded => Some(serve(config, &guests, &hypervisor)?),
-            Role::Workerd => None,
-        };
-        let world = World {
+        let world = Arc::new(World {
             name: config.node.clone(),
             store,
             hypervisor,
@@ -209,13 +192,19 @@ impl Daemon {
             storage,
             devices: devices_of(config),
             clock: Arc::clone(&clock),
-            guests,
+            guests: guests(config),
+        });
+        let uploads = Arc::new(uploads(&world, &mirror, &passes));
+        let served = match role {
+            Role::Noded => serve_node(config, &world)?,
+            Role::Workerd => serve_worker(config, Arc::clone(&uploads))?,
         };
         let parts = Parts {
-            world: Arc::new(world),
+            world,
             mirror,
             sight,
             gauge,
+            uploads,
             meter,
             machine,
             timers: config.timers,
@@ -224,7 +213,8 @@ impl Daemon {
             pool: Arc::new(pool),
             inbox,
         };
-        Ok(Self { agent: Agent::new(parts), clock, passes, notify: Notify::from_environment(), served })
+        let (agent, notify, patience) = (Agent::new(parts), Notify::from_environment(), role.patience());
+        Ok(Self { agent, clock, passes, notify, served, patience })
     }
 
     /// The loop. Once it is asked to stop it goes on until the last word is written, or the deadline is over: that of the
@@ -232,10 +222,6 @@ impl Daemon {
     fn go_round(mut self, stopping: &AtomicUsize) {
         let longest = Duration::from_millis(PASS_INTERVAL_MAX.0);
         let longest = self.notify.watchdog().map_or(longest, |watchdog| longest.min(watchdog / 2));
-        let patience = match self.served {
-            Some(_) => Duration::from_millis(STOP_PATIENCE.0),
-            None => Duration::ZERO,
-        };
         let (mut heard, mut stop_by) = (0, None);
         self.notify.ready();
         loop {
@@ -244,7 +230,7 @@ impl Daemon {
                 tracing::info!("asked to stop");
                 self.notify.stopping();
                 (heard..asked).for_each(|_| self.agent.stop());
-                let patience = if asked == 1 { patience } else { Duration::ZERO };
+                let patience = if asked == 1 { self.patience } else { Duration::ZERO };
                 stop_by = Some(Instant::now() + patience + STOP_DEADLINE);
                 heard = asked;
             }
@@ -259,9 +245,7 @@ impl Daemon {
             }
             self.passes.wait(self.until(passed.next).min(longest));
         }
-        if let Some(served) = self.served {
-            served.stop();
-        }
+        self.served.stop();
     }
 
     fn until(&self, next: Option<BootTime>) -> Duration {
@@ -288,6 +272,27 @@ fn storage_of(config: &Config) -> Option<Arc<dyn Storage>> {
             user: user.clone(),
             deadlines: ceph::Deadlines::default(),
         })),
+    })
+}
+
+/// The cluster's records, at the schema of this version.
+fn store_of(config: &Config) -> Result<Arc<dyn Store>> {
+    let file = config.store_secret_file.as_deref();
+    let secret = file.map(|file| store::Secret::read(Path::new(file))).transpose()?;
+    let store = store::open(&config.store, secret)?;
+    schema::ensure(&*store, schema::CHANGES)?;
+    Ok(store)
+}
+
+/// What is brought to this process.
+fn uploads(world: &World, mirror: &Arc<Mirror>, passes: &Arc<Bell>) -> Uploads {
+    Uploads::new(Ground {
+        name: world.name.clone(),
+        storage: world.storage.clone(),
+        store: Arc::clone(&world.store),
+        clock: Arc::clone(&world.clock),
+        mirror: Arc::clone(mirror),
+        passes: Arc::clone(passes),
     })
 }
 
@@ -347,33 +352,4 @@ fn guests(config: &Config) -> GuestSettings {
     };
     tracing::info!(kind, "guests run with this accelerator");
     GuestSettings { kind, console_directory: config.hypervisor.console_directory.clone() }
-}
-
-/// Listens for the API on this machine, and where there are other nodes for theirs. Only root may connect to the socket:
-/// it shows every guest's console.
-fn serve(config: &Config, guests: &GuestSettings, hypervisor: &Arc<dyn Hypervisor>) -> Result<Served> {
-    let folder = Path::new(&config.run_directory);
-    let made = |path: &Path| {
-        std::fs::create_dir_all(path).with_context(|| format!("cannot make {}", path.display()))
-    };
-    made(folder)?;
-    made(Path::new(&guests.console_directory))?;
-    let socket = folder.join("link.sock");
-    let listener = listen_unix(&socket).with_context(|| format!("cannot listen at {}", socket.display()))?;
-    std::fs::set_permissions(&socket, Permissions::from_mode(0o600))
-        .with_context(|| format!("cannot protect {}", socket.display()))?;
-    let log = Path::new(&config.log.directory).join(format!("{}.log", Role::Noded.name()));
-    let interval = Duration::from_millis(config.timers.keepalive_interval.0);
-    let node = Arc::new(Node::new(guests.clone(), log, interval, Arc::clone(hypervisor)));
-    let door = config.link.listen.map(|address| {
-        let place = Place {
-            address,
-            node: config.node.clone(),
-            identity: config.identity_directory.clone().into(),
-            pki: pki::ROOT.into(),
-        };
-        Door::keep(place, Arc::clone(&node) as _)
-    });
-    let socket = Server::start(Arc::new(listener), node, Limits::default());
-    Ok(Served { socket, door })
 }

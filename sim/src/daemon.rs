@@ -11,6 +11,7 @@ use agent::measure::{Meter, measures};
 use agent::memory::Ended;
 use agent::perform::Job;
 use agent::sight::Sight;
+use agent::uploads::Uploads;
 use agent::world::GuestSettings;
 use host::clock::Clock;
 use host::hypervisor::{Hypervisor, Waker};
@@ -173,11 +174,7 @@ impl Daemon {
         let (store, clock) = (ground.store.clone(), Arc::clone(&ground.clock));
         let hypervisor: Arc<dyn Hypervisor> = Arc::new(ground.machine.open());
         let network: Arc<dyn Network> = Arc::new(ground.stack.open());
-        let bells = Arc::new(Bells::default());
-        if place.kind == Kind::Noded && !ground.networks.is_empty() {
-            network.watch(Arc::new(NetworkBell(Arc::clone(&bells))));
-            bells.ring(Chore::LookAtNetworks);
-        }
+        let bells = bells(place, &ground, &network);
         hypervisor.watch(Arc::clone(&bells) as _);
         let mirror = Arc::new(Mirror::new(Arc::new(store.clone()), Scope::WithoutDocuments));
         let on_change = Arc::clone(&bells);
@@ -191,6 +188,7 @@ impl Daemon {
         let sight = Arc::new(sight(&ground, &hypervisor, &migration, &network));
         let storage: Arc<dyn Storage> = Arc::new(ground.storage.open(ground.address));
         let meter = Arc::new(Meter::new(Some(Arc::clone(&storage)), Arc::clone(&clock)));
+        let uploads = uploads(&ground, &storage, &mirror, &place.node);
         let (inbox, queue) = (Arc::new(Inbox::default()), Arc::new(Queue::default()));
         let guests = GuestSettings { kind: "qemu", console_directory: "/var/log/pvc/consoles".into() };
         let world = agent::world::World {
@@ -209,6 +207,7 @@ impl Daemon {
             mirror: Arc::clone(&mirror),
             sight: Arc::clone(&sight),
             gauge: Arc::clone(&gauge),
+            uploads: Arc::new(uploads),
             meter: Arc::clone(&meter),
             machine: Arc::clone(&ground.machine) as _,
             timers: ground.timers,
@@ -333,6 +332,28 @@ impl Daemon {
         self.ring(Chore::LookAtMoves);
         self.ring(Chore::Pass);
     }
+}
+
+/// What wakes it: also what happens to the machine's networks, where it sees to them.
+fn bells(place: &Place, ground: &Ground, network: &Arc<dyn Network>) -> Arc<Bells> {
+    let bells = Arc::new(Bells::default());
+    if place.kind == Kind::Noded && !ground.networks.is_empty() {
+        network.watch(Arc::new(NetworkBell(Arc::clone(&bells))));
+        bells.ring(Chore::LookAtNetworks);
+    }
+    bells
+}
+
+/// What is brought to it: nothing here, and so every upload fails.
+fn uploads(ground: &Ground, storage: &Arc<dyn Storage>, mirror: &Arc<Mirror>, node: &NodeName) -> Uploads {
+    Uploads::new(agent::uploads::Ground {
+        name: node.clone(),
+        storage: Some(Arc::clone(storage)),
+        store: Arc::new(ground.store.clone()),
+        clock: Arc::clone(&ground.clock),
+        mirror: Arc::clone(mirror),
+        passes: Arc::default(),
+    })
 }
 
 /// What it sees of its machine.

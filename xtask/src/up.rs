@@ -260,7 +260,11 @@ fn switch_on(folder: &Path, memory: &Remembered, xtask: &Path) -> Result<Node> {
         listen: API_INSIDE.into(),
         token: memory.token.clone(),
         network: String::new(),
-        storage: String::new(),
+        // Other nodes could not reach a directory, and a store for several refuses it.
+        storage: match memory.store {
+            Store::Sqlite => "[storage]\ndirectory = \"/var/lib/pvc/storage\"\n".into(),
+            Store::ZooKeeper => String::new(),
+        },
     };
     daemons::configure(&place, &settings)?;
     Node::boot("pvc1", &place, xtask)

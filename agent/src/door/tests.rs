@@ -34,7 +34,8 @@ fn keeper(folder: &Path, name: &str) -> Keeper {
         address: "127.0.0.1:0".parse().unwrap(),
         node: name.parse().unwrap(),
         identity: folder.join(name),
-        pki: folder.join("pki"),
+        pki: Some(folder.join("pki")),
+        limits: Limits::default(),
     };
     Keeper { place, answer: Arc::new(Echo), open: None, told: None }
 }
