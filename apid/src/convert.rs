@@ -3,6 +3,7 @@
 pub mod calendar;
 pub mod metrics;
 pub mod node;
+pub mod osd;
 pub mod plan;
 pub mod shape;
 pub mod status;

@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use logic::refusal::Refusal;
 use logic::storage::StorageRefusal;
+use logic::storage::osd::OsdRefusal;
 use store::CommitError;
 use utoipa::openapi::{Content, RefOr, Response as Described, ResponseBuilder};
 use utoipa::{IntoResponses, ToSchema};
@@ -138,6 +139,9 @@ impl From<Refusal> for ApiError {
             Refusal::TaskUnknown { task } => Self::unknown("Task", &task.to_string()),
             Refusal::NotConfirmed { .. } => Self::parameter("yes-i-really-mean-it", refusal.to_string()),
             Refusal::Missing { parameter } => Self::parameter(parameter, "this parameter is required."),
+            Refusal::Storage(StorageRefusal::Osd(OsdRefusal::Unknown { osd })) => {
+                Self::unknown("OSD", &osd.to_string())
+            }
             Refusal::Storage(StorageRefusal::PoolUnknown { pool }) => Self::unknown("Pool", pool.as_str()),
             Refusal::Storage(StorageRefusal::VolumeUnknown { volume }) => {
                 Self::unknown("Volume", &volume.to_string())

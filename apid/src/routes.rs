@@ -92,12 +92,17 @@ fn closed_routes() -> OpenApiRouter<Arc<Api>> {
 
 /// Those about storage; they too need a token or a session.
 fn storage_routes() -> OpenApiRouter<Arc<Api>> {
-    use storage::{pool, snapshot, upload, volume};
+    use storage::{osd, pool, snapshot, upload, volume};
     OpenApiRouter::new()
         .routes(routes!(storage::root))
         .routes(routes!(storage::ceph))
         .routes(routes!(storage::status))
         .routes(routes!(storage::utilization))
+        .routes(routes!(osd::set_option))
+        .routes(routes!(osd::add_db))
+        .routes(routes!(osd::list, osd::add))
+        .routes(routes!(osd::show, osd::replace, osd::refresh, osd::remove))
+        .routes(routes!(osd::state, osd::set_state))
         .routes(routes!(pool::list, pool::add))
         .routes(routes!(pool::show, pool::add_named, pool::set_pgs, pool::remove))
         .routes(routes!(volume::list, volume::add))

@@ -35,7 +35,7 @@ pub fn status(snapshot: &Snapshot, settings: &Settings) -> ClusterStatus {
         })
         .collect();
     let primary = primary(cluster);
-    let osds = super::storage::osd_summaries(cluster);
+    let osds = super::osd::summaries(cluster);
     let volumes = || cluster.volumes.values().map(|volume| &volume.value).filter(|volume| volume.is_there());
     ClusterStatus {
         cluster_name: settings.cluster.clone(),

@@ -1,11 +1,11 @@
 //! Storage as the API shows it. What is being made, and the new name of what is being renamed, are not shown: they are
 //! not there yet.
 
-use api::{OsdSummary, Pool, PoolStats, StorageText, Volume, VolumeSize, VolumeSnapshot, VolumeStats};
+use api::{Pool, PoolStats, StorageText, Volume, VolumeSize, VolumeSnapshot, VolumeStats};
 use logic::cluster::Cluster;
 use logic::id::PoolName;
 use logic::storage::facts::{StorageFacts, is_old};
-use logic::storage::figures::{Osd, PoolFigures};
+use logic::storage::figures::PoolFigures;
 use logic::storage::record::{self, PoolState, VolumeFeatures, VolumeState};
 use logic::storage::{SnapshotPath, VolumePath, size};
 use logic::time::WallTime;
@@ -42,7 +42,7 @@ fn text(
 }
 
 /// Since when facts are old, and why.
-fn staleness(facts: &StorageFacts, now: WallTime) -> Option<String> {
+pub(super) fn staleness(facts: &StorageFacts, now: WallTime) -> Option<String> {
     facts.staleness(now).map(|why| format!("measured at {}: {why}", calendar::shown(facts.at)))
 }
 
@@ -188,16 +188,4 @@ fn volume_state(state: &VolumeState) -> Option<String> {
         VolumeState::RollingBack => "rolling back".into(),
         VolumeState::Broken { why } => format!("broken: {why}"),
     })
-}
-
-/// All OSDs in short, as they were last measured.
-pub fn osd_summaries(cluster: &Cluster) -> Vec<OsdSummary> {
-    let word = |is: bool, yes: &str, no: &str| if is { yes.to_owned() } else { no.to_owned() };
-    let facts = cluster.osd_facts.as_ref().map(|facts| facts.value.osds.values());
-    let summary = |osd: &Osd| OsdSummary {
-        id: osd.id.to_string(),
-        up: word(osd.up, "up", "down"),
-        in_: word(osd.r#in, "in", "out"),
-    };
-    facts.into_iter().flatten().map(summary).collect()
 }

@@ -65,8 +65,8 @@ pub(crate) enum OsdCommand {
     /// Set a property of all OSDs, such as noout
     #[command(after_help = "Example:\n  pvc storage osd set noout")]
     Set {
-        /// The property: full, pause, noup, nodown, noout, noin, nobackfill, norebalance, norecover, noscrub,
-        /// nodeep-scrub, notieragent, nosnaptrim
+        /// The property: noup, nodown, noout, noin, nobackfill, norebalance, norecover, noscrub, nodeep-scrub,
+        /// notieragent, nosnaptrim, pause
         osd_property: String,
     },
     /// Take back a property of all OSDs
@@ -107,16 +107,16 @@ pub(crate) struct OsdReplace {
     pub(crate) osdid: String,
     /// The new device: a path, or detect:NAME:SIZE:NUMBER
     pub(crate) new_device: String,
-    /// The old device, where it is still there and is to be emptied
+    /// The old device, to be sure: refused when the OSD is on another one
     #[arg(short, long, value_name = "DEVICE")]
     pub(crate) old_device: Option<String>,
     /// Its weight in the placement rules; as before without it
     #[arg(short, long)]
     pub(crate) weight: Option<String>,
-    /// How large its database on the node's database device is, as a part of it; as before without it
+    /// How large its database on the node's database device is, as a part of it; without it, it lies with the data
     #[arg(short = 'r', long, value_name = "RATIO", conflicts_with = "ext_db_size")]
     pub(crate) ext_db_ratio: Option<String>,
-    /// How large its database on the node's database device is, such as 60G; as before without it
+    /// How large its database on the node's database device is, such as 60G; without it, it lies with the data
     #[arg(short = 's', long, value_name = "SIZE")]
     pub(crate) ext_db_size: Option<String>,
     #[command(flatten)]
