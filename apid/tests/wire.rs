@@ -12,6 +12,8 @@ mod document;
 mod drains;
 #[path = "wire/links.rs"]
 mod links;
+#[path = "wire/osds.rs"]
+mod osds;
 #[path = "wire/outages.rs"]
 mod outages;
 #[path = "wire/relocations.rs"]

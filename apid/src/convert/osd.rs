@@ -41,12 +41,7 @@ fn staleness(cluster: &Cluster, now: WallTime) -> Option<String> {
     whole.or_else(old)
 }
 
-fn osd(
-    id: OsdId,
-    recorded: Option<&Recorded>,
-    measured: Option<&Measured>,
-    stale: Option<&str>,
-) -> api::Osd {
+fn osd(id: OsdId, recorded: Option<&Recorded>, measured: Option<&Measured>, stale: Option<&str>) -> api::Osd {
     let uuid = || measured.map(|osd| osd.uuid.clone()).unwrap_or_default();
     let host = || measured.map(|osd| osd.host.clone()).unwrap_or_default();
     let unmeasured = measured.is_none().then_some("it has not been measured yet");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -279,8 +279,8 @@ pub(crate) struct Uploads {
     pub(crate) taken: Mutex<BTreeMap<String, Result<Vec<u8>, String>>>,
     /// How many bytes were taken of what is brought now.
     pub(crate) count: AtomicUsize,
-    /// While this is held, nothing is taken.
-    pub(crate) gate: Mutex<()>,
+    /// While this is so, nothing is taken.
+    pub(crate) held: AtomicBool,
 }
 
 impl Uploads {
@@ -292,7 +292,9 @@ impl Uploads {
             let count = content.read(&mut part).map_err(|error| error.to_string())?;
             whole.extend_from_slice(&part[..count]);
             self.count.fetch_add(count, Ordering::SeqCst);
-            drop(self.gate.lock());
+            while self.held.load(Ordering::SeqCst) {
+                std::thread::park_timeout(Duration::from_millis(10));
+            }
             match count {
                 0 => return Ok(whole),
                 _ if whole.starts_with(b"FULL") => return Err("the storage is full".into()),

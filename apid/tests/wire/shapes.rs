@@ -120,6 +120,9 @@ async fn answers_about_storage_have_the_recorded_shapes() {
     for (path, recorded) in [
         ("/storage/ceph/status", include_str!("../../../api/fixtures/storage_status.json")),
         ("/storage/ceph/utilization", include_str!("../../../api/fixtures/storage_utilization.json")),
+        ("/storage/ceph/osd", include_str!("../../../api/fixtures/storage_osd.json")),
+        ("/storage/ceph/osd/0", include_str!("../../../api/fixtures/storage_osd.json")),
+        ("/storage/ceph/osd/0/state", include_str!("../../../api/fixtures/storage_osd_0_state.json")),
         ("/storage/ceph/pool", include_str!("../../../api/fixtures/storage_pool.json")),
         ("/storage/ceph/pool/vms", include_str!("../../../api/fixtures/storage_pool.json")),
         ("/storage/ceph/volume", include_str!("../../../api/fixtures/storage_volume.json")),
@@ -144,6 +147,7 @@ async fn answers_about_storage_have_the_recorded_shapes() {
         (&status["pools"], &status["volumes"], &status["snapshots"]),
         (&1.into(), &1.into(), &1.into())
     );
+    assert_eq!(status["osds"], serde_json::json!({"total": 2, "up,in": 2}));
     assert_eq!(status["resources"]["disk"]["total"], 3_145_728_000_u64);
 }
 

@@ -177,6 +177,102 @@ const OF_SNAPSHOTS: &[Case] = &[
     ("POST", "/storage/ceph/snapshot/vms/used_sda/mine/rollback", &[], 400, "used by VM"),
 ];
 
+const OSD: &str = "/storage/ceph/osd";
+const YES: (&str, &str) = ("yes-i-really-mean-it", "yes");
+
+const OF_OSDS: &[Case] = &[
+    ("GET", "/storage/ceph/osd/99", &[], 404, "OSD not found."),
+    ("GET", "/storage/ceph/osd/x", &[], 404, "OSD not found."),
+    ("GET", "/storage/ceph/osd/-1", &[], 404, "OSD not found."),
+    ("GET", "/storage/ceph/osd/99/state", &[], 404, "OSD not found."),
+    ("GET", OSD, &[("limit", "(")], 400, "regular expression"),
+    ("GET", OSD, &[("limit", "5")], 404, "OSD not found."),
+    ("POST", OSD, &[("node", "hv1"), ("device", "/dev/sdc")], 400, "weight"),
+    ("POST", OSD, &[("node", "hv1"), ("weight", "1")], 400, "device"),
+    ("POST", OSD, &[("node", "hv1"), ("device", "sdc"), ("weight", "1")], 400, "detect:NAME:SIZE:INDEX"),
+    ("POST", OSD, &[("node", "hv1"), ("device", "/dev/../etc"), ("weight", "1")], 400, "device"),
+    ("POST", OSD, &[("node", "hv1"), ("device", "detect:X"), ("weight", "1")], 400, "device"),
+    ("POST", OSD, &[("node", "hv1"), ("device", "/dev/sdc"), ("weight", "heavy")], 400, "not a number"),
+    ("POST", OSD, &[("node", "hv1"), ("device", "/dev/sdc"), ("weight", "NaN")], 400, "not a number"),
+    ("POST", OSD, &[("node", "hv1"), ("device", "/dev/sdc"), ("weight", "-1")], 400, "weight"),
+    (
+        "POST",
+        OSD,
+        &[("node", "hv1"), ("device", "/dev/sdc"), ("weight", "1"), ("osd_count", "0")],
+        400,
+        "split",
+    ),
+    (
+        "POST",
+        OSD,
+        &[("node", "hv1"), ("device", "/dev/sdc"), ("weight", "1"), ("osd_count", "4000000000")],
+        400,
+        "split",
+    ),
+    (
+        "POST",
+        OSD,
+        &[("node", "hv1"), ("device", "/dev/sdc"), ("weight", "1"), ("ext_db_ratio", "2")],
+        400,
+        "ratio",
+    ),
+    (
+        "POST",
+        OSD,
+        &[("node", "hv1"), ("device", "/dev/sdc"), ("weight", "1"), ("ext_db_size", "big")],
+        400,
+        "size",
+    ),
+    (
+        "POST",
+        OSD,
+        &[
+            ("node", "hv1"),
+            ("device", "/dev/sdc"),
+            ("weight", "1"),
+            ("ext_db_size", "1G"),
+            ("ext_db_ratio", "0.1"),
+        ],
+        400,
+        "not as both",
+    ),
+    (
+        "POST",
+        OSD,
+        &[("node", "hv1"), ("device", "/dev/sdc"), ("weight", "1"), ("ext_db_size", "1G")],
+        400,
+        "create-db-vg",
+    ),
+    ("POST", OSD, &[("node", "hv1"), ("device", "/dev/sdb"), ("weight", "1")], 400, "bears OSD 0"),
+    ("POST", OSD, &[("node", "nope"), ("device", "/dev/sdc"), ("weight", "1")], 400, "nope"),
+    ("POST", OSD, &[("node", "../x"), ("device", "/dev/sdc"), ("weight", "1")], 400, "invalid"),
+    ("POST", "/storage/ceph/osddb", &[("node", "hv1")], 400, "device"),
+    ("POST", "/storage/ceph/osddb", &[("node", "nope"), ("device", "/dev/sdc")], 400, "nope"),
+    ("POST", "/storage/ceph/osd/0", &[("new_device", "/dev/sdc")], 400, "yes-i-really-mean-it"),
+    ("POST", "/storage/ceph/osd/0", &[YES], 400, "new_device"),
+    (
+        "POST",
+        "/storage/ceph/osd/0",
+        &[YES, ("new_device", "/dev/sdc"), ("old_device", "/dev/sdz")],
+        400,
+        "/dev/sdb",
+    ),
+    ("POST", "/storage/ceph/osd/99", &[YES, ("new_device", "/dev/sdc")], 400, "OSD not found."),
+    ("POST", "/storage/ceph/osd/7", &[YES, ("new_device", "/dev/sdc")], 400, "not one that PVC has made"),
+    ("PUT", "/storage/ceph/osd/0", &[], 400, "device"),
+    ("PUT", "/storage/ceph/osd/99", &[("device", "/dev/sdc")], 400, "OSD not found."),
+    ("DELETE", "/storage/ceph/osd/0", &[], 400, "yes-i-really-mean-it"),
+    ("DELETE", "/storage/ceph/osd/0", &[("yes-i-really-mean-it", "no")], 400, "confirm"),
+    ("DELETE", "/storage/ceph/osd/99", &[YES], 404, "OSD not found."),
+    ("DELETE", "/storage/ceph/osd/7", &[YES], 400, "not one that PVC has made"),
+    ("POST", "/storage/ceph/osd/0/state", &[], 400, "state"),
+    ("POST", "/storage/ceph/osd/0/state", &[("state", "up")], 400, "in, out"),
+    ("POST", "/storage/ceph/osd/99/state", &[("state", "in")], 400, "OSD not found."),
+    ("POST", "/storage/ceph/option", &[("option", "noout")], 400, "action"),
+    ("POST", "/storage/ceph/option", &[("option", "noout"), ("action", "toggle")], 400, "toggle"),
+    ("POST", "/storage/ceph/option", &[("option", "--yes"), ("action", "set")], 400, "noout"),
+];
+
 #[tokio::test]
 async fn bad_requests_are_refused_and_change_nothing() {
     let room = Storeroom::new().await;
@@ -192,7 +288,9 @@ async fn bad_requests_are_refused_and_change_nothing() {
     let started = room.desk.ask("POST", "/vm/web1/state", &[("state", "start")]).await;
     assert_eq!(started.status, 200, "{}", started.text);
     let before = room.recorded().await;
-    for (method, path, parameters, status, word) in POOLS.iter().chain(OF_VOLUMES).chain(OF_SNAPSHOTS) {
+    for (method, path, parameters, status, word) in
+        POOLS.iter().chain(OF_VOLUMES).chain(OF_SNAPSHOTS).chain(OF_OSDS)
+    {
         let answer = room.desk.ask(method, path, parameters).await;
         assert_eq!(answer.status.as_u16(), *status, "{method} {path} {parameters:?}: {}", answer.text);
         assert!(answer.message().contains(word), "{method} {path} {parameters:?}: {}", answer.text);

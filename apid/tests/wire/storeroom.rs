@@ -14,7 +14,10 @@ use logic::record::{Expect, RecordId, Records, expect_of};
 use logic::storage::VolumePath;
 use logic::storage::end::{Finished, ended};
 use logic::storage::facts::{OsdFacts, PoolFacts, StorageFacts};
-use logic::storage::figures::{ClusterFigures, Health, PoolFigures, Rates};
+use logic::storage::figures::{ClusterFigures, Health, Osd as Measured, OsdFigures, PoolFigures, Rates};
+use logic::storage::osd::end::{OsdsFinished, osds_ended};
+use logic::storage::osd::record::{Osd, OsdState};
+use logic::storage::osd::{OsdId, OsdUuid};
 use logic::storage::record::{Looked, Shown, Volume};
 use logic::storage::work::StorageWork;
 use logic::task::{Failed, TaskFact, TaskState, Work};
@@ -96,7 +99,8 @@ impl Storeroom {
     /// Everything that is recorded of pools and volumes, to see that nothing of it changes.
     pub(crate) async fn recorded(&self) -> String {
         let cluster = self.desk.api.view.cluster().await.unwrap();
-        format!("{:?} {:?} {:?}", cluster.pools, cluster.volumes, cluster.tasks.len())
+        let devices = (&cluster.osds, &cluster.devices);
+        format!("{:?} {:?} {devices:?} {:?}", cluster.pools, cluster.volumes, cluster.tasks.len())
     }
 
     /// The same API with other settings.
@@ -139,11 +143,52 @@ pub(crate) fn facts(at: WallTime) -> Records {
         rates: Rates { read_count: 1, read_bytes: 2, write_count: 3, write_bytes: 4 },
         ..PoolFigures::empty(&"vms".parse().unwrap())
     };
+    // The second one is not one that PVC has made.
+    let osds = BTreeMap::from([(0, measured(0, "hv1")), (7, measured(7, "elsewhere"))]);
     let pools = PoolFacts { at, pools: BTreeMap::from([(vms.name.clone(), vms)]) };
     Records::default()
         .write(RecordId::StorageFacts, Expect::Absent, storage.into())
         .write(RecordId::PoolFacts, Expect::Absent, pools.into())
-        .write(RecordId::OsdFacts, Expect::Absent, OsdFacts { at, osds: BTreeMap::new() }.into())
+        .write(RecordId::OsdFacts, Expect::Absent, OsdFacts { at, osds }.into())
+        .write(RecordId::Osd(OsdId(0)), Expect::Absent, osd().into())
+}
+
+/// OSD 0, as it is recorded.
+fn osd() -> Osd {
+    Osd {
+        node: "hv1".parse().unwrap(),
+        device: "/dev/sdb".into(),
+        db_device: None,
+        uuid: OsdUuid("f42d47cc-00d4-4f59-b427-3ca3287d06ca".parse().unwrap()),
+        is_split: false,
+        volume: None,
+        state: OsdState::Ready,
+        task: None,
+    }
+}
+
+/// An OSD, as it is measured.
+fn measured(id: i32, host: &str) -> Measured {
+    Measured {
+        id,
+        uuid: "436d76e2-b83c-4e0b-a037-e5edb8db0672".into(),
+        up: true,
+        r#in: true,
+        address: "10.3.0.1".into(),
+        class: "ssd".into(),
+        host: host.into(),
+        figures: OsdFigures {
+            weight: 1.746,
+            reweight: 0.75,
+            total_bytes: 1000 * GIB,
+            used_bytes: 310 * GIB,
+            free_bytes: 690 * GIB,
+            utilization_percent: 31.5,
+            variance: 1.02,
+            placement_group_count: 129,
+            commit_latency_ms: 1,
+        },
+    }
 }
 
 /// Ends tasks as they come.
@@ -154,8 +199,13 @@ async fn work(api: Arc<Api>, store: Arc<MemoryStore>, mood: Arc<Mutex<Mood>>, up
         let brought = uploads.taken.lock().unwrap().clone();
         let open = |cluster: &Arc<Cluster>| {
             let id = cluster.tasks.iter().find(|(id, entry)| {
-                let waits = matches!(entry.task.value.work, Work::Storage(StorageWork::Upload { .. }));
-                entry.fact.is_none() && (!waits || brought.contains_key(&id.to_string()))
+                let may_end = match &entry.task.value.work {
+                    Work::Storage(StorageWork::Upload { .. }) => brought.contains_key(&id.to_string()),
+                    // What needs a node's devices is begun here, and not done.
+                    Work::Osd(work) => work.node().is_none(),
+                    _ => true,
+                };
+                entry.fact.is_none() && may_end
             });
             id.map(|(id, _)| (Arc::clone(cluster), *id))
         };
@@ -175,13 +225,17 @@ async fn work(api: Arc<Api>, store: Arc<MemoryStore>, mood: Arc<Mutex<Mood>>, up
 
 fn end(cluster: &Cluster, id: TaskId, failed: Option<Failed>) -> Records {
     let entry = &cluster.tasks[&id];
-    let Work::Storage(work) = &entry.task.value.work else { panic!("only storage is worked on here") };
-    let looked = look(cluster, work, failed.is_none());
-    let finished =
-        Finished { cluster, task: id, work, failed: failed.as_ref(), looked: Some(&looked), now: now() };
-    let end = ended(finished);
+    let (task, failure) = (id, failed.as_ref());
+    let end = match &entry.task.value.work {
+        Work::Storage(work) => {
+            let looked = look(cluster, work, failed.is_none());
+            ended(Finished { cluster, task, work, failed: failure, looked: Some(&looked), now: now() })
+        }
+        Work::Osd(work) => osds_ended(OsdsFinished { cluster, task, work, failed: failure, looked: None }),
+        other => panic!("only storage is worked on here, and not {other:?}"),
+    };
     let state = if end.failure.is_some() { TaskState::Failure } else { TaskState::Success };
-    let message = end.failure.unwrap_or_else(|| work.done());
+    let message = end.failure.unwrap_or_else(|| entry.task.value.work.done());
     let fact = TaskFact { state, stage: entry.task.value.work.total(), message, at: now(), failed };
     end.records.write(RecordId::TaskFact(id), expect_of(entry.fact.as_ref()), fact.into())
 }

@@ -13,6 +13,9 @@ use super::storeroom::Storeroom;
 const PATH: &str = "/api/v1/storage/ceph/volume/vms/web_sda/upload";
 const FORM: &str = "multipart/form-data; boundary=XYZ";
 
+/// Query, Content-Type, length, body, and a word of the answer.
+type Case<'a> = (&'a str, &'a str, Option<usize>, &'a [u8], &'a str);
+
 fn form(file: &[u8]) -> Vec<u8> {
     let head = "--XYZ\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\n";
     [head.as_bytes(), file, b"\r\n--XYZ--\r\n"].concat()
@@ -35,7 +38,7 @@ async fn upload(desk: &Desk, query: &str, file: &[u8]) -> Answer {
 
 /// What the worker was brought last.
 fn brought(desk: &Desk) -> Vec<Vec<u8>> {
-    let taken = desk.uploads.taken.lock().unwrap();
+    let taken = desk.uploads.taken.lock().expect("no test panics while it takes");
     taken.values().filter_map(|taken| taken.clone().ok()).collect()
 }
 
@@ -71,7 +74,7 @@ async fn a_bad_upload_is_refused_and_leaves_the_volume_as_it_was() {
     room.volume("held_sda", "1M").await;
     room.snapshot("held_sda", "one").await;
     let four = form(b"four");
-    let cases: [(&str, &str, Option<usize>, &[u8], &str); 12] = [
+    let cases: [Case<'_>; 12] = [
         ("", FORM, Some(four.len()), &four, "image_format"),
         ("image_format=iso", FORM, Some(four.len()), &four, "iso"),
         ("image_format=raw&file_size=0", FORM, Some(four.len()), &four, "zero"),
@@ -125,7 +128,7 @@ async fn what_the_storage_does_not_take_is_told_in_its_words() {
 async fn a_sender_is_held_back_by_the_storage_and_nothing_is_gathered_in_between() {
     let room = Storeroom::new().await;
     room.volume("web_sda", "1G").await;
-    let gate = room.desk.uploads.gate.lock().unwrap();
+    room.desk.uploads.held.store(true, Ordering::SeqCst);
     let (sender, parts) = tokio::sync::mpsc::channel::<Result<Bytes, std::io::Error>>(1);
     let total: usize = 200 << 20;
     let stream = futures::stream::unfold(parts, async |mut parts| Some((parts.recv().await?, parts)));
@@ -145,7 +148,7 @@ async fn a_sender_is_held_back_by_the_storage_and_nothing_is_gathered_in_between
         assert!(sent < 32, "{sent} MiB were taken from the sender, and the storage has taken none");
     }
     assert!(room.desk.uploads.count.load(Ordering::SeqCst) < 1 << 20);
-    drop(gate);
+    room.desk.uploads.held.store(false, Ordering::SeqCst);
     while sent < 200 {
         sender.send(Ok(part.clone())).await.unwrap();
         sent += 1;

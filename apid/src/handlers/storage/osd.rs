@@ -36,7 +36,10 @@ pub struct ListOsds {
 
 /// Lists the OSDs.
 #[utoipa::path(get, path = "/storage/ceph/osd", tag = "storage", params(ListOsds))]
-pub async fn list(State(api): State<Arc<Api>>, Parameters(asked): Parameters<ListOsds>) -> Answered<Vec<Osd>> {
+pub async fn list(
+    State(api): State<Arc<Api>>,
+    Parameters(asked): Parameters<ListOsds>,
+) -> Answered<Vec<Osd>> {
     let given = asked.limit.filter(|text| !text.is_empty());
     let pattern = given.map(|text| limit(&text, fuzzy)).transpose()?;
     let cluster = api.view.cluster().await?;
@@ -136,7 +139,10 @@ pub struct Add {
 
 /// Makes a device an OSD, or several. What is on it is lost.
 #[utoipa::path(post, path = "/storage/ceph/osd", tag = "storage", params(Add))]
-pub async fn add(State(api): State<Arc<Api>>, Parameters(asked): Parameters<Add>) -> Result<Accepted, ApiError> {
+pub async fn add(
+    State(api): State<Arc<Api>>,
+    Parameters(asked): Parameters<Add>,
+) -> Result<Accepted, ApiError> {
     let count = asked.osd_count.unwrap_or(1);
     if count > OSDS_OF_DEVICE_MAX {
         let count = usize::try_from(count).unwrap_or(usize::MAX);
