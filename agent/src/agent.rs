@@ -6,10 +6,12 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use host::machine::Machine;
+use host::storage::Reach;
+use logic::cluster::Cluster;
 use logic::config::{MoveSettings, Timers};
 use logic::decide::Decide;
 use logic::limits::STEPS_IN_FLIGHT_MAX;
-use logic::observed::{Life, Moving, Observed};
+use logic::observed::{Life, Moving, Observed, Secret, StorageSight};
 use logic::plan::{Plan, Resource};
 use logic::time::BootTime;
 use store::mirror::Mirror;
@@ -170,12 +172,24 @@ impl Agent {
             announcements: self.memory.announcements(&network_look),
             asked_again: self.asked_again,
             under_way: self.memory.under_way(),
+            storage: self.storage(&snapshot.cluster),
         };
         let plan = (self.parts.decide)(&snapshot.cluster, &observed, now);
         let (next, ends) = (plan.look_again, plan.ends);
         let submitted = self.submit(plan);
         let stopped = self.life == Life::Stopping && ends && self.memory.in_flight() == 0;
         Passed { next, submitted, stopped }
+    }
+
+    /// What is known of the storage, if there is one.
+    fn storage(&mut self, cluster: &Cluster) -> Option<StorageSight> {
+        self.memory.keep_looks(cluster);
+        let storage = self.parts.world.storage.as_ref()?;
+        let secret = match storage.abilities().reach {
+            Reach::ThisMachine => Secret::NotNeeded,
+            Reach::EveryMachine => Secret::Needed { kept_at: self.memory.secret_kept_at },
+        };
+        Some(StorageSight { looks: self.memory.volume_looks.clone(), secret })
     }
 
     /// Hands over what fits: one step per resource, and a bound on all of them that the heartbeat is not counted in.

@@ -40,5 +40,6 @@ pub mod sight;
 pub mod start;
 pub mod threads;
 pub mod uploads;
+pub mod volumes;
 pub mod wake;
 pub mod world;

@@ -17,6 +17,7 @@ use logic::storage::record::Looked;
 use logic::time::{BootTime, Span};
 use logic::vm::Phase;
 use logic::vm::migrate::{MoveId, Stage};
+use logic::vm::volumes::{Look, Looks, Occasion};
 use store::{CommitError, Committed};
 
 use crate::perform::Done;
@@ -87,6 +88,10 @@ pub struct Memory {
     announcements: BTreeMap<(LinkName, IpAddr), (u64, u64)>,
     /// How the primary role and the wish about it were last seen, and since when.
     role: Option<(Seen, BootTime)>,
+    /// The latest looks at VMs' volumes.
+    pub volume_looks: Looks,
+    /// When the key to the guests' volumes was last brought to the hypervisor.
+    pub secret_kept_at: Option<BootTime>,
     /// When the last one was sent.
     pub keepalive_at: Option<BootTime>,
 }
@@ -144,6 +149,11 @@ impl Memory {
         self.announcements.iter().map(|(key, (occasion, _))| (key.clone(), *occasion)).collect()
     }
 
+    /// Forgets the looks at the volumes of VMs that are no more.
+    pub fn keep_looks(&mut self, cluster: &Cluster) {
+        self.volume_looks.retain(|(vm, _), _| cluster.vms.contains_key(vm));
+    }
+
     /// Remembers how a step ended.
     pub fn note(&mut self, ended: &Ended) {
         let Ended { step, outcome, at, ticket, .. } = ended;
@@ -155,6 +165,9 @@ impl Memory {
             && !matches!(outcome, Err(Fault::Stale { .. }))
         {
             self.unsent.remove(vm);
+        }
+        if let Action::StartGuest { vm, .. } | Action::BreakLocks { vm, .. } = &step.action {
+            self.volume_looks.remove(&(*vm, Occasion::Start));
         }
         let committed = outcome.as_ref().ok().and_then(|done| done.committed.clone());
         let settling = Settling { ticket: *ticket, committed, facts: facts(step) };
@@ -194,6 +207,16 @@ impl Memory {
                 self.aborts.retain(|(aborted, _), _| aborted != vm);
                 self.aborts.insert((*vm, *incarnation), at);
             }
+            (Action::LookAtVolumes { vm, incarnation, occasion, .. }, _) => {
+                let volumes = done.volumes.clone().unwrap_or_default();
+                let look = Look { incarnation: *incarnation, at, volumes };
+                self.volume_looks.insert((*vm, *occasion), look);
+            }
+            (Action::BreakLocks { vm, incarnation, .. }, _) => {
+                let broken = Look { incarnation: *incarnation, at, volumes: Vec::new() };
+                self.volume_looks.insert((*vm, Occasion::Break), broken);
+            }
+            (Action::EnsureSecret, _) => self.secret_kept_at = Some(at),
             (Action::Record(_), Resource::Task(task)) => drop(self.stages.remove(task)),
             (_, Resource::Pool(pool)) => drop(self.swept.insert(pool.clone())),
             (_, Resource::Task(task)) => self.note_stage(*task, step, (None, done.looked.clone())),
@@ -210,6 +233,17 @@ impl Memory {
         let incarnation = match &step.action {
             Action::StartGuest { incarnation, .. } if !is_stale(fault) => *incarnation,
             Action::SendGuest { incarnation, .. } if is_refusal(fault) => *incarnation,
+            Action::LookAtVolumes { vm, incarnation, occasion: Occasion::Run, .. } if !is_stale(fault) => {
+                // Who it is at the storage is not known then, and not asked again and again.
+                let look = Look { incarnation: *incarnation, at, volumes: Vec::new() };
+                self.volume_looks.insert((*vm, Occasion::Run), look);
+                0
+            }
+            Action::LookAtVolumes { incarnation, .. } | Action::BreakLocks { incarnation, .. }
+                if !is_stale(fault) =>
+            {
+                *incarnation
+            }
             _ => 0,
         };
         let failure = StepFailure {
@@ -286,6 +320,7 @@ fn is_refusal(fault: &Fault) -> bool {
             )
             | Fault::NoOsds
             | Fault::NoStorage
+            | Fault::Document(_)
     )
 }
 

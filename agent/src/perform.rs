@@ -13,6 +13,7 @@ use logic::plan::{Action, Step};
 use logic::record::{RecordId, VmXml};
 use logic::storage::record::Looked;
 use logic::vm::domain::{self, render_start};
+use logic::vm::volumes::SeenVolume;
 use store::Committed;
 use store::records::{commit_records, encode, read_record};
 
@@ -33,6 +34,8 @@ pub struct Done {
     pub announced_in: Option<u64>,
     /// What it saw of the storage, when it was a look.
     pub looked: Option<Looked>,
+    /// What it saw of a VM's volumes, when it looked at them.
+    pub volumes: Option<Vec<SeenVolume>>,
 }
 
 /// A step on its way, with the world it acts on.
@@ -86,12 +89,13 @@ impl Job {
             }
             Action::StartGuest { vm, name, incarnation } => {
                 let document: VmXml = read_record(&**store, &RecordId::VmXml(*vm))?;
+                let sources = self.world.sources(&document.xml)?;
                 let console_path = guests.console_path(name.as_str());
                 let start = domain::Start {
                     kind: guests.kind,
                     incarnation: *incarnation,
                     console_path: &console_path,
-                    sources: None,
+                    sources: sources.as_ref(),
                 };
                 let xml = render_start(&document.xml, start)?;
                 hypervisor.start(&Start { vm: *vm, xml, incarnation: *incarnation })?;
@@ -126,7 +130,7 @@ impl Job {
                 Ok(Done::default())
             }
             Action::AttachDevice { vm, xml } => {
-                hypervisor.attach(*vm, xml)?;
+                hypervisor.attach(*vm, &self.world.found(xml)?)?;
                 Ok(Done::default())
             }
             Action::DetachDevice { vm, xml } => {
@@ -139,8 +143,28 @@ impl Job {
                 change_network(&**network, &**clock, change)?;
                 Ok(Done::default())
             }
+            of_volumes => tend_volumes(&self.world, of_volumes),
         }
     }
+}
+
+/// Does something about guests' volumes.
+///
+/// # Panics
+/// When the action is about something else.
+fn tend_volumes(world: &World, action: &Action) -> Result<Done, Fault> {
+    let mut done = Done::default();
+    match action {
+        Action::LookAtVolumes { volumes, .. } => done.volumes = Some(world.look_at_volumes(volumes)?),
+        Action::BreakLocks { locks, .. } => world.break_locks(locks)?,
+        Action::FlushLocks { volumes } => world.flush_locks(volumes)?,
+        Action::ResizeDisk { vm, volume, size_bytes } => {
+            world.hypervisor.resize_disk(*vm, &world.source_of(volume)?, *size_bytes)?;
+        }
+        Action::EnsureSecret => world.ensure_secret()?,
+        other => unreachable!("volumes are tended by few actions, and not by {}", other.name()),
+    }
+    Ok(done)
 }
 
 /// Changes something of the machine's networks.

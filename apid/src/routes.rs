@@ -88,6 +88,7 @@ fn closed_routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(vm::console))
         .routes(routes!(vm::define::rename))
         .routes(routes!(vm::device::attach, vm::device::detach))
+        .routes(routes!(vm::locks::flush))
 }
 
 /// Those about storage; they too need a token or a session.

@@ -18,7 +18,6 @@ const ROUTES: &[(&str, &str, &str)] = &[
     ("/metrics/resource", "GET", "The Prometheus export"),
     ("/metrics/ceph", "GET", "The Prometheus export"),
     ("/metrics/zookeeper", "GET", "The Prometheus export"),
-    ("/vm/{vm}/locks", "POST", "Freeing the locks of a VM's volumes"),
     ("/vm/{vm}/backup", "POST DELETE", "The backup of VMs"),
     ("/vm/{vm}/restore", "POST", "The backup of VMs"),
     ("/vm/{vm}/snapshot", "POST DELETE", "Snapshots of VMs"),

@@ -9,6 +9,7 @@ use clap_complete::Shell;
 
 mod cluster;
 mod connection;
+pub(crate) mod disk;
 mod format;
 mod node;
 pub(crate) mod relocation;

@@ -17,6 +17,7 @@ use crate::session::Session;
 
 pub(crate) mod cluster;
 pub(crate) mod connection;
+pub(crate) mod disk;
 pub(crate) mod manual;
 pub(crate) mod modify;
 pub(crate) mod node;

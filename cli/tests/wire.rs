@@ -9,6 +9,8 @@ mod bench;
 mod connections;
 #[path = "wire/contract.rs"]
 mod contract;
+#[path = "wire/disks.rs"]
+mod disks;
 #[path = "wire/errors.rs"]
 mod errors;
 #[path = "wire/lists.rs"]

@@ -154,7 +154,8 @@ pub trait Hypervisor: Send + Sync + Debug {
     fn detach(&self, vm: VmId, device_xml: &str) -> Result<(), Error>;
 
     /// The disk of the running guest with this source, a file's path or a volume's `pool/volume`, has this size, and the
-    /// guest sees it. Done if it has; refused if it is larger, or the guest has no such disk.
+    /// guest sees it. Done if it has, or there is no such guest or disk: nobody sees another size then. Refused if it is
+    /// larger.
     fn resize_disk(&self, vm: VmId, source: &str, size_bytes: u64) -> Result<(), Error>;
 
     /// The secret is there with this value, and nobody reads it back. Done if it is; a former value is written over.

@@ -25,6 +25,7 @@ pub fn noded(cluster: &Cluster, observed: &Observed, now: Now) -> Plan {
         }
     }
     plan.steps.extend(network::system::decide(&observed.networks).steps);
+    plan.append(vm::volumes::secret::decide(cluster, observed, now));
     plan.append(vm::migrate::tell(cluster, observed, now));
     plan.append(node::drain::decide(cluster, observed, now));
     plan.append(storage::measure::decide(cluster, observed));

@@ -55,6 +55,12 @@ pub const STOP_PATIENCE: Span = Span::seconds(300);
 /// hypervisor may take its deadline, and looks are taken every five seconds.
 pub const STALE_AFTER: Span = Span::seconds(12);
 
+/// A look at a VM's volumes that is older says nothing about whether its guest may be started.
+pub const VOLUMES_LOOK_AGE_MAX: Span = Span::seconds(5);
+
+/// How often the key to the guests' volumes is brought to the hypervisor, in case somebody took it away.
+pub const SECRET_INTERVAL: Span = Span::seconds(60);
+
 /// How soon a step that failed is performed again at first; each further failure in a row doubles it.
 pub const STEP_BACKOFF_FIRST: Span = Span(100);
 

@@ -13,6 +13,7 @@ use crate::storage::measure::Measured;
 use crate::storage::record::Looked;
 use crate::time::BootTime;
 use crate::vm::migrate::{MoveId, Seen};
+use crate::vm::volumes::Looks;
 
 /// How a guest stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -175,6 +176,29 @@ pub struct Observed {
     pub asked_again: bool,
     /// How many steps are under way, the keepalive not counted.
     pub under_way: usize,
+    /// What it knows of the storage; `None` where there is none.
+    pub storage: Option<StorageSight>,
+}
+
+/// What a daemon knows of the storage that its guests' volumes are in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StorageSight {
+    /// The latest looks at VMs' volumes.
+    pub looks: Looks,
+    /// The key to the volumes.
+    pub secret: Secret,
+}
+
+/// How the key to the volumes stands at this node's hypervisor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Secret {
+    /// Guests need none.
+    NotNeeded,
+    /// They need one.
+    Needed {
+        /// When it was last brought there by this process.
+        kept_at: Option<BootTime>,
+    },
 }
 
 /// What a daemon sees of the VMs that come to its machine and leave it while they run.

@@ -14,14 +14,18 @@ use crate::network::{Change, LinkName};
 use crate::node::stop::Awaited;
 use crate::primary::reason::RoleReason;
 use crate::record::{Guard, Records};
+use crate::storage::VolumePath;
 use crate::storage::change as storage;
 use crate::storage::osd::change::OsdChange;
 use crate::storage::reason::StorageReason;
 use crate::time::BootTime;
+use crate::vm::volumes::{HeldLock, Occasion};
 
 mod moves;
+mod volumes;
 
 pub use moves::MoveReason;
+pub use volumes::VolumesReason;
 
 /// What must be done now, and when to look again.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -58,6 +62,8 @@ pub enum Resource {
     Address(LinkName, IpAddr),
     /// The default route over a link.
     Route(LinkName),
+    /// The key to the guests' volumes, at the hypervisor.
+    Secret,
 }
 
 impl Resource {
@@ -179,6 +185,43 @@ pub enum Action {
     Storage(storage::Change),
     /// Change something of OSDs, or look at them.
     Osd(OsdChange),
+    /// Look at a VM's volumes: whether they are there, who has them open, and the locks on them.
+    LookAtVolumes {
+        /// The VM.
+        vm: VmId,
+        /// For which incarnation.
+        incarnation: u64,
+        /// When.
+        occasion: Occasion,
+        /// Which.
+        volumes: Vec<VolumePath>,
+    },
+    /// Break locks of the dead on a VM's volumes. Done for those that are not there.
+    BreakLocks {
+        /// The VM.
+        vm: VmId,
+        /// The incarnation that is to be started.
+        incarnation: u64,
+        /// The locks.
+        locks: Vec<HeldLock>,
+    },
+    /// Break every lock on these volumes, whoever holds it: the operator says that they are dead.
+    FlushLocks {
+        /// The volumes. Those that are not there have none.
+        volumes: Vec<VolumePath>,
+    },
+    /// The disk of the running guest that is this volume grows to this size, and the guest sees it. Done if no guest of
+    /// the VM is here, or it has no such disk.
+    ResizeDisk {
+        /// The VM.
+        vm: VmId,
+        /// The volume.
+        volume: VolumePath,
+        /// How large.
+        size_bytes: u64,
+    },
+    /// The key to the guests' volumes is at the hypervisor.
+    EnsureSecret,
 }
 
 impl Action {
@@ -200,6 +243,11 @@ impl Action {
             Action::Network(change) => change.name(),
             Action::Storage(change) => change.name(),
             Action::Osd(change) => change.name(),
+            Action::LookAtVolumes { .. } => "look-at-volumes",
+            Action::BreakLocks { .. } => "break-locks",
+            Action::FlushLocks { .. } => "flush-locks",
+            Action::ResizeDisk { .. } => "resize-disk",
+            Action::EnsureSecret => "ensure-secret",
         }
     }
 }
@@ -257,6 +305,7 @@ pub enum Reason {
     BridgeDiffers,
     AddressMissing,
     RouteMissing,
+    Volumes(VolumesReason),
 }
 
 impl fmt::Display for Reason {
@@ -325,6 +374,7 @@ impl fmt::Display for Reason {
             Self::BridgeDiffers => write!(f, "the bridge is not as it is configured"),
             Self::AddressMissing => write!(f, "this node's address is not on the bridge"),
             Self::RouteMissing => write!(f, "the default route is not as it is configured"),
+            Self::Volumes(reason) => reason.fmt(f),
         }
     }
 }
@@ -334,7 +384,10 @@ impl Reason {
     pub fn is_routine(&self) -> bool {
         matches!(
             self,
-            Self::KeepaliveDue | Self::Storage(StorageReason::Measured) | Self::Role(RoleReason::Renewed)
+            Self::KeepaliveDue
+                | Self::Storage(StorageReason::Measured)
+                | Self::Role(RoleReason::Renewed)
+                | Self::Volumes(VolumesReason::SecretDue)
         )
     }
 
@@ -389,6 +442,7 @@ impl Reason {
             Self::BridgeDiffers => "bridge-differs",
             Self::AddressMissing => "address-missing",
             Self::RouteMissing => "route-missing",
+            Self::Volumes(reason) => reason.name(),
         }
     }
 }
@@ -406,6 +460,7 @@ impl fmt::Display for Resource {
             Self::Link(link) => write!(f, "link:{link}"),
             Self::Address(link, ip) => write!(f, "address:{ip}@{link}"),
             Self::Route(link) => write!(f, "route@{link}"),
+            Self::Secret => write!(f, "secret"),
         }
     }
 }

@@ -211,6 +211,14 @@ pub fn expect_of<T>(current: Option<&Versioned<T>>) -> Expect {
 }
 
 impl Records {
+    /// Adds all of other writes. They are about other records.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.guards.extend(other.guards);
+        self.writes.extend(other.writes);
+        self
+    }
+
     /// Adds the deletion of a record that is known to be there, whatever its version.
     #[must_use]
     pub fn remove(self, record: RecordId) -> Self {

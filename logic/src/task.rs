@@ -60,6 +60,8 @@ pub struct Stage {
 pub enum Part {
     /// By a step of the worker, which may be made again.
     Step(Action),
+    /// By the VM's node, which says that its guest is down.
+    Down(VmId),
     /// By what comes over the link, or does not: see [`crate::observed::Upload`].
     Content,
 }

@@ -68,6 +68,7 @@ pub(crate) fn cluster_with_vm(power: Power, fact: Option<VmFact>) -> Cluster {
         memory_mib: 1024,
         vcpus: 1,
         bound: None,
+        removal: None,
         volumes: Vec::new(),
     };
     cluster.vm_names.insert(vm.name.clone(), at(VM));
@@ -115,5 +116,6 @@ pub(crate) fn observed(guests: &[(VmId, Option<u64>)]) -> Observed {
         announcements: Default::default(),
         asked_again: false,
         under_way: 0,
+        storage: None,
     }
 }

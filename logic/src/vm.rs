@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::cluster::VmEntry;
-use crate::id::{NodeName, Tag, VmName};
+use crate::id::{NodeName, Tag, TaskId, VmName};
 use crate::node::BootId;
 use crate::storage::VolumePath;
 use crate::time::{BootTime, WallTime};
@@ -183,6 +183,9 @@ pub struct Vm {
     /// Why it cannot move while it runs, from the document; `None` where it can.
     #[serde(default)]
     pub bound: Option<String>,
+    /// The task that removes it together with its volumes. It is down, and stays so.
+    #[serde(default)]
+    pub removal: Option<TaskId>,
     /// The volumes that its disks are, from the document and in its order.
     #[serde(default)]
     pub volumes: Vec<VolumeUse>,
@@ -381,6 +384,9 @@ pub fn shown_state(entry: &VmEntry) -> State {
     let done = fact.map_or(0, |fact| fact.wish_done) >= wish.serial;
     let failed = fact.is_some_and(|fact| fact.failure.is_some() || fact.foreign);
     let up = fact.is_some_and(VmFact::runs);
+    if entry.vm.value.removal.is_some() {
+        return State::Delete;
+    }
     let wished = entry.vm.value.transfer.as_ref().map(|transfer| transfer.how);
     let moves = wished.or_else(|| Some(fact?.sending.as_ref()?.how));
     match (wish.power, moves) {

@@ -3,6 +3,7 @@
 use host::memory::migration::Fault;
 use host::memory::{Late, PowerButton};
 use logic::id::{NodeName, VmName};
+use logic::storage::VolumePath;
 use logic::time::Span;
 use logic::vm::MigrationMethod;
 use logic::vm::accept::{Force, PowerRequest};
@@ -94,6 +95,9 @@ pub enum Ask {
     Attach { vm: VmName, device: String },
     Detach { vm: VmName, device: String },
     Storage(StorageAsk),
+    Disk { vm: VmName, volume: VolumePath },
+    RemoveWithVolumes { vm: VmName },
+    FlushLocks { vm: VmName },
 }
 
 /// One order.

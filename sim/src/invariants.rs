@@ -73,7 +73,7 @@ impl Judge {
             Ask::Move { .. } | Ask::Migrate { .. } | Ask::Unmigrate { .. } => {
                 self.ends_wished_at.insert(vm, at);
             }
-            Ask::Remove { .. } => {
+            Ask::Remove { .. } | Ask::RemoveWithVolumes { .. } => {
                 self.wishes.insert(vm, Wished::Gone);
                 self.ends_wished_at.insert(vm, at);
             }

@@ -15,11 +15,12 @@ use logic::refusal::Refusal;
 use logic::storage::accept::{self, Content, Occasion, Source};
 use logic::storage::record::Volume;
 use logic::storage::space::Insistence;
-use logic::storage::{Format, Replication, Tier};
+use logic::storage::{Format, Replication, Tier, VolumePath};
 use logic::task::accept::{DeviceChange, change_device};
 use logic::time::WallTime;
 use logic::vm::accept::{
-    Define, Force, MetaChange, Relocation, define, relocate, rename, set_meta, undefine, wish_power,
+    Define, Force, MetaChange, Relocation, Restart, define, modify, relocate, rename, set_meta, undefine,
+    wish_power,
 };
 use logic::vm::shown_state;
 use store::memory::{Memory, MemoryStore};
@@ -246,6 +247,16 @@ impl Operator {
             }
             Ask::Attach { vm, device } => self.device(cluster, of(vm)?, DeviceChange::Attach, device)?,
             Ask::Detach { vm, device } => self.device(cluster, of(vm)?, DeviceChange::Detach, device)?,
+            Ask::Disk { vm, volume } => {
+                let id = of(vm)?;
+                (Some(id), with_disk(cluster, id, volume, now)?)
+            }
+            Ask::RemoveWithVolumes { vm } => {
+                (Some(of(vm)?), accept::remove_vm(self.occasion(cluster), of(vm)?)?.1)
+            }
+            Ask::FlushLocks { vm } => {
+                (Some(of(vm)?), accept::flush_locks(self.occasion(cluster), of(vm)?)?.1)
+            }
         })
     }
 
@@ -282,6 +293,10 @@ impl Operator {
             StorageAsk::RollBack { snapshot } => accept::roll_back(on, snapshot)?,
         };
         Ok(records)
+    }
+
+    fn occasion<'a>(&mut self, cluster: &'a Cluster) -> Occasion<'a> {
+        Occasion { cluster, task: TaskId(self.number()), now: self.clock.now().wall }
     }
 
     fn device(
@@ -343,4 +358,16 @@ fn document(id: VmId, name: &VmName, memory_mib: u64, vcpus: u32) -> String {
         "<domain type='kvm'>\n  <name>{name}</name>\n  <uuid>{id}</uuid>\n  <memory unit='MiB'>{memory_mib}</memory>\n  \
          <vcpu>{vcpus}</vcpu>\n  <devices>\n    <console type='pty'/>\n  </devices>\n</domain>\n"
     )
+}
+
+/// A disk more in the VM's document, which it has from its next start on.
+fn with_disk(cluster: &Cluster, id: VmId, volume: &VolumePath, now: WallTime) -> Result<Records, Refusal> {
+    let entry = cluster.vms.get(&id).ok_or_else(|| Refusal::VmUnknown { vm: id.to_string() })?;
+    let xml = entry.xml.as_ref().map(|xml| xml.value.to_string()).unwrap_or_default();
+    let letter = char::from(b'a' + u8::try_from(entry.vm.value.volumes.len() % 26).unwrap_or_default());
+    let disk = format!(
+        "  <disk type='network'><source protocol='rbd' name='{volume}'/><target dev='sd{letter}' bus='scsi'/></disk>\n  \
+         </devices>"
+    );
+    modify(cluster, id, &xml.replace("  </devices>", &disk), Restart::No, now)
 }

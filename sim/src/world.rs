@@ -23,11 +23,13 @@ use crate::invariants::floating::Floating;
 use crate::invariants::storage::Keeper;
 use crate::operator::Operator;
 use crate::world::chance::Chance;
+use crate::world::holds::Holds;
 use crate::world::nets::Nets;
 use crate::world::site::{Site, Wires};
 use crate::world::work::Work;
 
 pub mod chance;
+mod holds;
 mod machines;
 mod nets;
 mod orders;
@@ -88,6 +90,7 @@ pub struct World {
     storage: Arc<storage::memory::Cluster>,
     /// The OSDs on each machine's devices.
     devices: BTreeMap<NodeName, Arc<host::osd::memory::Machine>>,
+    holds: Holds,
     daemons: BTreeMap<Place, Daemon>,
     events: BTreeMap<(BootTime, u64), Event>,
     number: u64,
@@ -130,6 +133,7 @@ impl World {
         Self {
             nets: Nets::none(&sites),
             devices: nodes.iter().map(machine).collect(),
+            holds: Holds::new(&storage),
             storage,
             clock,
             memory,
@@ -185,6 +189,7 @@ impl World {
                 self.sites.values().for_each(|site| site.machine.settle());
                 self.wires.network().settle();
                 self.nets.settle();
+                self.holds.settle(next);
             } else if let Some((_, event)) = self.events.pop_first() {
                 self.happen(event);
             }
@@ -196,7 +201,9 @@ impl World {
     /// When something next changes that no daemon does.
     fn next_change(&self) -> Option<BootTime> {
         let machines = self.sites.values().filter_map(Site::next_change);
-        machines.chain(self.wires.network().next_change()).chain(self.nets.next_change(&self.sites)).min()
+        let networks =
+            self.wires.network().next_change().into_iter().chain(self.nets.next_change(&self.sites));
+        machines.chain(networks).chain(self.holds.next_change()).min()
     }
 
     fn now(&self) -> BootTime {

@@ -79,13 +79,16 @@ fn insistence(force: bool) -> Insistence {
 }
 
 /// Has a change of the storage done, and tells how it ended. One that takes longer than may be waited for goes on.
-async fn settle(api: &Api, accept: impl Fn(Occasion<'_>) -> Accepted) -> Answered<Message> {
+pub(super) async fn settle(api: &Api, accept: impl Fn(Occasion<'_>) -> Accepted) -> Answered<Message> {
     let (id, task) = begin(api, accept).await?;
     await_end(api, id, &task).await
 }
 
 /// Writes the task of a change.
-async fn begin(api: &Api, accept: impl Fn(Occasion<'_>) -> Accepted) -> Result<(TaskId, Task), ApiError> {
+pub(super) async fn begin(
+    api: &Api,
+    accept: impl Fn(Occasion<'_>) -> Accepted,
+) -> Result<(TaskId, Task), ApiError> {
     api.settings.check_storage()?;
     let accept = |cluster: &Cluster| {
         let id = TaskId(rand::random());

@@ -17,6 +17,7 @@ use crate::parameters::{NoParameters, Parameters};
 pub mod define;
 pub mod device;
 pub mod list;
+pub mod locks;
 pub mod power;
 pub mod relocate;
 pub mod treat;

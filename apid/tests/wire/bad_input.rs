@@ -172,7 +172,6 @@ async fn what_is_not_there_is_told_apart() {
         ("POST", "/storage/ceph/benchmark"),
         ("PUT", "/provisioner/script/a"),
         ("PATCH", "/vm/web1/snapshot/receive/block"),
-        ("POST", "/vm/web1/locks"),
         ("DELETE", "/faults"),
     ] {
         refused(&desk.ask(method, path, &[]).await, 501, &["does not exist in this version"]);

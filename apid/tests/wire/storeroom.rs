@@ -275,7 +275,7 @@ fn look(cluster: &Cluster, work: &StorageWork, is_done: bool) -> Looked {
         StorageWork::CopyVolume { to, .. } | StorageWork::CloneVolume { to, .. } => {
             looked.volumes.insert(to.clone(), shown(known(to).unwrap()));
         }
-        StorageWork::ResizeVolume { volume, size_bytes } => {
+        StorageWork::ResizeVolume { volume, size_bytes, .. } => {
             looked.volumes.get_mut(volume).unwrap().size_bytes = *size_bytes;
         }
         StorageWork::RenameVolume { volume, to } => {

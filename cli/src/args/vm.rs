@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args as Options, Subcommand, ValueEnum};
 
+use super::disk::DiskCommand;
 use super::relocation::{Migrate, Move, Unmigrate};
 use super::{DetailFormat, PlainFormat, TableFormat};
 
@@ -98,9 +99,26 @@ pub(crate) enum VmCommand {
         #[arg(short, long, value_enum, default_value_t)]
         format: PlainFormat,
     },
+    /// Release the locks that are left on the volumes of a VM that is down
+    ///
+    /// Only when whoever holds them is known to write no more: a start on the same node releases its own by itself.
+    #[command(after_help = "Example:\n  pvc vm flush-locks web1")]
+    FlushLocks {
+        /// The VM, by name or UUID
+        domain: String,
+        /// Wait until it is done; this is so without a word
+        #[arg(long, overrides_with = "no_wait")]
+        wait: bool,
+        /// Do not wait: print the task that does it
+        #[arg(long, overrides_with = "wait")]
+        no_wait: bool,
+    },
     /// Tags of a VM
     #[command(subcommand, arg_required_else_help = true)]
     Tag(TagCommand),
+    /// Volumes of a VM
+    #[command(subcommand, arg_required_else_help = true)]
+    Volume(DiskCommand),
     /// Show what a VM has written to its console
     #[command(after_help = "Examples:\n  pvc vm log web1 -l 50\n  pvc vm log web1 --follow")]
     Log {

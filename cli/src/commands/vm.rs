@@ -6,7 +6,8 @@ use api::Vm;
 use api::client::{Method, Request};
 
 use super::wait::{self, Until};
-use super::{ask_list, modify, only, relocation, show_details, show_list, show_log, tag, text_of};
+use super::{ask_list, disk, modify, only, relocation, show_details, show_list, show_log, tag, text_of};
+use crate::args::storage::TaskManner;
 use crate::args::{VmCommand, VmDefine, VmList, VmMeta};
 use crate::ask::{Consent, confirm};
 use crate::failure::Failure;
@@ -61,7 +62,12 @@ pub(crate) fn run(command: VmCommand, session: &Session) -> Result<(), Failure> 
         VmCommand::Migrate(wish) => relocation::migrate(session, &wish),
         VmCommand::Unmigrate(wish) => relocation::unmigrate(session, &wish),
         VmCommand::Why { domain, format } => relocation::explain(session, &domain, format),
+        VmCommand::FlushLocks { domain, wait, no_wait } => {
+            let manner = TaskManner { wait, no_wait, yes: true };
+            wait::ordered(session, &Request::post(&["vm", &domain, "locks"]), manner)
+        }
         VmCommand::Tag(command) => tag::run(command, session),
+        VmCommand::Volume(command) => disk::run(command, session),
         VmCommand::Log { domain, lines, follow } => {
             show_log(session, &["vm", &domain, "console"], lines, follow)
         }

@@ -1,6 +1,6 @@
 //! VMs on the screen: the table, and one with its details.
 
-use api::{Tag, Vm};
+use api::{Disk, Tag, Vm};
 
 use super::details::Details;
 use super::diff;
@@ -69,6 +69,16 @@ pub(crate) fn tags(tags: &[Tag], paint: Paint) -> String {
     let mut table = Table::new(&["Name", "Type", "Protected"]);
     for tag in tags {
         table.row(vec![tag.name.as_str().into(), tag.type_.as_str().into(), yes_no(tag.protected).into()]);
+    }
+    table.render(paint)
+}
+
+/// The disks of a VM.
+pub(crate) fn disks(disks: &[Disk], paint: Paint) -> String {
+    let mut table = Table::new(&["Name", "Type", "Device", "Bus"]);
+    for disk in disks {
+        let words = [disk.name.as_str(), &disk.type_, &disk.dev, &disk.bus];
+        table.row(words.into_iter().map(Cell::from).collect());
     }
     table.render(paint)
 }

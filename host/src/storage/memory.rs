@@ -271,6 +271,11 @@ impl Cluster {
         }
     }
 
+    /// One who died is told of no more.
+    pub fn forget(&self, opened: Opened) {
+        self.lock().openings.remove(&opened);
+    }
+
     /// Those who died are told of no more.
     pub fn forget_the_dead(&self) {
         self.lock().openings.retain(|_, opening| opening.is_alive);

@@ -18,10 +18,12 @@ use crate::vm::{State, shown_state};
 
 mod pool;
 mod snapshot;
+mod vm;
 mod volume;
 
 pub use pool::{add_pool, remove_pool, set_placement_groups};
 pub use snapshot::{add_snapshot, remove_snapshot, rename_snapshot, roll_back};
+pub use vm::{flush_locks, remove_vm};
 pub use volume::{
     Content, Source, add_volume, begin_upload, clone_volume, remove_volume, rename_volume, resize_volume,
     scan_volume,
@@ -53,7 +55,11 @@ pub fn worker(cluster: &Cluster) -> Result<NodeName, Refusal> {
 impl Occasion<'_> {
     /// Adds the task to what is written.
     fn begin(&self, work: StorageWork, records: Records) -> Accepted {
-        let run_on = worker(self.cluster)?;
+        self.begin_on(worker(self.cluster)?, work, records)
+    }
+
+    /// The same on another node.
+    fn begin_on(&self, run_on: NodeName, work: StorageWork, records: Records) -> Accepted {
         let task = Task { work: Work::Storage(work), run_on, asked: self.now };
         let records = records.write(RecordId::Task(self.task), Expect::Absent, task.clone().into());
         Ok((task, records))

@@ -8,10 +8,12 @@ use super::record::{Looked, Pool, PoolState, Shown, Snapshot, Volume, VolumeFeat
 use super::work::StorageWork;
 use super::{SnapshotPath, VolumePath};
 use crate::cluster::Cluster;
-use crate::id::{SnapshotName, TaskId};
-use crate::record::{RecordId, Records, Versioned};
+use crate::id::{SnapshotName, TaskId, VmId, VmName};
+use crate::record::{RecordId, Records, Versioned, Write};
 use crate::task::Failed;
 use crate::time::WallTime;
+use crate::vm::Vm;
+use crate::vm::accept::removal;
 
 /// A task whose last stage has ended.
 #[derive(Clone, Copy, Debug)]
@@ -41,8 +43,14 @@ pub struct End {
 
 /// What is written when a stage has passed that is not the last.
 pub fn passed(cluster: &Cluster, work: &StorageWork, stage: u32) -> Records {
-    let StorageWork::RemovePool { volumes, .. } = work else { return Records::default() };
-    let gone = usize::try_from(stage).ok().and_then(|index| volumes.get(index));
+    let (volumes, before) = match work {
+        StorageWork::RemovePool { volumes, .. } => (volumes, 0),
+        // Its guest's end comes first.
+        StorageWork::RemoveVm { volumes, .. } => (volumes, 1),
+        _ => return Records::default(),
+    };
+    let index = usize::try_from(stage).ok().and_then(|stage| stage.checked_sub(before));
+    let gone = index.and_then(|index| volumes.get(index));
     let known = gone.and_then(|path| cluster.volumes.get(path).map(|volume| (path, volume)));
     known.map_or_else(Records::default, |(path, volume)| {
         Records::default().delete(RecordId::Volume(path.clone()), volume.expect())
@@ -61,6 +69,9 @@ pub fn ended(finished: Finished<'_>) -> End {
         }
     }
     finished.pool(&mut end);
+    if let StorageWork::RemoveVm { vm, name, .. } = finished.work {
+        finished.vm(*vm, name, &mut end);
+    }
     if let StorageWork::RenameSnapshot { snapshot, to } = finished.work {
         finished.follow(snapshot, to, &mut end);
     }
@@ -236,6 +247,30 @@ impl Finished<'_> {
                 end.records = records.write(id, volume.expect(), clone.into());
             }
         }
+    }
+
+    /// A VM goes when its volumes are gone; where some are left it stays, down as it is, and tells which.
+    fn vm(&self, id: VmId, name: &VmName, end: &mut End) {
+        let Some(entry) = self.cluster.vms.get(&id).filter(|e| e.vm.value.removal == Some(self.task)) else {
+            return;
+        };
+        let kept = |path: &&VolumePath| {
+            let goes =
+                |write: &Write| write.record == RecordId::Volume((**path).clone()) && write.value.is_none();
+            self.own(path).is_some() && !end.records.writes.iter().any(goes)
+        };
+        let left: Vec<String> = self.work.volumes().iter().filter(kept).map(ToString::to_string).collect();
+        let records = std::mem::take(&mut end.records);
+        end.records = match &mut end.failure {
+            None => records.and(removal(self.cluster, id, entry)),
+            Some(why) => {
+                let left = if left.is_empty() { "nothing".to_owned() } else { left.join(", ") };
+                *why =
+                    format!("VM \"{name}\" is stopped and not removed: {why}. Of its volumes {left} is left");
+                let stays = Vm { removal: None, ..entry.vm.value.clone() };
+                records.write(RecordId::Vm(id), entry.vm.expect(), stays.into())
+            }
+        };
     }
 
     fn pool(&self, end: &mut End) {

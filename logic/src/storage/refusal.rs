@@ -73,6 +73,8 @@ pub enum StorageRefusal {
         "Pool \"{pool}\" holds {count} volumes; at most {max} are removed with their pool. Remove some of them first."
     )]
     TooManyVolumes { pool: PoolName, count: usize, max: usize },
+    #[error("VM \"{vm}\" has no volumes.")]
+    NoVolumes { vm: VmName },
     #[error("The new name is the old one.")]
     SameName,
     #[error(transparent)]

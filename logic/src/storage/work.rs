@@ -5,6 +5,7 @@
 //! | what makes something | nothing of that name is there; it is made; a look | if the first had passed: it is removed; a look |
 //! | what changes something | the change; a look | a look |
 //! | a pool's removal | each of its volumes is removed; the pool is; a look | a look |
+//! | a VM's removal | its guest is down; each of its volumes is removed, the last first; a look | a look |
 //! | an upload | the content comes over a link; a look | a look |
 //!
 //! The last stage is always a look, because the records at the end tell what is there, and not what was wanted.
@@ -13,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::change::Change;
 use super::{Format, Replication, SnapshotPath, Tier, VolumePath};
-use crate::id::{PoolName, SnapshotName, VolumeName};
+use crate::id::{PoolName, SnapshotName, VmId, VmName, VolumeName};
 use crate::plan::Action;
 use crate::task::{Part, Stage};
 
@@ -59,6 +60,9 @@ pub enum StorageWork {
         volume: VolumePath,
         /// How large it is to be.
         size_bytes: u64,
+        /// The VM that runs with it, if one does: its node lets it grow, so that the guest sees it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        guest: Option<VmId>,
     },
     /// Give a volume another name.
     RenameVolume {
@@ -85,6 +89,24 @@ pub enum StorageWork {
     RemoveVolume {
         /// Which.
         volume: VolumePath,
+    },
+    /// Remove a VM that is down, its volumes before it.
+    RemoveVm {
+        /// Which.
+        vm: VmId,
+        /// Its name.
+        name: VmName,
+        /// Its volumes, the last disk's first.
+        volumes: Vec<VolumePath>,
+    },
+    /// Release every lock on the volumes of a VM that is down, whoever holds them.
+    FlushLocks {
+        /// Which.
+        vm: VmId,
+        /// Its name.
+        name: VmName,
+        /// Its volumes.
+        volumes: Vec<VolumePath>,
     },
     /// Look at a volume anew.
     ScanVolume {
@@ -136,6 +158,8 @@ impl StorageWork {
             Self::RenameVolume { .. } => "storage.volume_rename",
             Self::CopyVolume { .. } | Self::CloneVolume { .. } => "storage.volume_clone",
             Self::RemoveVolume { .. } => "storage.volume_remove",
+            Self::RemoveVm { .. } => "vm.remove",
+            Self::FlushLocks { .. } => "vm.flush_locks",
             Self::ScanVolume { .. } => "storage.volume_scan",
             Self::Upload { .. } => "storage.volume_upload",
             Self::AddSnapshot { .. } => "storage.snapshot_add",
@@ -154,7 +178,7 @@ impl StorageWork {
             Self::AddVolume { volume, .. } => {
                 format!("Created RBD volume \"{}\" in pool \"{}\".", volume.volume, volume.pool)
             }
-            Self::ResizeVolume { volume, size_bytes } => {
+            Self::ResizeVolume { volume, size_bytes, .. } => {
                 let (volume, pool) = (&volume.volume, &volume.pool);
                 format!("Resized RBD volume \"{volume}\" in pool \"{pool}\" to {size_bytes} bytes.")
             }
@@ -170,6 +194,12 @@ impl StorageWork {
             }
             Self::RemoveVolume { volume } => {
                 format!("Removed RBD volume \"{}\" in pool \"{}\".", volume.volume, volume.pool)
+            }
+            Self::RemoveVm { name, volumes, .. } => {
+                format!("Removed VM \"{name}\" and its disks ({}) from the cluster.", listed(volumes))
+            }
+            Self::FlushLocks { name, volumes, .. } => {
+                format!("Flushed locks of VM \"{name}\" on {}.", listed(volumes))
             }
             Self::ScanVolume { volume } => {
                 format!("Scanned RBD volume \"{}\" in pool \"{}\".", volume.volume, volume.pool)
@@ -210,8 +240,8 @@ impl StorageWork {
     /// The volumes whose records tell of it.
     pub fn volumes(&self) -> Vec<VolumePath> {
         match self {
-            Self::AddPool { .. } | Self::SetPlacementGroups { .. } => Vec::new(),
-            Self::RemovePool { volumes, .. } => volumes.clone(),
+            Self::AddPool { .. } | Self::SetPlacementGroups { .. } | Self::FlushLocks { .. } => Vec::new(),
+            Self::RemovePool { volumes, .. } | Self::RemoveVm { volumes, .. } => volumes.clone(),
             Self::AddVolume { volume, .. }
             | Self::ResizeVolume { volume, .. }
             | Self::RemoveVolume { volume }
@@ -262,8 +292,23 @@ impl StorageWork {
                     stage("Making the volume", Change::CreateVolume { volume, size_bytes }),
                 ]
             }
-            Self::ResizeVolume { volume, size_bytes } => {
-                vec![stage("Resizing the volume", Change::ResizeVolume { volume, size_bytes })]
+            Self::ResizeVolume { volume, size_bytes, guest } => {
+                let grow = |vm| {
+                    let action = Action::ResizeDisk { vm, volume: volume.clone(), size_bytes };
+                    Stage { text: "Growing the disk of the guest".into(), part: Part::Step(action) }
+                };
+                let grown = guest.map(grow);
+                let resized =
+                    stage("Resizing the volume", Change::ResizeVolume { volume: volume.clone(), size_bytes });
+                grown.into_iter().chain([resized]).collect()
+            }
+            Self::RemoveVm { vm, volumes, .. } => {
+                let down = Stage { text: "Waiting for the guest to end".into(), part: Part::Down(vm) };
+                std::iter::once(down).chain(volumes.into_iter().map(removal)).collect()
+            }
+            Self::FlushLocks { volumes, .. } => {
+                let part = Part::Step(Action::FlushLocks { volumes });
+                vec![Stage { text: "Releasing the locks".into(), part }]
             }
             Self::RenameVolume { volume, to } => {
                 let target = volume.beside(&to);
@@ -310,6 +355,10 @@ impl StorageWork {
             _ => None,
         }
     }
+}
+
+fn listed(volumes: &[VolumePath]) -> String {
+    volumes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn stage(text: &str, change: Change) -> Stage {

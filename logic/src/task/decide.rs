@@ -14,7 +14,7 @@
 
 use super::{Failed, Part, Stage, Task, TaskFact, TaskState, Work};
 use crate::cluster::{Cluster, TaskEntry};
-use crate::id::TaskId;
+use crate::id::{TaskId, VmId};
 use crate::limits::{STORAGE_PATIENCE, STORAGE_TASKS_AT_ONCE_MAX, TASK_KEPT, UPLOAD_PATIENCE};
 use crate::observed::{Observed, StageDone, Upload};
 use crate::plan::{Action, Plan, Reason, Resource, Step};
@@ -22,6 +22,7 @@ use crate::record::{Expect, Guard, RecordId, Records, expect_of};
 use crate::storage::end::{End, Finished, ended, passed};
 use crate::storage::osd::end::{OsdsFinished, osds_ended};
 use crate::storage::reason::StorageReason;
+use crate::storage::work::StorageWork;
 use crate::time::{Now, Span, WallTime};
 
 /// Decides about all tasks.
@@ -132,12 +133,16 @@ impl Desk<'_> {
             return plan.steps.push(self.end(fact, None));
         };
         let done = match &part {
-            Part::Step(_) => self.performed(fact, is_last),
+            Part::Step(action) => match self.hindrance(action) {
+                Some(why) => Some(StageDone { stage: fact.stage, failure: Some(why), looked: None }),
+                None => self.performed(fact, is_last),
+            },
+            Part::Down(vm) => self.down(*vm, fact, plan),
             Part::Content => self.brought(fact, plan),
         };
         plan.steps.extend(match (done, part) {
             (None, Part::Step(action)) => Some(self.perform(fact, action)),
-            (None, Part::Content) => None,
+            (None, Part::Content | Part::Down(_)) => None,
             (Some(done), _) => Some(match done.failure {
                 Some(why) => self.fail(fact, why, is_last),
                 None if is_last => self.end(fact, done.looked),
@@ -159,6 +164,50 @@ impl Desk<'_> {
         let why = failure
             .filter(|_| gives_up && matches!(self.entry.task.value.work, Work::Storage(_) | Work::Osd(_)))?;
         Some(StageDone { stage: fact.stage, failure: Some(why.why.clone()), looked: None })
+    }
+
+    /// Why a step about a VM's volumes cannot be made any more, because of what became of the VM meanwhile.
+    fn hindrance(&self, action: &Action) -> Option<String> {
+        let runs = |vm: &VmId| {
+            let entry = self.cluster.vms.get(vm)?;
+            let fact = &entry.fact.as_ref().filter(|fact| fact.value.runs())?.value;
+            Some((&entry.vm.value.name, &fact.node))
+        };
+        match action {
+            Action::FlushLocks { .. } => {
+                let Work::Storage(StorageWork::FlushLocks { vm, .. }) = &self.entry.task.value.work else {
+                    return None;
+                };
+                runs(vm).map(|(name, node)| {
+                    format!("VM \"{name}\" was started on node \"{node}\" meanwhile: its locks are its own")
+                })
+            }
+            Action::ResizeDisk { vm, volume, .. } => {
+                runs(vm).filter(|(_, node)| **node != self.observed.name).map(|(name, node)| {
+                    format!("VM \"{name}\" has moved to node \"{node}\" meanwhile; resize {volume} again")
+                })
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether a VM's node has said that its guest is down; a failure if it does not for too long.
+    fn down(&self, vm: VmId, fact: &TaskFact, plan: &mut Plan) -> Option<StageDone> {
+        let entry = self.cluster.vms.get(&vm);
+        let running = entry.and_then(|entry| entry.fact.as_ref()).filter(|fact| fact.value.runs());
+        let given_up_at = fact.at.0.saturating_add(STORAGE_PATIENCE.0);
+        let failure = match running {
+            None => None,
+            Some(_) if self.now.wall.0 < given_up_at => {
+                plan.look_at(self.now.boot + Span(given_up_at - self.now.wall.0));
+                return None;
+            }
+            Some(running) => Some(format!(
+                "its guest is not down, or its node \"{}\" does not say so; see that node, and remove the VM again",
+                running.value.node
+            )),
+        };
+        Some(StageDone { stage: fact.stage, failure, looked: None })
     }
 
     /// How the content that is brought has fared, if that is known.

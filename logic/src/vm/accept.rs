@@ -104,6 +104,7 @@ pub fn define(cluster: &Cluster, request: &Define, now: WallTime) -> Result<Defi
         memory_mib: domain.memory_mib,
         vcpus: domain.vcpus,
         bound: domain.bound,
+        removal: None,
         volumes,
     };
     // Where nobody asked for a node, the best one; a VM that fits nowhere now may still be defined and started later.

@@ -6,7 +6,7 @@
 //! | anything | carries an older mark than the record | ended: it is stale |
 //! | run | runs | recorded as running |
 //! | run | is not there, and ran before | a new incarnation is taken; at once, or after a wait if it keeps crashing |
-//! | run | is not there | a new incarnation is taken, then the guest is started with it, once |
+//! | run | is not there | a new incarnation is taken, its volumes are looked at, then the guest is started with it, once |
 //! | run | is not there, and whether it was started is not known | a new incarnation is taken |
 //! | shut down, restart, disable | runs | the shutdown is recorded, the power button pressed, again from time to time; ended when overdue |
 //! | restart | the one that was to go is gone | as for run |
@@ -38,6 +38,8 @@ use crate::observed::{Guests, Observed};
 use crate::plan::{Action, MoveReason, Plan, Reason, Resource, Step};
 use crate::record::{Guard, RecordId, Records, expect_of};
 use crate::time::{BootTime, Now, Span};
+
+mod volumes;
 
 /// One VM, its record's word and its guest: what the table is entered with.
 struct Case<'a> {
@@ -235,7 +237,7 @@ impl Case<'_> {
                     look_at(moment);
                     return None;
                 }
-                self.start()
+                self.start_on_volumes()
             }
         }
     }
@@ -281,7 +283,8 @@ impl Case<'_> {
     /// Why the start of the present incarnation failed, if it did.
     fn start_failure(&self) -> Option<&str> {
         let failure = self.observed.failures.get(&Resource::Vm(self.id))?;
-        let ours = failure.step == "start-guest" && failure.incarnation == self.fact.incarnation;
+        let starts = matches!(failure.step, "start-guest" | "look-at-volumes" | "break-locks");
+        let ours = starts && failure.incarnation == self.fact.incarnation;
         ours.then_some(failure.why.as_str())
     }
 
@@ -372,7 +375,7 @@ impl Case<'_> {
     fn settle_running(&self, running: u64) -> Option<Step> {
         let fact = &self.fact;
         if self.is_settled(running) && fact.wish_done == self.wish().serial {
-            return None;
+            return self.note_clients(running);
         }
         let reason = match fact.phase {
             Phase::Running if fact.stopping.is_some() && fact.incarnation == running => {

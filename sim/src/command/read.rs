@@ -227,6 +227,16 @@ fn parse_ask(words: &[&str]) -> Result<Option<Ask>> {
         }
         ["attach", vm, device] => Ask::Attach { vm: vm.parse()?, device: device.into() },
         ["detach", vm, device] => Ask::Detach { vm: vm.parse()?, device: device.into() },
+        _ => return parse_disks(words),
+    }))
+}
+
+/// What is asked of VMs on volumes.
+fn parse_disks(words: &[&str]) -> Result<Option<Ask>> {
+    Ok(Some(match *words {
+        ["disk", vm, volume] => Ask::Disk { vm: vm.parse()?, volume: volume.parse()? },
+        ["remove", vm, "volumes"] => Ask::RemoveWithVolumes { vm: vm.parse()? },
+        ["flush-locks", vm] => Ask::FlushLocks { vm: vm.parse()? },
         _ => return Ok(None),
     }))
 }

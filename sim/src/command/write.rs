@@ -81,6 +81,9 @@ impl fmt::Display for Ask {
             Self::Forget { node } => write!(f, "forget {node}"),
             Self::Attach { vm, device } => write!(f, "attach {vm} {device}"),
             Self::Detach { vm, device } => write!(f, "detach {vm} {device}"),
+            Self::Disk { vm, volume } => write!(f, "disk {vm} {volume}"),
+            Self::RemoveWithVolumes { vm } => write!(f, "remove {vm} volumes"),
+            Self::FlushLocks { vm } => write!(f, "flush-locks {vm}"),
         }
     }
 }

@@ -4,7 +4,7 @@ use logic::id::{VmId, VmName};
 use logic::vm::Power;
 
 use super::{Break, World};
-use crate::command::{Ask, Command, Misfortune, Reach};
+use crate::command::{Ask, Command, Misfortune, Reach, StorageAsk};
 use crate::invariants::Wished;
 use crate::operator::Answer;
 
@@ -74,6 +74,9 @@ impl World {
         if let (Ask::Storage(ask), Answer::Done(_) | Answer::Unknown(_)) = (ask, &answer) {
             self.keeper.asked(ask);
         }
+        if let (Ask::RemoveWithVolumes { vm }, Answer::Done(_) | Answer::Unknown(_)) = (ask, &answer) {
+            self.volumes_are_to_go(vm);
+        }
         match answer {
             Answer::Done(vm) => {
                 if let (Ask::Define { vm: name, .. } | Ask::Rename { to: name, .. }, Some(vm)) = (ask, vm) {
@@ -89,6 +92,15 @@ impl World {
                 self.judge.asked(ask, None, at);
                 self.learn();
             }
+        }
+    }
+
+    /// A VM's volumes are wished gone with it.
+    fn volumes_are_to_go(&mut self, name: &VmName) {
+        let found =
+            self.operator.seen().find_vm(name.as_str()).map(|(_, entry)| entry.vm.value.volumes.clone());
+        for used in found.unwrap_or_default() {
+            self.keeper.asked(&StorageAsk::RemoveVolume { volume: used.path });
         }
     }
 

@@ -150,6 +150,11 @@ impl World {
                 Happening::Left => "left".to_owned(),
             };
             self.line(&format!("{node} the guest of {} ({mark}) {what}", entry.vm));
+            let volumes = self.operator.seen().vms.get(&entry.vm).map(|vm| vm.vm.value.volumes.clone());
+            let volumes: Vec<_> = volumes.unwrap_or_default().into_iter().map(|used| used.path).collect();
+            if let Some(site) = self.sites.get(&node) {
+                self.holds.happened((&node, site.address), &entry, &volumes);
+            }
             let judged = self.judge.happened(&node, &entry);
             self.judge_by(judged);
         }

@@ -33,10 +33,11 @@ fn kebab(name: &str) -> String {
 
 /// Enums of reasons that stand for one variant of `Reason`: the variant, the file, and the enum. The variant's name comes
 /// before theirs.
-const NESTED: [(&str, &str, &str); 3] = [
+const NESTED: [(&str, &str, &str); 4] = [
     ("role", "logic/src/primary/reason.rs", "RoleReason"),
     ("storage", "logic/src/storage/reason.rs", "StorageReason"),
     ("move", "logic/src/plan/moves.rs", "MoveReason"),
+    ("volumes", "logic/src/plan/volumes.rs", "VolumesReason"),
 ];
 
 /// Every reason there is.

@@ -7,6 +7,7 @@ use api::Message;
 use axum::extract::{Path, State};
 use logic::cluster::Cluster;
 use logic::id::VmId;
+use logic::storage::accept::remove_vm;
 use logic::vm::TagMark;
 use logic::vm::accept::{self, Define, MetaChange, Restart};
 use serde::Deserialize;
@@ -14,9 +15,10 @@ use utoipa::IntoParams;
 
 use super::treat::{Method, SelectorName, node_names};
 use crate::Api;
-use crate::answer::{Answered, told};
+use crate::answer::{Answer, Answered, told};
 use crate::error::ApiError;
 use crate::handlers::now;
+use crate::handlers::storage::settle;
 use crate::parameters::Parameters;
 use crate::view::Change;
 
@@ -138,19 +140,29 @@ pub struct RemoveVm {
     delete_disks: bool,
 }
 
-/// Forgets a VM; one that runs is stopped first.
+/// Forgets a VM; one that runs is stopped first. Where its volumes are deleted with it and one cannot be, it stays, down,
+/// and is told what is left.
 #[utoipa::path(delete, path = "/vm/{vm}", tag = "vm", params(RemoveVm))]
 pub async fn remove(
     State(api): State<Arc<Api>>,
     Path(vm): Path<String>,
     Parameters(asked): Parameters<RemoveVm>,
 ) -> Answered<Message> {
-    let (_, id, entry) = api.view.vm(&vm).await?;
-    let volumes = |shape: &logic::vm::domain::Domain| shape.disks.iter().any(|disk| disk.kind == "rbd");
-    if asked.delete_disks && api.shapes.of(id, &entry).is_some_and(|shape| volumes(&shape)) {
-        return Err(ApiError::NotBuilt {
-            what: "Deleting a VM's volumes with it (undefine the VM, and delete them with rbd; that)".into(),
-        });
+    let (cluster, id, entry) = api.view.vm(&vm).await?;
+    let (mut known, mut unknown) = (false, Vec::new());
+    for used in entry.vm.value.volumes.iter().filter(|_| asked.delete_disks) {
+        match cluster.volumes.contains_key(&used.path) {
+            true => known = true,
+            false => unknown.push(used.path.to_string()),
+        }
+    }
+    let left = match unknown.as_slice() {
+        [] => String::new(),
+        unknown => format!(" Not known to PVC, and so not deleted: {}.", unknown.join(", ")),
+    };
+    if known {
+        let Answer(done) = settle(&api, |on| remove_vm(on, id)).await?;
+        return told(format!("{}{left}", done.message));
     }
     let accept = |cluster: &Cluster| {
         let records = accept::undefine(cluster, id, now())?;
@@ -159,7 +171,7 @@ pub async fn remove(
     api.view.write(accept).await?;
     let name = &entry.vm.value.name;
     match api.wait_for(REMOVAL_WAIT, |cluster| gone(cluster, id)).await {
-        Some(()) => told(format!("Removed VM \"{name}\" from the cluster.")),
+        Some(()) => told(format!("Removed VM \"{name}\" from the cluster.{left}")),
         None => told(format!("VM \"{name}\" is being removed: its node ends the guest first.")),
     }
 }

@@ -186,7 +186,7 @@ impl State {
 
     pub(super) fn break_lock(&mut self, volume: &VolumePath, lock: &Lock) -> Outcome {
         let image = self.image_mut(volume)?;
-        image.locks.retain(|held| held != lock);
+        image.locks.retain(|held| (&held.holder, &held.cookie) != (&lock.holder, &lock.cookie));
         // As in Ceph: whoever held it is blocked, and so is not told of any more.
         let held_by = |number: u64| lock.holder == format!("client.{number}");
         self.openings.retain(|opened, _| !held_by(opened.0));

@@ -1,7 +1,8 @@
 //! Whether a volume may be made, changed, copied, filled or removed.
 
 use super::{Accepted, Occasion, clones_of, idle, size, unused};
-use crate::id::VolumeName;
+use crate::cluster::{Cluster, VmEntry};
+use crate::id::{NodeName, VmId, VolumeName};
 use crate::record::{Expect, RecordId, Records};
 use crate::storage::record::{Volume, VolumeState};
 use crate::storage::space::{self, Insistence};
@@ -59,7 +60,20 @@ pub fn resize_volume(
     space::check(on.cluster, &path.pool, size_bytes - has_bytes, insistence, on.now)?;
     let records = on.lock(Records::default(), path, VolumeState::Resizing { to_bytes: size_bytes })?;
     let records = on.book(records, &path.pool)?;
-    on.begin(StorageWork::ResizeVolume { volume: path.clone(), size_bytes }, records)
+    let (volume, runner) = (path.clone(), runner_of(on.cluster, path));
+    match runner {
+        Some((guest, node)) => {
+            on.begin_on(node, StorageWork::ResizeVolume { volume, size_bytes, guest: Some(guest) }, records)
+        }
+        None => on.begin(StorageWork::ResizeVolume { volume, size_bytes, guest: None }, records),
+    }
+}
+
+/// The VM that runs with a volume, and its node.
+fn runner_of(cluster: &Cluster, path: &VolumePath) -> Option<(VmId, NodeName)> {
+    let runs = |entry: &VmEntry| entry.fact.as_ref().is_some_and(|fact| fact.value.runs());
+    let runner = cluster.vms.iter().find(|(_, entry)| entry.vm.value.uses(path) && runs(entry));
+    runner.map(|(id, entry)| (*id, entry.vm.value.node.clone()))
 }
 
 /// Gives a volume another name. Its clones follow.

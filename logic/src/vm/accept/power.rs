@@ -108,6 +108,10 @@ pub fn wish_power(
 /// [`Refusal`] when there is no such VM.
 pub fn undefine(cluster: &Cluster, id: VmId, now: WallTime) -> Result<Records, Refusal> {
     let entry = known(cluster, id)?;
+    if entry.vm.value.removal.is_some() {
+        let (name, state) = (entry.vm.value.name.clone(), State::Delete);
+        return Err(Refusal::WrongState { name, state, remedy: "wait until it is removed with its volumes" });
+    }
     let idle = entry.fact.as_ref().is_none_or(|fact| !fact.value.runs());
     let never_wished = matches!(shown_state(entry), State::Stop | State::Disable | State::Delete);
     if idle && never_wished {

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::observed::StepFailure;
+use crate::observed::{Secret, StepFailure, StorageSight};
 use crate::record::{Expect, Record, Version};
 use crate::testing::{BOOT, NOW, VM, at, cluster_with_vm, fact, observed};
+use crate::vm::domain::disks::{Sharing, VolumeUse};
+use crate::vm::volumes::{HeldLock, Look, Occasion, Place, Presence, SeenVolume};
 
 /// The one step decided on, as `action` or the phase it records, with its reason's name.
 fn decided(cluster: &Cluster, observed: &Observed, now: Now) -> Option<(String, &'static str)> {
@@ -35,6 +37,73 @@ fn took_one() -> Observed {
 fn a_guest_is_started_once_with_the_incarnation_that_was_taken_for_it() {
     let cluster = cluster_with_vm(Power::Start, Some(fact(Phase::Starting)));
     assert_eq!(decided(&cluster, &took_one(), NOW).unwrap(), ("start-guest".into(), "takes"));
+}
+
+/// The machine without guests, whose daemon took incarnation 1, and what it saw of the volumes before a start and during
+/// the last run.
+fn with_looks(looks: &[(Occasion, Look)]) -> Observed {
+    let looks = looks.iter().map(|(occasion, look)| ((VM, *occasion), look.clone())).collect();
+    Observed { storage: Some(StorageSight { looks, secret: Secret::NotNeeded }), ..took_one() }
+}
+
+fn look_at(incarnation: u64, presence: Presence, locks: &[HeldLock]) -> Look {
+    let path = "vms/a".parse().unwrap();
+    let volumes = vec![SeenVolume { path, presence, clients: Vec::new(), locks: locks.to_vec() }];
+    Look { incarnation, at: NOW.boot, volumes }
+}
+
+#[test]
+fn a_start_looks_at_the_volumes_breaks_what_the_dead_hold_and_fails_where_they_cannot_be_used() {
+    let path: crate::storage::VolumePath = "vms/a".parse().unwrap();
+    let with_volume = |phase| {
+        let mut cluster = cluster_with_vm(Power::Start, Some(fact(phase)));
+        let mut entry = (**cluster.vms.get(&VM).unwrap()).clone();
+        let used = VolumeUse { path: path.clone(), dev: "sda".into(), sharing: Sharing::Alone };
+        entry.vm.value.volumes = vec![used];
+        cluster.vms.insert(VM, entry.into());
+        cluster
+    };
+    let lock = HeldLock {
+        volume: path.clone(),
+        holder: "client.1".into(),
+        cookie: "auto 1".into(),
+        place: Place::Here,
+    };
+    let (there, missing) = (Presence::There, Presence::Missing);
+    for (looks, step) in [
+        (&[][..], ("look-at-volumes", "volumes-asked")),
+        (&[(Occasion::Start, look_at(1, there, &[]))], ("start-guest", "takes")),
+        (&[(Occasion::Start, look_at(1, there, &[lock]))], ("break-locks", "volumes-stale")),
+        (&[(Occasion::Start, look_at(1, missing, &[]))], ("stopped", "volumes-barred")),
+    ] {
+        let decided = decided(&with_volume(Phase::Starting), &with_looks(looks), NOW).unwrap();
+        assert_eq!((decided.0.as_str(), decided.1), step);
+    }
+    // Where there is no storage of PVC's, the volumes are the operator's affair.
+    assert_eq!(decided(&with_volume(Phase::Starting), &took_one(), NOW).unwrap().0, "start-guest");
+    // A look that failed is a start that failed.
+    let failed = |step| StepFailure { incarnation: 1, ..failure(step) };
+    for step in ["look-at-volumes", "break-locks", "start-guest"] {
+        let mut observed = with_looks(&[]);
+        observed.failures.insert(Resource::Vm(VM), failed(step));
+        let decided = decided(&with_volume(Phase::Starting), &observed, NOW).unwrap();
+        assert_eq!(decided, ("stopped".into(), "start-failed"), "{step}");
+    }
+    // Who it is at the storage is noted once per incarnation that runs.
+    let running = |looks: &[(Occasion, Look)]| Observed {
+        storage: with_looks(looks).storage,
+        ..observed(&[(VM, Some(1))])
+    };
+    let noted = |looks: &[(Occasion, Look)]| {
+        decided(&with_volume(Phase::Running), &running(looks), NOW).map(|step| step.1)
+    };
+    assert_eq!(noted(&[]), Some("volumes-noted"));
+    assert_eq!(noted(&[(Occasion::Run, look_at(0, there, &[]))]), Some("volumes-noted"));
+    assert_eq!(noted(&[(Occasion::Run, look_at(1, there, &[]))]), None);
+}
+
+fn failure(step: &'static str) -> StepFailure {
+    StepFailure { step, incarnation: 0, why: "no".into(), at: NOW.boot, in_a_row: 1, overtaken: false }
 }
 
 fn stopping(mut fact: VmFact, since: BootTime) -> VmFact {

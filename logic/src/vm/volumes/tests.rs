@@ -1,7 +1,9 @@
 //! Volumes and the VMs that have them.
 
 use super::*;
-use crate::testing::{NOW, VM, cluster_with_vm, written_vm, xml};
+use crate::limits::SECRET_INTERVAL;
+use crate::observed::{Secret, StorageSight};
+use crate::testing::{NOW, VM, cluster_with_vm, observed, written_vm, xml};
 use crate::vm::accept::{Define, Restart, define, modify};
 use crate::vm::{Phase, Power};
 
@@ -32,4 +34,138 @@ fn a_definition_with_a_disk_that_can_be_no_volume_is_refused() {
     let request = Define { xml: with_disk(&xml("web1"), "vms/../a"), ..Define::default() };
     let refusal = define(&crate::testing::cluster(), &request, NOW.wall).unwrap_err().to_string();
     assert!(refusal.contains("the disk sda is the volume \"vms/../a\""), "{refusal}");
+}
+
+const OURS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 2));
+
+fn client(who: &str, place: Place) -> Client {
+    Client { who: who.into(), place }
+}
+
+fn lock(holder: &str, place: Place) -> HeldLock {
+    HeldLock { volume: "vms/a".parse().unwrap(), holder: holder.into(), cookie: "auto 1".into(), place }
+}
+
+fn look(incarnation: u64, clients: Vec<Client>, locks: Vec<HeldLock>) -> Look {
+    let path = "vms/a".parse().unwrap();
+    let volumes = vec![SeenVolume { path, presence: Presence::There, clients, locks }];
+    Look { incarnation, at: NOW.boot, volumes }
+}
+
+/// What is done before incarnation 2 is started on the volume `vms/a`.
+fn judge(sharing: Sharing, start: Option<Look>, run: Option<Look>) -> Verdict {
+    let mut vm = cluster_with_vm(Power::Start, None).vms[&VM].vm.value.clone();
+    vm.volumes = vec![crate::vm::domain::disks::VolumeUse {
+        path: "vms/a".parse().unwrap(),
+        dev: "sda".into(),
+        sharing,
+    }];
+    let looks = [(Occasion::Start, start), (Occasion::Run, run)];
+    let looks = looks.into_iter().filter_map(|(occasion, look)| Some(((VM, occasion), look?)));
+    verdict((VM, &vm), 2, &looks.collect(), NOW.boot)
+}
+
+/// The cluster with a VM that has the volume `vms/a`.
+fn cluster_with_volume() -> Cluster {
+    let mut cluster = cluster_with_vm(Power::Start, None);
+    let mut entry = (**cluster.vms.get(&VM).unwrap()).clone();
+    let path = "vms/a".parse().unwrap();
+    entry.vm.value.volumes =
+        vec![crate::vm::domain::disks::VolumeUse { path, dev: "sda".into(), sharing: Sharing::Alone }];
+    cluster.vms.insert(VM, entry.into());
+    cluster
+}
+
+#[test]
+fn each_holder_of_a_volume_is_judged_by_where_and_whether_it_is() {
+    let (here, there, blocked) = (Place::Here, Place::Elsewhere(OURS), Place::Blocked(OURS));
+    let running = |who: &str| Some(look(1, vec![client(who, Place::Here)], Vec::new()));
+    let (one, two) = (|place| vec![client("client.1", place)], |place| vec![lock("client.1", place)]);
+    for (what, clients, locks, run, outcome) in [
+        ("nobody", vec![], vec![], None, "clear"),
+        ("one that is here", one(here), vec![], None, "open on this node already, by client.1"),
+        ("one that is here with its lock", one(here), two(here), None, "open on this node already"),
+        ("one that was ours and is gone", one(here), two(here), running("client.1"), "broken"),
+        (
+            "one that is here beside ours",
+            one(here),
+            two(here),
+            running("client.9"),
+            "open on this node already",
+        ),
+        ("one elsewhere", one(there), two(there), None, "open at 10.0.0.2, by client.1"),
+        (
+            "one elsewhere with the name of ours",
+            one(there),
+            two(there),
+            running("client.2"),
+            "open at 10.0.0.2",
+        ),
+        ("one that is blocked", one(blocked), two(blocked), None, "broken"),
+        ("a lock of nobody, here", vec![], two(here), None, "broken"),
+        ("a lock of nobody, blocked", vec![], two(blocked), None, "broken"),
+        ("a lock of nobody, elsewhere", vec![], two(there), None, "locked by client.1 at 10.0.0.2"),
+    ] {
+        let start = Some(look(2, clients, locks.clone()));
+        match judge(Sharing::Alone, start.clone(), run) {
+            Verdict::Clear => assert_eq!(outcome, "clear", "{what}"),
+            Verdict::Break(broken) => assert_eq!((outcome, broken), ("broken", locks), "{what}"),
+            Verdict::Bar(why) => assert!(why.contains(outcome), "{what}: {why}"),
+            Verdict::Look => panic!("{what} was looked at"),
+        }
+        assert_eq!(judge(Sharing::Shared, start, None), Verdict::Clear, "{what} of a shared volume");
+    }
+}
+
+#[test]
+fn a_look_counts_for_its_incarnation_and_for_a_moment() {
+    let clear = look(2, Vec::new(), Vec::new());
+    assert_eq!(judge(Sharing::Alone, Some(clear.clone()), None), Verdict::Clear);
+    assert_eq!(judge(Sharing::Alone, None, None), Verdict::Look);
+    assert_eq!(judge(Sharing::Alone, Some(Look { incarnation: 1, ..clear.clone() }), None), Verdict::Look);
+    let old = BootTime(NOW.boot.0 - VOLUMES_LOOK_AGE_MAX.0);
+    assert_eq!(judge(Sharing::Alone, Some(Look { at: old, ..clear.clone() }), None), Verdict::Look);
+    // The document has another volume since.
+    assert_eq!(judge(Sharing::Alone, Some(Look { volumes: Vec::new(), ..clear }), None), Verdict::Look);
+}
+
+#[test]
+fn the_clients_of_this_incarnation_are_not_gone() {
+    let held = look(2, vec![client("client.1", Place::Here)], vec![lock("client.1", Place::Here)]);
+    assert!(matches!(judge(Sharing::Alone, Some(held.clone()), Some(held)), Verdict::Bar(_)));
+}
+
+#[test]
+fn a_volume_that_is_missing_is_named_with_what_to_do() {
+    let mut missing = look(2, Vec::new(), Vec::new());
+    missing.volumes[0].presence = Presence::Missing;
+    for sharing in [Sharing::Alone, Sharing::Shared] {
+        let Verdict::Bar(why) = judge(sharing, Some(missing.clone()), None) else {
+            panic!("it is not there")
+        };
+        assert!(why.contains("vms/a does not exist") && why.contains("pvc storage volume add"), "{why}");
+    }
+}
+
+#[test]
+fn the_key_is_brought_at_once_and_again_when_it_is_due() {
+    let with = |secret| crate::observed::Observed {
+        storage: Some(StorageSight { looks: Looks::default(), secret }),
+        ..observed(&[])
+    };
+    let kept = |at: u64| Secret::Needed { kept_at: Some(BootTime(at)) };
+    let (now, interval) = (NOW.boot.0, SECRET_INTERVAL.0);
+    for (secret, brought, again) in [
+        (Secret::NotNeeded, false, None),
+        (Secret::Needed { kept_at: None }, true, None),
+        (kept(now - interval), true, None),
+        (kept(now - interval + 1), false, Some(BootTime(now + 1))),
+    ] {
+        let plan = secret::decide(&cluster_with_volume(), &with(secret), NOW);
+        assert_eq!((plan.steps.len() == 1, plan.look_again), (brought, again), "{secret:?}");
+    }
+    let nothing = crate::plan::Plan::default();
+    assert_eq!(secret::decide(&cluster_with_volume(), &observed(&[]), NOW), nothing);
+    let no_volume = cluster_with_vm(Power::Start, None);
+    assert_eq!(secret::decide(&no_volume, &with(Secret::Needed { kept_at: None }), NOW), nothing);
 }
