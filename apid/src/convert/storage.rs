@@ -25,13 +25,19 @@ pub fn utilization(cluster: &Cluster, now: WallTime) -> Option<StorageText> {
     text(cluster, now, "utilization", |facts| &facts.utilization)
 }
 
+/// Why there is nothing to show of the storage, where it was asked and never answered.
+pub fn silence(cluster: &Cluster, now: WallTime) -> Option<String> {
+    let facts = &cluster.storage_facts.as_ref()?.value;
+    facts.figures.is_none().then(|| staleness(facts, now)).flatten()
+}
+
 fn text(
     cluster: &Cluster,
     now: WallTime,
     type_: &str,
     page: impl Fn(&StorageFacts) -> &String,
 ) -> Option<StorageText> {
-    let facts = &cluster.storage_facts.as_ref()?.value;
+    let facts = cluster.storage_facts.as_ref().map(|facts| &facts.value).filter(|f| f.figures.is_some())?;
     let primary = super::node::primary(cluster);
     Some(StorageText {
         type_: type_.into(),
@@ -43,7 +49,10 @@ fn text(
 
 /// Since when facts are old, and why.
 pub(super) fn staleness(facts: &StorageFacts, now: WallTime) -> Option<String> {
-    facts.staleness(now).map(|why| format!("measured at {}: {why}", calendar::shown(facts.at)))
+    facts.staleness(now).map(|why| match &facts.figures {
+        Some(_) => format!("measured at {}: {why}", calendar::shown(facts.at)),
+        None => format!("never measured: {why}"),
+    })
 }
 
 /// The pools that are there and wanted, by name.

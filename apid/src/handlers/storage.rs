@@ -46,7 +46,7 @@ pub async fn status(
     Parameters(NoParameters {}): Parameters<NoParameters>,
 ) -> Answered<StorageText> {
     let cluster = measured(&api).await?;
-    convert::storage::status(&cluster, now()).map(Answer).ok_or_else(unmeasured)
+    convert::storage::status(&cluster, now()).map(Answer).ok_or_else(|| unmeasured(&cluster))
 }
 
 /// Shows what of the storage is used, in its own words.
@@ -56,7 +56,7 @@ pub async fn utilization(
     Parameters(NoParameters {}): Parameters<NoParameters>,
 ) -> Answered<StorageText> {
     let cluster = measured(&api).await?;
-    convert::storage::utilization(&cluster, now()).map(Answer).ok_or_else(unmeasured)
+    convert::storage::utilization(&cluster, now()).map(Answer).ok_or_else(|| unmeasured(&cluster))
 }
 
 /// The records, in a cluster that has storage.
@@ -65,7 +65,10 @@ async fn measured(api: &Api) -> Result<Arc<Cluster>, ApiError> {
     api.view.cluster().await
 }
 
-fn unmeasured() -> ApiError {
+fn unmeasured(cluster: &Cluster) -> ApiError {
+    if let Some(why) = convert::storage::silence(cluster, now()) {
+        return ApiError::Unavailable { why: format!("There is nothing to show of the storage: {why}.") };
+    }
     ApiError::Unavailable {
         why: "The storage has not been measured yet. The primary coordinator measures it every few seconds: see whether \
               there is one, with: pvc node list"

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use logic::record::{RecordId, Records};
+use logic::record::{Expect, RecordId, Records};
 use logic::storage::facts::{StorageFacts, Trouble};
 use logic::time::WallTime;
 use serde_json::{Value, json};
@@ -240,6 +240,11 @@ async fn a_storage_that_was_never_measured_is_told_from_none() {
     let desk = super::desk::Desk::new().await;
     let answer = desk.get("/storage/ceph/status").await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    let trouble = Some(Trouble { since: now(), why: "there is no directory".into() });
+    let silent = StorageFacts { trouble, ..StorageFacts::default() };
+    desk.commit(Records::default().write(RecordId::StorageFacts, Expect::Absent, silent.into()));
+    let told = |answer: &Answer| answer.message().contains("never measured: there is no directory");
+    assert_eq!(desk.until("/storage/ceph/status", told).await.status, StatusCode::SERVICE_UNAVAILABLE);
     let volume = [("pool", "vms"), ("volume", "a"), ("size", "1G"), ("force", "true")];
     assert_eq!(desk.ask("POST", "/storage/ceph/volume", &volume).await.status, StatusCode::BAD_REQUEST);
     let room = Storeroom::new().await;

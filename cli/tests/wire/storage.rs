@@ -144,3 +144,71 @@ fn a_file_that_is_not_there_is_no_file_or_is_empty_is_not_sent() {
     }
     assert_eq!(server.asked(), Vec::<String>::new());
 }
+
+const ACCEPTED: &str = r#"{"task_id": "1a2b3c4d", "task_name": "osd.add", "run_on": "hv1"}"#;
+
+#[test]
+fn what_changes_osds_needs_consent_and_is_watched_to_its_end() {
+    let asks = [
+        ("storage osd add hv1 /dev/sdb", "POST /osd?node=hv1&device=%2Fdev%2Fsdb&weight=1.0", "LOSE ALL"),
+        (
+            "storage osd add hv1 detect:INTEL:800G:0 -w 2 -c 2 -r 0.05",
+            "POST /osd?node=hv1&device=detect%3AINTEL%3A800G%3A0&weight=2&ext_db_ratio=0.05&osd_count=2",
+            "LOSE ALL",
+        ),
+        (
+            "storage osd replace 3 /dev/sdd -o /dev/sdc -w 1 -s 60G",
+            "POST /osd/3?new_device=%2Fdev%2Fsdd&old_device=%2Fdev%2Fsdc&weight=1&ext_db_size=60G&yes-i-really-mean-it=yes",
+            "LOSE ALL",
+        ),
+        ("storage osd refresh 3 /dev/sdd", "PUT /osd/3?device=%2Fdev%2Fsdd", "Take in OSD 3"),
+        ("storage osd remove 3 -f", "DELETE /osd/3?force=true&yes-i-really-mean-it=yes", "LOSE ALL"),
+        ("storage osd create-db-vg hv1 /dev/sdx", "POST /osddb?node=hv1&device=%2Fdev%2Fsdx", "LOSE ALL"),
+        ("storage create-db-vg hv1 /dev/sdx", "POST /osddb?node=hv1&device=%2Fdev%2Fsdx", "LOSE ALL"),
+    ];
+    for (words, question, warning) in asks {
+        let question = question.replacen(" /", &format!(" {CEPH}/"), 1);
+        let script = Script::default().answer(&question, "202 Accepted", ACCEPTED);
+        let running = r#"{"state": "RUNNING", "current": 1, "total": 3, "status": "Preparing"}"#;
+        let ended = r#"{"state": "SUCCESS", "current": 3, "total": 3, "status": "It is so."}"#;
+        let script = script.answer("GET /tasks/1a2b3c4d", "200 OK", running);
+        let server = script.answer("GET /tasks/1a2b3c4d", "200 OK", ended).serve();
+        let bench = Bench::to(server.address);
+        let refused = bench.run(words).failed();
+        assert!(refused.contains("--yes") && refused.contains(warning), "{refused}");
+        assert_eq!(bench.run(&format!("{words} -y")).done(), "It is so.\n", "{words}");
+        let told = bench.run(&format!("{words} -y --no-wait")).done();
+        assert!(
+            told.contains("1a2b3c4d") && told.contains("hv1") && told.contains("pvc cluster task"),
+            "{told}"
+        );
+    }
+}
+
+#[test]
+fn a_task_that_fails_is_a_failure_of_the_command() {
+    let question = "DELETE /storage/ceph/osd/3?yes-i-really-mean-it=yes";
+    let failed = r#"{"state": "FAILURE", "current": 1, "total": 3, "status": "Data would be lost."}"#;
+    let script = Script::default().answer(question, "202 Accepted", ACCEPTED);
+    let server = script.answer("GET /tasks/1a2b3c4d", "200 OK", failed).serve();
+    let error = Bench::to(server.address).run("storage osd remove 3 -y").failed();
+    assert_eq!(error, "error: Task 1a2b3c4d has failed: Data would be lost.\n");
+}
+
+#[test]
+fn osds_are_listed_put_in_and_out_and_their_properties_set() {
+    let script = Script::default()
+        .recorded("GET /storage/ceph/osd", "storage_osd.json")
+        .done("POST /storage/ceph/osd/3/state?state=in", "In.")
+        .done("POST /storage/ceph/osd/3/state?state=out", "Out.")
+        .done("POST /storage/ceph/option?option=noout&action=set", "Set.")
+        .done("POST /storage/ceph/option?option=noout&action=unset", "Unset.");
+    let server = script.serve();
+    let bench = Bench::to(server.address);
+    assert_eq!(bench.run("storage osd list -f raw").done(), "0\n1\n");
+    assert!(bench.run("storage osd list").done().contains("/dev/sdb"));
+    assert_eq!(bench.run("storage osd in 3").done(), "In.\n");
+    assert_eq!(bench.run("storage osd out 3").done(), "Out.\n");
+    assert_eq!(bench.run("storage osd set noout").done(), "Set.\n");
+    assert_eq!(bench.run("storage osd unset noout").done(), "Unset.\n");
+}

@@ -22,9 +22,9 @@ pub enum StorageRefusal {
     VolumeExists { volume: VolumePath },
     #[error("A snapshot named \"{}\" of volume \"{}\" exists already. Choose another name.", snapshot.snapshot, snapshot.of)]
     SnapshotExists { snapshot: SnapshotPath },
-    #[error("Pool \"{pool}\" is {doing} by task {task}; wait for it, with: pvc task {task}")]
+    #[error("Pool \"{pool}\" is {doing} by task {task}; wait for it, with: pvc cluster task {task}")]
     PoolBusy { pool: PoolName, doing: &'static str, task: TaskId },
-    #[error("Volume \"{volume}\" is {doing}{}", task.map(|task| format!(" by task {task}; wait for it, with: pvc task {task}")).unwrap_or_default())]
+    #[error("Volume \"{volume}\" is {doing}{}", task.map(|task| format!(" by task {task}; wait for it, with: pvc cluster task {task}")).unwrap_or_default())]
     VolumeBusy { volume: VolumePath, doing: &'static str, task: Option<TaskId> },
     #[error("Pool \"{pool}\" cannot be used, because a change of it failed: {why}. Remove it.")]
     PoolBroken { pool: PoolName, why: String },

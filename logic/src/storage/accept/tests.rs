@@ -204,7 +204,10 @@ fn a_change_of_a_volume_that_cannot_be_is_refused() {
         (resize("vms/web", GIB), "cannot be made smaller"),
         (resize("vms/web", 0), "The size is zero"),
         (resize("vms/web", 90 * GIB), "bytes free"),
-        (resize("vms/busy", 9 * GIB), "being resized by task 00000009; wait for it, with: pvc task 00000009"),
+        (
+            resize("vms/busy", 9 * GIB),
+            "being resized by task 00000009; wait for it, with: pvc cluster task 00000009",
+        ),
         (resize("vms/broken", 9 * GIB), "Scan it, or remove it"),
         (rename("vms/web", "web"), "The new name is the old one"),
         (rename("vms/web", "fresh"), "A volume named \"fresh\" exists already"),

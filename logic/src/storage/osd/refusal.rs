@@ -11,10 +11,10 @@ pub enum OsdRefusal {
     Unknown { osd: OsdId },
     #[error("OSD {osd} is not one that PVC has made: it can be put in and out, and nothing else.")]
     Foreign { osd: OsdId },
-    #[error("OSD {osd} is {doing} by task {task}; wait for it, with: pvc task {task}")]
+    #[error("OSD {osd} is {doing} by task {task}; wait for it, with: pvc cluster task {task}")]
     Busy { osd: OsdId, doing: &'static str, task: TaskId },
     #[error(
-        "The devices of node \"{node}\" are in the hands of task {task}, which is {doing}; wait for it, with: pvc task {task}"
+        "The devices of node \"{node}\" are in the hands of task {task}, which is {doing}; wait for it, with: pvc cluster task {task}"
     )]
     NodeBusy { node: NodeName, doing: String, task: TaskId },
     #[error(
