@@ -139,10 +139,7 @@ impl Job {
             }
             Action::Storage(change) => change_storage(&self.world, change, self.step.not_after),
             Action::Osd(change) => change_osds(&self.world, change),
-            Action::Network(change) => {
-                change_network(&**network, &**clock, change)?;
-                Ok(Done::default())
-            }
+            Action::Network(change) => change_network(&**network, &**clock, change).map(|()| Done::default()),
             of_volumes => tend_volumes(&self.world, of_volumes),
         }
     }

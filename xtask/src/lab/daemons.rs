@@ -91,7 +91,8 @@ pub fn configure(folder: &Path, settings: &Settings) -> Result<()> {
         fs::write(etc.join(name), text)?;
         fs::set_permissions(etc.join(name), fs::Permissions::from_mode(0o600))?;
     }
-    for part in ["var-lib/pvc", "var-log/pvc"] {
+    // A directory that is to be the storage must be there: one that is not mounted is not written to.
+    for part in ["var-lib/pvc/storage", "var-log/pvc"] {
         fs::create_dir_all(folder.join(part))?;
     }
     Ok(())

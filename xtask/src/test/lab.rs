@@ -22,6 +22,7 @@ mod disturb;
 mod drive;
 mod refuse;
 mod stores;
+mod volumes;
 
 /// How long a guest may take to boot or a daemon to notice; emulated guests on a busy machine are slow.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -32,6 +33,7 @@ pub fn run(tally: &mut Tally, xtask: &Path) {
     one_life(tally, xtask, Store::Sqlite, |lab, tally| {
         drive::checks(lab, tally);
         refuse::checks(lab, tally);
+        volumes::checks(lab, tally);
         disturb::checks(lab, tally);
     });
     one_life(tally, xtask, Store::ZooKeeper, stores::checks);
