@@ -21,7 +21,7 @@ use crate::view::{View, blocking};
 mod bring;
 mod dial;
 
-pub use bring::Relay;
+pub use bring::{Place, Relay};
 pub use dial::{ClusterNodes, Dial, LocalNode};
 
 /// Statistics that are older are not shown.
@@ -91,13 +91,15 @@ pub struct Nodes {
     /// Whose statistics are kept fresh. A thread that does so ends when its token is gone.
     kept: Mutex<BTreeMap<NodeName, Arc<()>>>,
     followed: Arc<Semaphore>,
+    brought: Arc<Semaphore>,
 }
 
 impl Nodes {
     /// Links that are made as they are needed.
     pub fn new(dial: Arc<dyn Dial>) -> Arc<Self> {
         let followed = Arc::new(Semaphore::new(FOLLOWED_MAX));
-        Arc::new(Self { dial, pushed: Mutex::default(), kept: Mutex::default(), followed })
+        let brought = Arc::new(Semaphore::new(bring::BROUGHT_MAX));
+        Arc::new(Self { dial, pushed: Mutex::default(), kept: Mutex::default(), followed, brought })
     }
 
     /// Keeps one node's statistics fresh, on a thread of its own, for as long as this lives and the node is kept.

@@ -1,9 +1,13 @@
 //! Storage as the API shows it. What is being made, and the new name of what is being renamed, are not shown: they are
 //! not there yet.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use api::{Pool, PoolStats, StorageText, Volume, VolumeSize, VolumeSnapshot, VolumeStats};
 use logic::cluster::Cluster;
 use logic::id::PoolName;
+use logic::record::Versioned;
 use logic::storage::facts::{StorageFacts, is_old};
 use logic::storage::figures::PoolFigures;
 use logic::storage::record::{self, PoolState, VolumeFeatures, VolumeState};
@@ -61,15 +65,24 @@ pub fn pools(cluster: &Cluster, now: WallTime, wanted: impl Fn(&PoolName) -> boo
         .pools
         .iter()
         .filter(|(name, pool)| !matches!(pool.value.state, PoolState::Making) && wanted(name));
-    there.map(|(name, entry)| pool(cluster, name, &entry.value, now)).collect()
+    let mut counts: BTreeMap<&PoolName, u64> = BTreeMap::new();
+    for (path, _) in cluster.volumes.iter().filter(|(_, volume)| volume.value.is_there()) {
+        *counts.entry(&path.pool).or_default() += 1;
+    }
+    let stale = pools_staleness(cluster, now);
+    let shown = |(name, entry): (&PoolName, &Arc<Versioned<record::Pool>>)| {
+        let volume_count = counts.get(name).copied().unwrap_or_default();
+        Pool { volume_count, ..pool(cluster, name, &entry.value, stale.as_deref()) }
+    };
+    there.map(shown).collect()
 }
 
-fn pool(cluster: &Cluster, name: &PoolName, pool: &record::Pool, now: WallTime) -> Pool {
+/// A pool without the count of its volumes.
+fn pool(cluster: &Cluster, name: &PoolName, pool: &record::Pool, stale: Option<&str>) -> Pool {
     let figures = cluster.pool_facts.as_ref().and_then(|facts| facts.value.pools.get(name));
-    let volumes = cluster.volumes_in(name).filter(|(_, volume)| volume.value.is_there());
     Pool {
         name: name.to_string(),
-        volume_count: volumes.count() as u64,
+        volume_count: 0,
         tier: pool.tier.as_str().into(),
         pgs: pool.placement_groups.to_string(),
         stats: figures.map(|figures| pool_stats(figures, pool.replication.copies)).unwrap_or_default(),
@@ -83,8 +96,9 @@ fn pool(cluster: &Cluster, name: &PoolName, pool: &record::Pool, now: WallTime) 
             PoolState::Broken { why } => Some(format!("broken: {why}")),
         },
         task: pool.task.map(|task| task.to_string()),
-        stale: pools_staleness(cluster, now)
-            .or_else(|| figures.is_none().then(|| "it has not been measured yet".into())),
+        stale: stale
+            .or_else(|| figures.is_none().then_some("it has not been measured yet"))
+            .map(str::to_owned),
     }
 }
 

@@ -8,10 +8,13 @@ use bytes::Bytes;
 use link::client::{Error, Patience};
 use link::message::Request;
 use logic::id::{NodeName, TaskId};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::{Dial, Nodes};
 use crate::error::ApiError;
+
+/// How many uploads go through this API at once; each has a thread.
+pub(super) const BROUGHT_MAX: usize = 16;
 
 /// How many parts wait for a worker that takes slowly.
 const PARTS_WAITING_MAX: usize = 4;
@@ -25,6 +28,10 @@ enum Piece {
     End,
     GivenUp { why: String },
 }
+
+/// A place among what is brought at once; it is given back when this is dropped.
+#[derive(Debug)]
+pub struct Place(#[expect(dead_code, reason = "it is held, and not looked at")] OwnedSemaphorePermit);
 
 /// Something on its way to a worker.
 #[derive(Debug)]
@@ -44,17 +51,29 @@ impl std::fmt::Debug for Piece {
 }
 
 impl Nodes {
+    /// A place among what is brought at once.
+    ///
+    /// # Errors
+    /// [`ApiError::Unavailable`] when all are taken.
+    pub fn place(&self) -> Result<Place, ApiError> {
+        let free = Arc::clone(&self.brought).try_acquire_owned();
+        free.map(Place).map_err(|_| ApiError::Unavailable {
+            why: format!("{BROUGHT_MAX} uploads go through this API already. Try again when one has ended."),
+        })
+    }
+
     /// Begins to bring a task's content to the worker of a node. It is the worker that says whether it takes it.
     ///
     /// # Errors
     /// [`ApiError::Unavailable`] when this machine has no thread left.
-    pub fn bring(&self, node: &NodeName, task: TaskId) -> Result<Relay, ApiError> {
+    pub fn bring(&self, node: &NodeName, task: TaskId, place: Place) -> Result<Relay, ApiError> {
         let (pieces, received) = mpsc::channel(PARTS_WAITING_MAX);
         let (tell, ended) = oneshot::channel();
         let (dial, node) = (Arc::clone(&self.dial), node.clone());
         let bring = move || {
             // Nobody waits any more where the request has gone.
             drop(tell.send(relay(&*dial, &node, task, received)));
+            drop(place);
         };
         std::thread::Builder::new().name("bring".into()).spawn(bring).map_err(|error| {
             ApiError::Unavailable { why: format!("This machine has no thread left to send it on: {error}.") }

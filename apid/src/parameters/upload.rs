@@ -22,8 +22,8 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// The longest boundary that a form may have.
 const BOUNDARY_LENGTH_MAX: usize = 70;
 
-/// How long the next bytes may take to come.
-const PART_WAIT: Duration = Duration::from_secs(60);
+/// How long the next bytes may take to come: less than a worker waits for them.
+const PART_WAIT: Duration = Duration::from_secs(45);
 
 /// What comes behind a refused upload is read for so long, so that a client that only sends gets to read why.
 const DRAIN_WAIT: Duration = Duration::from_secs(5);

@@ -20,6 +20,7 @@ use crate::Api;
 use crate::answer::Answered;
 use crate::error::ApiError;
 use crate::handlers::now;
+use crate::nodes::Place;
 use crate::parameters::upload::{File, Upload};
 
 /// How long the end of a task is waited for when the worker has broken off, for its own words about it.
@@ -89,10 +90,11 @@ pub async fn upload(
         };
         accept(Occasion { cluster: &cluster, task: TaskId(0), now: now() }, size_bytes)?;
     }
+    let place = api.nodes.place()?;
     let mut file = file.open(asked.file_size).await?;
     let size_bytes = file.size_bytes();
     let outcome = match begin(&api, |on| accept(on, size_bytes)).await {
-        Ok((id, task)) => bring(&api, &mut file, id, &task).await,
+        Ok((id, task)) => bring(&api, &mut file, (id, &task), place).await,
         Err(refusal) => Err(refusal),
     };
     if outcome.is_err() {
@@ -102,8 +104,8 @@ pub async fn upload(
 }
 
 /// Passes the file on, and tells how the upload ended.
-async fn bring(api: &Api, file: &mut File, id: TaskId, task: &Task) -> Answered<Message> {
-    let relay = api.nodes.bring(&task.run_on, id)?;
+async fn bring(api: &Api, file: &mut File, (id, task): (TaskId, &Task), place: Place) -> Answered<Message> {
+    let relay = api.nodes.bring(&task.run_on, id, place)?;
     loop {
         match file.part().await {
             Ok(Some(part)) => {
