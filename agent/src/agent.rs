@@ -165,6 +165,7 @@ impl Agent {
                 unsent: self.memory.unsent.clone(),
                 allowed: self.memory.allowed.clone(),
                 aborts: self.memory.aborts.clone(),
+                mends: self.memory.mends.clone(),
             },
             life: self.life,
             stopping_since: self.stopping_since,

@@ -76,6 +76,8 @@ pub struct Memory {
     pub allowed: BTreeMap<(VmId, u64), BootTime>,
     /// When an incarnation's move was last aborted.
     pub aborts: BTreeMap<(VmId, u64), BootTime>,
+    /// When the halves of an incarnation were last tried to be joined.
+    pub mends: BTreeMap<(VmId, u64), BootTime>,
     /// Stages of tasks that ended.
     pub stages: BTreeMap<TaskId, StageDone>,
     /// Pools that were swept.
@@ -217,6 +219,10 @@ impl Memory {
                 self.volume_looks.insert((*vm, Occasion::Break), broken);
             }
             (Action::EnsureSecret, _) => self.secret_kept_at = Some(at),
+            (Action::MendGuest { vm, incarnation, .. }, _) => {
+                self.mends.retain(|(mended, _), _| mended != vm);
+                self.mends.insert((*vm, *incarnation), at);
+            }
             (Action::Record(_), Resource::Task(task)) => drop(self.stages.remove(task)),
             (_, Resource::Pool(pool)) => drop(self.swept.insert(pool.clone())),
             (_, Resource::Task(task)) => self.note_stage(*task, step, (None, done.looked.clone())),
@@ -301,6 +307,8 @@ fn facts(step: &Step) -> Facts {
             Action::SendGuest { .. }
             | Action::AllowDowntime { .. }
             | Action::AbortMove { .. }
+            | Action::SwitchToPostCopy { .. }
+            | Action::MendGuest { .. }
             | Action::ReleaseGuest { .. }
             | Action::DiscardGuest { .. },
         ) => Facts::Move,

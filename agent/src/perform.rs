@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use host::clock::Clock;
 use host::hypervisor::Start;
-use host::migration::{Convergence, Departure, Method};
+use host::migration::{Convergence, Departure, Method, Migration};
 use host::network::{Address, Network};
 use logic::network::{Change, lifetime};
 use logic::plan::{Action, Step};
@@ -109,24 +109,14 @@ impl Job {
                 hypervisor.stop(*vm, *incarnation)?;
                 Ok(Done::default())
             }
-            Action::SendGuest { .. } => {
-                migration.begin(&departure(&self.step.action))?;
-                Ok(Done::default())
-            }
-            Action::AllowDowntime { vm, incarnation, downtime_max_ms } => {
-                migration.allow_downtime(*vm, *incarnation, *downtime_max_ms)?;
-                Ok(Done::default())
-            }
-            Action::AbortMove { vm, incarnation } => {
-                migration.abort(*vm, *incarnation)?;
-                Ok(Done::default())
-            }
-            Action::ReleaseGuest { vm, incarnation } => {
-                migration.release(*vm, *incarnation)?;
-                Ok(Done::default())
-            }
-            Action::DiscardGuest { vm, incarnation } => {
-                migration.discard(*vm, *incarnation)?;
+            Action::SendGuest { .. }
+            | Action::AllowDowntime { .. }
+            | Action::AbortMove { .. }
+            | Action::SwitchToPostCopy { .. }
+            | Action::MendGuest { .. }
+            | Action::ReleaseGuest { .. }
+            | Action::DiscardGuest { .. } => {
+                move_guest(&**migration, &self.step.action)?;
                 Ok(Done::default())
             }
             Action::AttachDevice { vm, xml } => {
@@ -184,24 +174,71 @@ pub fn change_network(network: &dyn Network, clock: &dyn Clock, change: &Change)
     Ok(())
 }
 
+/// Does its part of moving a guest.
+///
+/// # Errors
+/// [`Fault::Hypervisor`] in the words of whoever refused.
+///
+/// # Panics
+/// When the action is another one.
+fn move_guest(migration: &dyn Migration, action: &Action) -> Result<(), Fault> {
+    match action {
+        Action::SendGuest { .. } => migration.begin(&departure(action))?,
+        Action::MendGuest { .. } => migration.mend(&departure(action))?,
+        Action::AllowDowntime { vm, incarnation, downtime_max_ms } => {
+            migration.allow_downtime(*vm, *incarnation, *downtime_max_ms)?;
+        }
+        Action::AbortMove { vm, incarnation } => migration.abort(*vm, *incarnation)?,
+        Action::SwitchToPostCopy { vm, incarnation } => migration.switch_to_post_copy(*vm, *incarnation)?,
+        Action::ReleaseGuest { vm, incarnation } => migration.release(*vm, *incarnation)?,
+        Action::DiscardGuest { vm, incarnation } => migration.discard(*vm, *incarnation)?,
+        other => unreachable!("a guest is not moved by {}", other.name()),
+    }
+    Ok(())
+}
+
 /// What is sent where, and how.
 ///
 /// # Panics
 /// When the action is another one.
 fn departure(action: &Action) -> Departure {
     match action {
-        Action::SendGuest { vm, incarnation, to, console_path, downtime_max_ms, bandwidth_max_mib } => {
-            Departure {
-                vm: *vm,
-                incarnation: *incarnation,
-                to: *to,
-                console_path: console_path.clone(),
-                method: Method::PreCopy,
-                downtime_max_ms: *downtime_max_ms,
-                bandwidth_max_mib: *bandwidth_max_mib,
-                convergence: Convergence::Throttled,
-            }
-        }
-        other => unreachable!("a guest is sent by one action alone, and not by {}", other.name()),
+        Action::SendGuest {
+            vm,
+            incarnation,
+            to,
+            console_path,
+            downtime_max_ms,
+            bandwidth_max_mib,
+            method,
+        } => Departure {
+            vm: *vm,
+            incarnation: *incarnation,
+            to: *to,
+            console_path: console_path.clone(),
+            method: *method,
+            downtime_max_ms: *downtime_max_ms,
+            bandwidth_max_mib: *bandwidth_max_mib,
+            convergence: convergence(*method),
+        },
+        Action::MendGuest { vm, incarnation, to, console_path, bandwidth_max_mib } => Departure {
+            vm: *vm,
+            incarnation: *incarnation,
+            to: *to,
+            console_path: console_path.clone(),
+            method: Method::PostCopy,
+            downtime_max_ms: 0,
+            bandwidth_max_mib: *bandwidth_max_mib,
+            convergence: convergence(Method::PostCopy),
+        },
+        other => unreachable!("a guest is sent by two actions alone, and not by {}", other.name()),
+    }
+}
+
+/// A guest that goes on at the target at once has no need to be slowed down.
+fn convergence(method: Method) -> Convergence {
+    match method {
+        Method::PreCopy => Convergence::Throttled,
+        Method::PostCopy => Convergence::Unaided,
     }
 }

@@ -172,9 +172,9 @@ fn sighted(sighting: migration::Sighting) -> Sighting {
         migration::Standing::Handing => Standing::Handing,
         migration::Standing::Stranded => Standing::Stranded,
         migration::Standing::Incoming => Standing::Incoming,
-        migration::Standing::Drained | migration::Standing::Filling | migration::Standing::Torn => {
-            Standing::Halved
-        }
+        migration::Standing::Drained => Standing::Drained,
+        migration::Standing::Filling => Standing::Filling,
+        migration::Standing::Torn => Standing::Torn,
     };
     Sighting { incarnation: sighting.incarnation, standing }
 }
@@ -185,6 +185,7 @@ fn coursed(course: migration::Course) -> Course {
             total_mib: progress.memory_total_mib,
             remaining_mib: progress.memory_remaining_mib,
             pass: progress.pass,
+            throttle_percent: progress.throttle_percent,
         },
         migration::Course::Moved => Course::Moved,
         migration::Course::Failed { why } => Course::Failed { why },

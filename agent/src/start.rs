@@ -30,7 +30,7 @@ use host::signals::{self, Asked};
 use host::storage::Storage;
 use host::storage::ceph::{self, Ceph};
 use host::storage::directory::{self, Directory};
-use logic::config::{Config, GuestKind, StorageConfig};
+use logic::config::{Config, GuestKind, MoveSettings, StorageConfig};
 use logic::decide::{self, Decide};
 use logic::limits::{PASS_INTERVAL_MAX, STOP_PATIENCE};
 use logic::time::BootTime;
@@ -200,6 +200,7 @@ impl Daemon {
             Role::Workerd => serve_worker(config, Arc::clone(&uploads))?,
         };
         let parts = Parts {
+            moves: MoveSettings { emulated: world.guests.kind == "qemu", ..config.moves },
             world,
             mirror,
             sight,
@@ -208,7 +209,6 @@ impl Daemon {
             meter,
             machine,
             timers: config.timers,
-            moves: config.moves,
             decide: role.decide(),
             pool: Arc::new(pool),
             inbox,

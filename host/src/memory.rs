@@ -80,6 +80,8 @@ pub enum Happening {
     Resumed,
     /// The process ended because its guest is on another machine.
     Left,
+    /// Half of its memory is on another machine, and nothing goes between the two.
+    Torn,
 }
 
 /// One line of the ledger.

@@ -27,7 +27,9 @@
 //! | gone | `Running` | target | it has moved |
 //! | gone | nothing or `Incoming` | nowhere: it ended | discard on the target, then a new start |
 //! | `Drained` | `Filling` | target, half its memory | wait: there is no way back |
-//! | `Torn` on either | any | in two halves | stop both, then a new start |
+//! | `Torn` | `Filling` or `Torn` | in two halves | mend it for a while; then stop both, and a new start |
+//! | `Torn` | nothing | nowhere: half of it is lost | stop it, then a new start |
+//! | gone | `Torn` | nowhere: half of it is lost | stop it, then a new start |
 //!
 //! The hypervisor's own list has a guest that does not run, on either side, as paused. While a move goes on, the guest
 //! hears no power button and takes no devices: such calls are not answered. It can be ended by
@@ -35,26 +37,18 @@
 //!
 //! [`Method::PostCopy`] is for guests that write faster than the network carries. It gives up rule 1: the target runs by
 //! itself once it was switched. From then on the source never runs again, but a guest whose machine or network fails
-//! then is lost. Until the switch the adapter keeps a move from completing, save for a guest that hardly writes. Such a
+//! then is lost, unless [`Migration::mend`] joins its halves. Until the switch the adapter sends as slowly as can be, and
+//! allows hardly any pause, so that a move does not complete before, save for a guest that does not write at all. Such a
 //! one starts on the target by itself, and if the answer is lost then it runs on both: so this is only for guests that
-//! [`Method::PreCopy`] was tried with in vain.
+//! [`Method::PreCopy`] was tried with in vain, and the switch follows as soon as anything was sent.
 
 use std::fmt::Debug;
 use std::net::IpAddr;
 
 use logic::id::VmId;
+pub use logic::vm::migrate::Method;
 
 use crate::hypervisor::Error;
-
-/// How the memory of a guest is brought over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
-    /// All of it before the guest stops here. It arrives paused.
-    PreCopy,
-    /// As much as there is time for, and the rest while it runs on the target, after
-    /// [`Migration::switch_to_post_copy`].
-    PostCopy,
-}
 
 /// What is done about a guest that writes its memory faster than it can be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +74,8 @@ pub struct Departure {
     pub method: Method,
     /// How long the guest may stand still at the switch, in ms, by the hypervisor's estimate.
     pub downtime_max_ms: u64,
-    /// How much may be sent per second, in MiB; `None` for as much as the network carries.
+    /// How much may be sent per second, in MiB; `None` for as much as the network carries. By post-copy this counts from
+    /// the switch on.
     pub bandwidth_max_mib: Option<u64>,
     /// What is done about a guest that writes too fast.
     pub convergence: Convergence,
@@ -218,6 +213,11 @@ pub trait Migration: Send + Sync + Debug {
     /// Source: lets the guest go on at the target now, its memory following. Done if that was done. Refused if the
     /// move was not begun by [`Method::PostCopy`], or has sent nothing yet.
     fn switch_to_post_copy(&self, vm: VmId, incarnation: u64) -> Result<(), Error>;
+
+    /// Source: begins to join the halves of a guest that is [`Standing::Torn`], and does not wait for it. Done if that is
+    /// going on. Refused if it is not torn here; what the target says against it comes as the course: it may not have
+    /// noticed yet that they are apart.
+    fn mend(&self, departure: &Departure) -> Result<(), Error>;
 
     /// Both: how the VM's guest stands here; `None` where there is none.
     fn look(&self, vm: VmId) -> Result<Option<Sighting>, Error>;

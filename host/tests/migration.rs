@@ -57,6 +57,8 @@ macro_rules! every_law {
             a_source_whose_hypervisor_dies_at_the_switch_holds_it_until_it_is_told,
             a_guest_that_writes_too_fast_goes_on_by_post_copy,
             a_network_that_is_cut_in_post_copy_tears_the_guest_and_nobody_mends_it_by_mistake,
+            halves_whose_stream_broke_are_joined_by_another_one,
+            halves_that_were_torn_by_the_network_are_joined_when_it_is_back,
             a_guest_that_writes_too_fast_is_slowed_down_where_that_was_asked_for,
         );)*
     };

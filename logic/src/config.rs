@@ -84,6 +84,14 @@ pub struct MoveSettings {
     /// How much all that leave may send together per second, in MiB: each may send its share. `None` for as much as
     /// the network carries.
     pub bandwidth_max_mib: Option<u64>,
+    /// Whether a guest that writes faster than it can be sent may go on at the target before its memory is there. If a
+    /// machine or the network fails then, what it had in memory is lost.
+    pub post_copy: bool,
+    /// Whether guests are emulated here, without KVM: QEMU's emulator, before its version 9.0, loses track of what a guest
+    /// writes over and over while it is sent.
+    pub emulated: bool,
+    /// Whether an emulated guest stands still only for as short as any other all the same.
+    pub emulated_short_pause: bool,
 }
 
 impl MoveSettings {
@@ -96,7 +104,14 @@ impl MoveSettings {
 
 impl Default for MoveSettings {
     fn default() -> Self {
-        Self { address: None, at_once_max: LIVE_MOVES_AT_ONCE_DEFAULT, bandwidth_max_mib: None }
+        Self {
+            address: None,
+            at_once_max: LIVE_MOVES_AT_ONCE_DEFAULT,
+            bandwidth_max_mib: None,
+            post_copy: false,
+            emulated: false,
+            emulated_short_pause: false,
+        }
     }
 }
 

@@ -9,6 +9,7 @@
 //! | something of a node's networks cannot be made | 5 each, 25 at most | 10 each, 50 at most |
 //! | a VM should run and could not be started | 10 | |
 //! | a VM should run, and waits for a node that is lost | 10 | |
+//! | a VM was torn in two by post-copy, or its memory was lost, and it does not run again yet | 10 | |
 //! | the running VMs have more memory than is left when the largest node fails | 50 | |
 //! | half of the coordinators or fewer are up | 50 | |
 //! | the primary is gone, and nobody has taken the role | 10 | |
@@ -21,6 +22,7 @@ use crate::id::NodeName;
 use crate::node::drain::is_drained;
 use crate::node::{DaemonState, Node, NodeStatus, Role, commitments, shown_daemon_state};
 use crate::primary::is_held;
+use crate::vm::migrate::Stage;
 use crate::vm::{Power, State, shown_failure, shown_state};
 
 /// Something that is wrong.
@@ -192,6 +194,15 @@ fn of_vms(cluster: &Cluster) -> impl Iterator<Item = Trouble> {
         if shown_state(entry) == State::Fail {
             let text = format!("{name}: it should run and could not be started: {}", shown_failure(entry));
             return Some(of_cluster(format!("VM_FAILED_{capital}"), delta::VM, text));
+        }
+        let sending = entry.fact.as_ref().and_then(|fact| fact.value.sending.as_ref());
+        if let Some((sending, what)) = sending.and_then(|sending| match sending.stage {
+            Stage::Torn => Some((sending, "its memory lies in two halves")),
+            Stage::Lost => Some((sending, "its memory is lost, and it is to be started anew")),
+            _ => None,
+        }) {
+            let text = format!("{name}: post-copy from {node} to {} broke off: {what}", sending.to);
+            return Some(of_cluster(format!("VM_TORN_{capital}"), delta::VM, text));
         }
         let lost = match cluster.nodes.get(node).filter(|entry| entry.node.is_some()) {
             None => Some("not registered"),

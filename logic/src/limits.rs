@@ -95,8 +95,28 @@ pub const OFFER_PATIENCE: Span = Span::seconds(30);
 /// what they are given: with 300 ms a guest of 128 MiB stands still for most of the time that its memory takes.
 pub const DOWNTIME_FIRST_MS: u64 = 30;
 
+/// The longest that QEMU takes: as good as any time.
+pub const DOWNTIME_ANY_MS: u64 = 2_000_000;
+
 /// How often its memory is gone through with that; then it may stand still for as long as its operator allows.
 pub const DOWNTIME_FIRST_PASSES: u64 = 3;
+
+/// By how much hypervisors slow a guest down at most, in percent.
+pub const THROTTLE_MAX_PERCENT: u64 = 99;
+
+/// How often the memory of a guest is gone through at least before pre-copy counts as in vain: QEMU slows it down further
+/// after every second pass, and reaches its limit with the twentieth.
+pub const VAIN_PASSES: u64 = 23;
+
+/// How long the halves of a guest that post-copy tore are tried to be joined. It stands still meanwhile: longer than a
+/// switch in the network takes to start, and shorter than a guest takes to be missed for good.
+pub const MEND_SPAN_MAX: Span = Span::seconds(120);
+
+/// How soon the halves are tried to be joined again. The target notices only when it next asks for memory.
+pub const MEND_INTERVAL: Span = Span::seconds(5);
+
+/// How long a target has to become whole, or to notice that it will not, after the source has let a guest go by post-copy.
+pub const FILL_SPAN_MAX: Span = Span::seconds(60);
 
 /// How long a live move may take. At 100 MiB/s a guest of 256 GiB is sent once in 44 minutes.
 pub const MOVE_SPAN_MAX: Span = Span::seconds(2 * 3600);

@@ -217,6 +217,8 @@ pub struct Moving {
     pub allowed: BTreeMap<(VmId, u64), BootTime>,
     /// When an incarnation's move was last aborted.
     pub aborts: BTreeMap<(VmId, u64), BootTime>,
+    /// When the halves of an incarnation were last tried to be joined.
+    pub mends: BTreeMap<(VmId, u64), BootTime>,
 }
 
 impl Observed {

@@ -22,6 +22,7 @@ use crate::time::BootTime;
 use crate::vm::volumes::{HeldLock, Occasion};
 
 mod moves;
+mod resource;
 mod volumes;
 
 pub use moves::MoveReason;
@@ -134,6 +135,28 @@ pub enum Action {
         downtime_max_ms: u64,
         /// How much may be sent per second, in MiB; `None` for as much as the network carries.
         bandwidth_max_mib: Option<u64>,
+        /// How its memory is brought over. By post-copy it does not arrive paused.
+        method: crate::vm::migrate::Method,
+    },
+    /// Let a guest that is being sent by post-copy go on at the target now. Done if that was done.
+    SwitchToPostCopy {
+        /// The VM.
+        vm: VmId,
+        /// The mark it must carry.
+        incarnation: u64,
+    },
+    /// Begin to join the halves of a guest that post-copy tore, and do not wait for it. Done if that is going on.
+    MendGuest {
+        /// The VM.
+        vm: VmId,
+        /// The mark it must carry.
+        incarnation: u64,
+        /// The other node's address on the cluster network.
+        to: IpAddr,
+        /// Where the other node keeps what the guest says.
+        console_path: String,
+        /// How much may be sent per second, in MiB; `None` for as much as the network carries.
+        bandwidth_max_mib: Option<u64>,
     },
     /// Let the guest stand still for so long at the switch of its move from here. Done if nothing is going on.
     AllowDowntime {
@@ -236,6 +259,8 @@ impl Action {
             Action::SendGuest { .. } => "send-guest",
             Action::AllowDowntime { .. } => "allow-downtime",
             Action::AbortMove { .. } => "abort-move",
+            Action::SwitchToPostCopy { .. } => "switch-to-post-copy",
+            Action::MendGuest { .. } => "mend-guest",
             Action::ReleaseGuest { .. } => "release-guest",
             Action::DiscardGuest { .. } => "discard-guest",
             Action::AttachDevice { .. } => "attach-device",
@@ -443,24 +468,6 @@ impl Reason {
             Self::AddressMissing => "address-missing",
             Self::RouteMissing => "route-missing",
             Self::Volumes(reason) => reason.name(),
-        }
-    }
-}
-
-impl fmt::Display for Resource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Heartbeat => write!(f, "heartbeat"),
-            Self::Node => write!(f, "node"),
-            Self::Primary => write!(f, "primary"),
-            Self::Vm(id) => write!(f, "vm:{id}"),
-            Self::Task(id) => write!(f, "task:{id}"),
-            Self::Facts => write!(f, "facts"),
-            Self::Pool(pool) => write!(f, "pool:{pool}"),
-            Self::Link(link) => write!(f, "link:{link}"),
-            Self::Address(link, ip) => write!(f, "address:{ip}@{link}"),
-            Self::Route(link) => write!(f, "route@{link}"),
-            Self::Secret => write!(f, "secret"),
         }
     }
 }

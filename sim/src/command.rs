@@ -178,6 +178,8 @@ pub enum Command {
     Busy(VmName),
     /// Something befalls the storage.
     Storage(Misfortune),
+    /// From now on a guest writes so fast that no throttle helps.
+    Restless(VmName),
     /// The next commit's outcome is not told.
     LoseCommit(CommitFault),
 }
@@ -233,7 +235,7 @@ impl Command {
 pub struct Seconds(pub Span);
 
 /// Every fault of a move, by its name.
-pub(crate) fn faults_of_moves() -> [(&'static str, Fault); 6] {
+pub(crate) fn faults_of_moves() -> [(&'static str, Fault); 7] {
     [
         ("refused", Fault::Refused("no bridge of that name".into())),
         ("stream-breaks", Fault::StreamBreaks),
@@ -241,6 +243,7 @@ pub(crate) fn faults_of_moves() -> [(&'static str, Fault); 6] {
         ("answer-lost", Fault::AnswerLost),
         ("stranded-before", Fault::StrandedBeforeSwitch),
         ("stranded-after", Fault::StrandedAfterSwitch),
+        ("torn-in-two", Fault::TornInTwo),
     ]
 }
 

@@ -211,7 +211,7 @@ impl Daemon {
             meter: Arc::clone(&meter),
             machine: Arc::clone(&ground.machine) as _,
             timers: ground.timers,
-            moves: MoveSettings { address: Some(ground.address), ..MoveSettings::default() },
+            moves: MoveSettings { address: Some(ground.address), post_copy: true, ..MoveSettings::default() },
             decide: match place.kind {
                 Kind::Noded => decide::noded,
                 Kind::Workerd => decide::workerd,

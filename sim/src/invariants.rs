@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use host::hypervisor::Activity;
 use host::memory::{End, Entry, Happening, Machine};
 use logic::id::{NodeName, VmId};
 use logic::plan::{Action, Reason, Step};
@@ -48,6 +49,8 @@ pub struct Judge {
     drains: bool,
     /// VMs of which a start was made whose caller could not know what became of it.
     uncertain: BTreeSet<VmId>,
+    /// Incarnations that post-copy tore in two.
+    torn: BTreeSet<(VmId, u64)>,
 }
 
 impl Judge {
@@ -192,8 +195,14 @@ impl Judge {
                 self.stands_still(node, vm);
                 Ok(())
             }
+            // By post-copy it runs on the other one already.
+            Happening::Left if self.live.contains_key(&vm) => Ok(()),
             Happening::Left => {
                 self.handed.insert(vm, entry.incarnation);
+                Ok(())
+            }
+            Happening::Torn => {
+                self.torn.extend(entry.incarnation.map(|incarnation| (vm, incarnation)));
                 Ok(())
             }
             // Its CPUs do not run, before and after.
@@ -233,7 +242,8 @@ impl Judge {
         let wished = self.ends_wished_at.get(&vm).is_some_and(|at| *at >= taken_at);
         let stale = self.uncertain.contains(&vm)
             && self.taken.range((vm, incarnation + 1)..=(vm, u64::MAX)).next().is_some();
-        if wished || stale {
+        // What was torn may have been joined just before it was ended: its node could not know.
+        if wished || stale || self.torn.contains(&(vm, incarnation)) {
             return Ok(());
         }
         Err(format!("{vm}: incarnation {incarnation} was brought down though nobody wished it"))
@@ -248,11 +258,14 @@ impl Judge {
         machines: impl Iterator<Item = &'a Machine>,
         parked: &BTreeSet<VmId>,
     ) -> Result<(), String> {
-        let running: BTreeMap<VmId, u32> =
-            machines.flat_map(Machine::guests).fold(BTreeMap::new(), |mut all, guest| {
-                *all.entry(guest.vm).or_default() += 1;
-                all
-            });
+        let guests: Vec<_> = machines.flat_map(Machine::guests).collect();
+        if let Some(still) = guests.iter().find(|guest| guest.activity == Activity::Paused) {
+            return Err(format!("{} has a guest that stands still", still.vm));
+        }
+        let running: BTreeMap<VmId, u32> = guests.iter().fold(BTreeMap::new(), |mut all, guest| {
+            *all.entry(guest.vm).or_default() += 1;
+            all
+        });
         for (vm, wish) in &self.wishes {
             let count = running.get(vm).copied().unwrap_or_default();
             let expected = u32::from(*wish == Wished::Running && !parked.contains(vm));

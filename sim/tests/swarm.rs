@@ -41,6 +41,9 @@ const FLOORS: &[(&str, &[&str], u64)] = &[
     ),
     ("reasons", &["move-failed", "move-taken-back", "move-aborted"], 5),
     ("reasons", &["move-stranded", "move-unwound", "move-cleared", "move-withdrawn", "move-ended"], 1),
+    ("reasons", &["move-vain"], 5),
+    ("reasons", &["move-sent-by-post-copy", "move-switched"], 2),
+    ("reasons", &["move-torn"], 1),
     (
         "reasons",
         &["start-uncertain", "crashed", "node-rebooted", "shutdown-overdue", "adopted", "removed"],

@@ -29,7 +29,7 @@ use job::Job;
 use process::Process;
 pub use process::Processes;
 pub use road::Road;
-use send::send;
+use send::{Errand, send};
 
 /// How often the process of a guest that leaves is looked at.
 const PROCESS_EVERY: Duration = Duration::from_millis(10);
@@ -134,6 +134,31 @@ impl Migrations {
             this.libvirt.inner.keeper.bells().ring();
         };
         drop(std::thread::Builder::new().name("libvirt-leaving".into()).spawn(watch));
+    }
+
+    /// Makes the call of a move, on a thread of its own.
+    fn run(&self, call: &'static str, departure: &Departure, errand: Errand) -> Result<(), Error> {
+        let Departure { vm, incarnation, .. } = *departure;
+        let (inner, moves, road) =
+            (Arc::clone(&self.libvirt.inner), Arc::clone(&self.moves), self.road.clone());
+        let departure = departure.clone();
+        let mut held = self.moves();
+        if matches!(held.get(&vm), Some(Begun::UnderWay { .. })) {
+            return Err(Error::Refused { call, vm, why: "an earlier move of it has not returned".into() });
+        }
+        held.insert(vm, Begun::UnderWay { incarnation, abort: Abort::Unasked, process: Life::Lives });
+        drop(held);
+        let run = move || {
+            let course = send(&inner, &moves, &road, &departure, &errand);
+            tracing::info!(%vm, incarnation, ?course, "a move is over");
+            lock(&moves).insert(vm, Begun::Over { incarnation, course });
+            inner.keeper.bells().ring();
+        };
+        if std::thread::Builder::new().name("libvirt-move".into()).spawn(run).is_err() {
+            self.moves().remove(&vm);
+            return Err(Error::Refused { call, vm, why: "no thread is left for it".into() });
+        }
+        Ok(())
     }
 
     /// Asks about a VM. If its guest is leaving and its process ends meanwhile, the answer is not waited for: `None`.
@@ -301,25 +326,7 @@ impl Migration for Migrations {
         let deadline = self.libvirt.inner.deadlines.change;
         let (name, document) =
             self.libvirt.call(call, Subject::Guest(vm), deadline, move |session| session.prepare(&wanted))?;
-        let (inner, moves, road) =
-            (Arc::clone(&self.libvirt.inner), Arc::clone(&self.moves), self.road.clone());
-        let departure = departure.clone();
-        let mut held = self.moves();
-        if matches!(held.get(&vm), Some(Begun::UnderWay { .. })) {
-            return Err(Error::Refused { call, vm, why: "an earlier move of it has not returned".into() });
-        }
-        held.insert(vm, Begun::UnderWay { incarnation, abort: Abort::Unasked, process: Life::Lives });
-        drop(held);
-        let run = move || {
-            let course = send(&inner, &moves, &road, &departure, &document);
-            tracing::info!(%vm, incarnation, ?course, "a move is over");
-            lock(&moves).insert(vm, Begun::Over { incarnation, course });
-            inner.keeper.bells().ring();
-        };
-        if std::thread::Builder::new().name("libvirt-move".into()).spawn(run).is_err() {
-            self.moves().remove(&vm);
-            return Err(Error::Refused { call, vm, why: "no thread is left for it".into() });
-        }
+        self.run(call, departure, Errand::Send { document })?;
         if let Some(process) = self.processes.find(&name, vm) {
             self.watch_over(vm, incarnation, process);
         }
@@ -382,6 +389,21 @@ impl Migration for Migrations {
         });
         let why = || format!("incarnation {incarnation} is not here");
         switched?.ok_or_else(|| Error::Refused { call: "switch to post-copy", vm, why: why() })
+    }
+
+    fn mend(&self, departure: &Departure) -> Result<(), Error> {
+        let Departure { vm, incarnation, .. } = *departure;
+        let call = "mend";
+        if self.under_way(vm, incarnation).is_some() {
+            return Ok(());
+        }
+        let refuse = |why: &str| Err(Error::Refused { call, vm, why: why.into() });
+        match self.look(vm)?.filter(|sighting| sighting.incarnation == Some(incarnation)) {
+            None => refuse(&format!("incarnation {incarnation} is not here")),
+            Some(Sighting { standing: Standing::Drained, .. }) => Ok(()),
+            Some(Sighting { standing: Standing::Torn, .. }) => self.run(call, departure, Errand::Mend),
+            Some(_) => refuse("it is whole"),
+        }
     }
 
     fn look(&self, vm: VmId) -> Result<Option<Sighting>, Error> {

@@ -29,6 +29,9 @@ use stage::{Leftover, Move};
 /// How long a side waits for the other one, and for the network, before it gives a move up.
 pub const PATIENCE: Span = Span::seconds(30);
 
+/// How small a part of its memory a restless guest writes over and over.
+const RESTLESS_PART: u64 = 16;
+
 /// How long the stages take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spans {
@@ -66,6 +69,15 @@ pub enum Fault {
     StrandedBeforeSwitch,
     /// The same, when the target holds the guest already.
     StrandedAfterSwitch,
+    /// By post-copy: the stream breaks while the memory follows.
+    TornInTwo,
+}
+
+impl Fault {
+    /// Whether it can befall a move of this method.
+    fn befalls(&self, method: Method) -> bool {
+        *self != Self::TornInTwo || method == Method::PostCopy
+    }
 }
 
 #[derive(Debug)]
@@ -81,6 +93,7 @@ struct State {
     memory_mib: u64,
     bandwidth_mib: u64,
     busy: BTreeSet<VmId>,
+    restless: BTreeSet<VmId>,
     daemons: u64,
 }
 
@@ -113,6 +126,7 @@ impl ClusterNetwork {
             memory_mib: 1024,
             bandwidth_mib: 300,
             busy: BTreeSet::new(),
+            restless: BTreeSet::new(),
             daemons: 0,
         };
         Arc::new(Self { clock, state: Mutex::new(state) })
@@ -147,7 +161,13 @@ impl ClusterNetwork {
         self.lock().busy.insert(vm);
     }
 
-    /// The next move that begins suffers this fault; further ones are for those after it.
+    /// From now on this VM writes a little of its memory so fast that no throttle helps. It is moved by post-copy, or not
+    /// at all.
+    pub fn set_restless(&self, vm: VmId) {
+        self.lock().restless.insert(vm);
+    }
+
+    /// The next move that it can befall suffers this fault; further ones are for those after it.
     pub fn order(&self, fault: Fault) {
         self.lock().faults.push_back(fault);
     }
@@ -169,6 +189,14 @@ impl ClusterNetwork {
     /// Whether anything goes between these two.
     pub fn reaches(&self, one: IpAddr, other: IpAddr) -> bool {
         !self.lock().cuts.contains(&pair(one, other))
+    }
+
+    /// The streams of all moves break that are going on.
+    pub fn break_streams(&self) {
+        self.change(|state, tick| {
+            let keys: Vec<_> = state.moves.keys().copied().collect();
+            keys.into_iter().for_each(|key| state.part(key, "the stream broke", tick));
+        });
     }
 
     /// Ends every cut, and forgets the faults that were ordered.
@@ -231,9 +259,18 @@ impl State {
         departure.bandwidth_max_mib.unwrap_or(u64::MAX).clamp(1, self.bandwidth_mib)
     }
 
+    /// How long it takes to go through the memory that is written: all of it, unless the guest is restless.
+    fn pass_span(&self, departure: &Departure) -> Span {
+        let whole = self.memory_mib * 1000 / self.bandwidth_of(departure);
+        Span(if self.restless.contains(&departure.vm) { whole / RESTLESS_PART } else { whole })
+    }
+
     /// How long copying takes; `None` for ever.
     fn copy_span(&self, departure: &Departure) -> Option<Span> {
         let span = Span(self.memory_mib * 1000 / self.bandwidth_of(departure));
+        if self.restless.contains(&departure.vm) {
+            return None;
+        }
         match (departure.method, self.busy.contains(&departure.vm), departure.convergence) {
             // It is kept from completing: only a switch ends it.
             (Method::PostCopy, ..) | (Method::PreCopy, true, Convergence::Unaided) => None,

@@ -46,7 +46,7 @@ impl InMemory {
         of_it.fold(false, |runs, entry| match entry.happening {
             Happening::Began | Happening::Arrived | Happening::Resumed => true,
             Happening::Halted | Happening::Left | Happening::Ended(_) => false,
-            Happening::Received => runs,
+            Happening::Received | Happening::Torn => runs,
         })
     }
 }
@@ -80,6 +80,7 @@ impl Sides for InMemory {
             Event::CableMended => {
                 self.network.heal(self.address(Side::Source), self.address(Side::Target));
             }
+            Event::StreamBroken => self.network.break_streams(),
             Event::HypervisorDies(side) => {
                 self.machine(side).cut("connection refused");
             }

@@ -211,6 +211,9 @@ impl Sides for Pair {
             Event::CableCut => {
                 self.source.inside("ip", &["link", "set", "c0", "down"]);
             }
+            Event::StreamBroken => {
+                self.source.inside("virsh", &["domjobabort", "--postcopy", WEB.name]);
+            }
             Event::CableMended => {
                 self.source.inside("ip", &["link", "set", "c0", "up"]);
             }

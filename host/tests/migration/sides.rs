@@ -30,6 +30,8 @@ pub(crate) enum Event {
     CableCut,
     /// It is put back.
     CableMended,
+    /// The stream of the memory breaks, and both hypervisors know.
+    StreamBroken,
     /// A hypervisor dies; its guests live on.
     HypervisorDies(Side),
     /// It answers nothing any more.

@@ -153,7 +153,7 @@ impl World {
             ledger.iter().fold(false, |runs, entry| match entry.happening {
                 Happening::Began | Happening::Arrived | Happening::Resumed => true,
                 Happening::Halted | Happening::Left | Happening::Ended(_) => false,
-                Happening::Received => runs,
+                Happening::Received | Happening::Torn => runs,
             })
         };
         (0..2).filter(|side| runs(&self.machines[*side].ledger())).collect()

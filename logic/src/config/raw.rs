@@ -79,6 +79,8 @@ struct RawMigration {
     address: Option<String>,
     at_once_max: Option<u64>,
     bandwidth_max_mib: Option<u64>,
+    post_copy: bool,
+    emulated_short_pause: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -157,7 +159,7 @@ const KNOWN: [(&str, &[&str]); 14] = [
         ],
     ),
     ("timer", &["keepalive_interval_ms", "vm_shutdown_timeout_s"]),
-    ("migration", &["address", "at_once_max", "bandwidth_max_mib"]),
+    ("migration", &["address", "at_once_max", "bandwidth_max_mib", "post_copy", "emulated_short_pause"]),
     ("hypervisor", &["uri", "kind", "console_directory"]),
     ("storage", &["directory", "ceph"]),
     ("storage.ceph", &["config", "user"]),
@@ -302,7 +304,14 @@ impl RawMigration {
         if self.bandwidth_max_mib == Some(0) {
             return Err(bad("migration.bandwidth_max_mib", &"it must be at least 1, or not be there at all"));
         }
-        Ok(MoveSettings { address, at_once_max, bandwidth_max_mib: self.bandwidth_max_mib })
+        Ok(MoveSettings {
+            address,
+            at_once_max,
+            bandwidth_max_mib: self.bandwidth_max_mib,
+            post_copy: self.post_copy,
+            emulated_short_pause: self.emulated_short_pause,
+            ..MoveSettings::default()
+        })
     }
 }
 

@@ -34,6 +34,14 @@ pub enum MoveReason {
     AnswerOver,
     LeftBehind,
     Progress,
+    Vain,
+    SentByPostCopy { to: NodeName },
+    Switched,
+    Torn,
+    Mended,
+    Lost,
+    HalfEnded,
+    MemoryLost,
 }
 
 impl fmt::Display for MoveReason {
@@ -73,6 +81,18 @@ impl fmt::Display for MoveReason {
             Self::AnswerOver => write!(f, "its move is over"),
             Self::LeftBehind => write!(f, "a move has left it here, and it does not run"),
             Self::Progress => write!(f, "its move has come further"),
+            Self::Vain => {
+                write!(f, "it writes faster than it can be sent, however slowed down: post-copy is next")
+            }
+            Self::SentByPostCopy { to } => {
+                write!(f, "it moves to {to} by post-copy, because pre-copy was in vain")
+            }
+            Self::Switched => write!(f, "it goes on at its target, and its memory follows"),
+            Self::Torn => write!(f, "post-copy broke off: half of it is here, and half at its target"),
+            Self::Mended => write!(f, "its halves are to be joined"),
+            Self::Lost => write!(f, "its halves cannot be joined: what it had in memory is lost"),
+            Self::HalfEnded => write!(f, "the other half of it is lost"),
+            Self::MemoryLost => write!(f, "both halves of it are ended; it may be started anew"),
         }
     }
 }
@@ -103,6 +123,14 @@ impl MoveReason {
             Self::AnswerOver => "move-answer-over",
             Self::LeftBehind => "move-left-behind",
             Self::Progress => "move-progress",
+            Self::Vain => "move-vain",
+            Self::SentByPostCopy { .. } => "move-sent-by-post-copy",
+            Self::Switched => "move-switched",
+            Self::Torn => "move-torn",
+            Self::Mended => "move-mended",
+            Self::Lost => "move-lost",
+            Self::HalfEnded => "move-half-ended",
+            Self::MemoryLost => "move-memory-lost",
         }
     }
 }

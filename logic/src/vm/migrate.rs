@@ -19,6 +19,15 @@
 //! | `stranded` | `clear` | source | it goes on at the source; the move fails |
 //! | `gone` | `ready` | target, or nowhere | it goes on at the target, which owns it from then on |
 //! | `gone` | `clear` | nowhere: it ended | the move is over; a new incarnation may be started |
+//! | `vain` | `ready` | source | the move is aborted, and fails; the next one goes by post-copy |
+//! | `torn` | `ready` | half at either | the source tries to join the halves for a while, then says `lost` |
+//! | `lost` | `ready` | nowhere whole | each ends what it has, unless it is whole at the target after all; the target says `clear` |
+//! | `lost` | `clear` | nowhere | the move is over; a new incarnation may be started |
+//!
+//! By post-copy the guest goes on at the target before its memory is there, which only a guest does that a move by
+//! pre-copy was in vain with, and only where that is allowed. From the switch on the source never runs it again: so a
+//! move that breaks then leaves two halves, and never two guests. What cannot be joined is lost, and ended on both sides
+//! before anything is started anew.
 //!
 //! Whatever a move has left on a node that no word speaks of is discarded there, unless it runs.
 
@@ -63,6 +72,12 @@ pub enum Stage {
     Stranded,
     /// It is not here any more, and will not be here again without a start.
     Gone,
+    /// It is being sent, and writes faster than that: it is to stay, and to be sent by post-copy.
+    Vain,
+    /// It runs at the target, or did, and half of it is here: the stream between the two broke.
+    Torn,
+    /// What is here is of no use, and what is at the target neither, unless it is whole.
+    Lost,
 }
 
 /// The source's word about a move. Written by the node that owns the VM.
@@ -78,6 +93,9 @@ pub struct Sending {
     pub away_since: u64,
     /// How it was to move.
     pub how: MigrationMethod,
+    /// How its memory is brought over.
+    #[serde(default)]
+    pub by: Method,
     /// How far it is.
     pub stage: Stage,
     /// Since when, by the source's boot clock.
@@ -99,6 +117,9 @@ pub struct FailedMove {
     pub why: String,
     /// Not tried again before, by the source's boot clock.
     pub retry_at: BootTime,
+    /// How its memory is to be brought over the next time.
+    #[serde(default)]
+    pub next: Method,
 }
 
 /// What the target says.
@@ -149,8 +170,23 @@ pub enum Standing {
     Stranded,
     /// Target: it is being received, and is not whole.
     Incoming,
-    /// Half of it is on the other side: what a move by post-copy looks like, which PVC does not begin.
-    Halved,
+    /// Source, by post-copy: it runs at the target, which still needs memory from here.
+    Drained,
+    /// Target, by post-copy: its CPUs run here, while memory is still coming.
+    Filling,
+    /// By post-copy that broke off: half of it is here, and half on the other side.
+    Torn,
+}
+
+/// How the memory of a guest is brought over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Method {
+    /// All of it before the guest stops at the source. It arrives paused.
+    #[default]
+    PreCopy,
+    /// Next to nothing of it: the rest follows while the guest runs at the target.
+    PostCopy,
 }
 
 /// What became of a move, as the source's hypervisor knows it.
@@ -164,6 +200,8 @@ pub enum Course {
         remaining_mib: u64,
         /// How often the memory has been gone through; the first pass is 1.
         pass: u64,
+        /// By how much its CPUs are slowed down, in percent.
+        throttle_percent: u64,
     },
     /// The target holds it.
     Moved,

@@ -123,7 +123,15 @@ fn waits(entry: &VmEntry) -> Option<String> {
     let sending = entry.fact.as_ref()?.value.sending.as_ref()?;
     let to = &sending.to;
     match sending.stage {
-        Stage::Offered | Stage::Begun => None,
+        Stage::Offered | Stage::Begun | Stage::Vain => None,
+        Stage::Torn => Some(format!(
+            "post-copy to node \"{to}\" broke off: half of its memory is here and half there, and it stands still until the \
+             halves are joined, or are given up as lost"
+        )),
+        Stage::Lost => Some(format!(
+            "its memory was lost when post-copy to node \"{to}\" broke off, and it is started anew when that node says that \
+             it has ended its half"
+        )),
         Stage::Stranded => Some(format!(
             "the switch to node \"{to}\" broke off, and it stands still until that node says that it has nothing of it"
         )),

@@ -76,6 +76,7 @@ fn parse(words: &[&str]) -> Result<Command> {
             Command::Break { place: place.parse()?, moment, step: step.into(), blow }
         }
         ["busy", vm] => Command::Busy(vm.parse()?),
+        ["restless", vm] => Command::Restless(vm.parse()?),
         ["break-move", fault] => Command::BreakMove(parse_fault(fault)?),
         ["crash", vm] => Command::Crash(vm.parse()?),
         ["button", vm, "ignored"] => Command::Button(vm.parse()?, PowerButton::Ignored),

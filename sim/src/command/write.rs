@@ -161,6 +161,7 @@ impl fmt::Display for Command {
             Self::Storage(misfortune) => misfortune.fmt(f),
             Self::BreakMove(fault) => write!(f, "break-move {}", fault_name(fault)),
             Self::Busy(vm) => write!(f, "busy {vm}"),
+            Self::Restless(vm) => write!(f, "restless {vm}"),
             Self::Store(Reach::Back) => write!(f, "store back"),
             Self::Store(Reach::Gone) => write!(f, "store gone"),
             Self::Network(node, mishap) => write!(f, "net {node} {mishap}"),

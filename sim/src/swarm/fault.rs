@@ -99,17 +99,29 @@ fn fault_of_a_guest(random: &mut StdRng, fated: &Fated, add: &mut Add<'_>) {
 
 fn fault_of_a_move(random: &mut StdRng, fated: &Fated, later: Span, add: &mut Add<'_>) {
     let (at, place) = (fated.at, some_daemon(random, fated));
-    match random.random_range(0..4) {
-        0 | 1 => {
-            let faults = faults_of_moves();
+    match random.random_range(0..8) {
+        0..=3 => {
+            // The last befalls post-copy alone: see below.
+            let faults = &faults_of_moves()[..6];
             let (_, fault) = faults[random.random_range(0..faults.len())].clone();
             add(at, Command::BreakMove(fault));
         }
-        2 => {
-            break_step(random, at, place.clone(), &["send-guest", "release-guest", "discard-guest"], add);
+        4 => {
+            let steps = ["send-guest", "release-guest", "discard-guest", "switch-to-post-copy", "mend-guest"];
+            break_step(random, at, place.clone(), &steps, add);
             add(later, Command::Run(place));
         }
-        _ => add(at, Command::Busy(fated.vm.clone())),
+        5 => add(at, Command::Busy(fated.vm.clone())),
+        6 => add(at, Command::Restless(fated.vm.clone())),
+        _ => {
+            add(at, Command::Restless(fated.vm.clone()));
+            add(at, Command::BreakMove(host::memory::migration::Fault::TornInTwo));
+            if random.random_ratio(1, 2) {
+                // About when it is torn: what a node loses then cannot be joined any more.
+                let then = Span(at.0 + random.random_range(8_000..30_000));
+                add(then, Command::CutPower(several(random, fated.node.clone(), fated.nodes)));
+            }
+        }
     }
 }
 

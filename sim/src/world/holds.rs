@@ -51,7 +51,7 @@ impl Holds {
                     self.dead.push((entry.at + TOLD_AFTER_DEATH, opened));
                 }
             }
-            Happening::Received | Happening::Halted | Happening::Resumed => {}
+            Happening::Received | Happening::Halted | Happening::Resumed | Happening::Torn => {}
         }
     }
 

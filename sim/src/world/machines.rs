@@ -68,6 +68,9 @@ impl World {
             Command::Busy(name) => {
                 self.find(name).into_iter().for_each(|vm| self.wires.network().set_busy(vm));
             }
+            Command::Restless(name) => {
+                self.find(name).into_iter().for_each(|vm| self.wires.network().set_restless(vm));
+            }
             Command::Slow(node, span) => self.set_late(node, *span),
             Command::Wall(node, ahead_ms) => {
                 self.sites.get(node).into_iter().for_each(|site| site.clock.step_wall(*ahead_ms));

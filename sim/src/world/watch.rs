@@ -136,9 +136,13 @@ impl World {
         for (node, site) in &mut self.sites {
             let entries = site.machine.ledger_after(site.written);
             site.written += entries.len();
-            news.extend(entries.into_iter().map(|entry| (node.clone(), entry)));
+            news.push((node.clone(), entries));
         }
-        for (node, entry) in news {
+        // By post-copy a guest stops here and goes on there at one moment, and in this order.
+        news.sort_by_key(|(_, entries)| entries.iter().any(|entry| entry.happening == Happening::Arrived));
+        let each =
+            |(node, entries): (NodeName, Vec<_>)| entries.into_iter().map(move |entry| (node.clone(), entry));
+        for (node, entry) in news.into_iter().flat_map(each) {
             let mark = entry.incarnation.map_or("not PVC's".to_owned(), |mark| format!("incarnation {mark}"));
             let what = match entry.happening {
                 Happening::Began => "began".to_owned(),
@@ -148,6 +152,7 @@ impl World {
                 Happening::Halted => "stands still".to_owned(),
                 Happening::Resumed => "goes on".to_owned(),
                 Happening::Left => "left".to_owned(),
+                Happening::Torn => "is torn".to_owned(),
             };
             self.line(&format!("{node} the guest of {} ({mark}) {what}", entry.vm));
             let volumes = self.operator.seen().vms.get(&entry.vm).map(|vm| vm.vm.value.volumes.clone());

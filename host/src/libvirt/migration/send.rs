@@ -11,13 +11,29 @@ use super::road::{Road, host};
 use super::{Abort, Begun, Moves, lock};
 use crate::migration::{Convergence, Course, Departure, Method};
 
+/// How slowly memory is sent before the switch to post-copy, in MiB/s: as slowly as libvirt can. A move that could
+/// complete before would start the guest at the target by itself; so slowly, only one that writes nothing at all could.
+const BEFORE_POST_COPY_MIB: u64 = 1;
+
+/// What a call is made for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Errand {
+    /// To send a guest.
+    Send {
+        /// The document that it has at the target.
+        document: String,
+    },
+    /// To join the halves of one that is torn.
+    Mend,
+}
+
 /// Moves a guest, and returns when that is over.
 pub(super) fn send(
     inner: &Inner,
     moves: &Moves,
     road: &Road,
     departure: &Departure,
-    document: &str,
+    errand: &Errand,
 ) -> Course {
     if let Err(why) = road.reach(departure.to) {
         return Course::Failed { why };
@@ -31,8 +47,8 @@ pub(super) fn send(
         Ok(_) if is_abort_asked(moves, departure.vm) => Course::Failed { why: "it was aborted".into() },
         Ok(domain) => {
             let there = road.uri(departure.to);
-            let moved = parameters(departure, document)
-                .and_then(|parameters| parameters.migrate(&domain, &there, flags(departure)));
+            let moved = parameters(departure, errand)
+                .and_then(|parameters| parameters.migrate(&domain, &there, flags(departure, errand)));
             match moved {
                 Ok(()) => Course::Moved,
                 // The answer was lost, not the move: it goes on without whoever asked for it.
@@ -48,22 +64,32 @@ pub(super) fn send(
 }
 
 /// The parameters of a move. Everything goes to the one address, and the target listens there alone.
-fn parameters(departure: &Departure, document: &str) -> Result<Parameters, virt::error::Error> {
+fn parameters(departure: &Departure, errand: &Errand) -> Result<Parameters, virt::error::Error> {
     let mut parameters = Parameters::new();
     parameters.text(sys::VIR_MIGRATE_PARAM_URI, &format!("tcp:{}", host(departure.to)))?;
     parameters.text(sys::VIR_MIGRATE_PARAM_LISTEN_ADDRESS, &departure.to.to_string())?;
-    parameters.text(sys::VIR_MIGRATE_PARAM_DEST_XML, document)?;
-    if let Some(bandwidth_mib) = departure.bandwidth_max_mib {
-        parameters.number(sys::VIR_MIGRATE_PARAM_BANDWIDTH, bandwidth_mib)?;
-        if departure.method == Method::PostCopy {
-            parameters.number(sys::VIR_MIGRATE_PARAM_BANDWIDTH_POSTCOPY, bandwidth_mib)?;
-        }
+    if let Errand::Send { document } = errand {
+        parameters.text(sys::VIR_MIGRATE_PARAM_DEST_XML, document)?;
+    }
+    let (before, after) = match departure.method {
+        Method::PreCopy => (departure.bandwidth_max_mib, None),
+        Method::PostCopy => (Some(BEFORE_POST_COPY_MIB), departure.bandwidth_max_mib),
+    };
+    if let Some(before_mib) = before {
+        parameters.number(sys::VIR_MIGRATE_PARAM_BANDWIDTH, before_mib)?;
+    }
+    if let Some(after_mib) = after {
+        parameters.number(sys::VIR_MIGRATE_PARAM_BANDWIDTH_POSTCOPY, after_mib)?;
     }
     Ok(parameters)
 }
 
 /// The flags of a move.
-pub(super) fn flags(departure: &Departure) -> u32 {
+pub(super) fn flags(departure: &Departure, errand: &Errand) -> u32 {
+    let errand = match errand {
+        Errand::Send { .. } => 0,
+        Errand::Mend => sys::VIR_MIGRATE_POSTCOPY_RESUME,
+    };
     let method = match departure.method {
         Method::PreCopy => sys::VIR_MIGRATE_PAUSED,
         Method::PostCopy => sys::VIR_MIGRATE_POSTCOPY,
@@ -72,7 +98,7 @@ pub(super) fn flags(departure: &Departure) -> u32 {
         Convergence::Unaided => 0,
         Convergence::Throttled => sys::VIR_MIGRATE_AUTO_CONVERGE,
     };
-    sys::VIR_MIGRATE_LIVE | sys::VIR_MIGRATE_PEER2PEER | sys::VIR_MIGRATE_TLS | method | convergence
+    sys::VIR_MIGRATE_LIVE | sys::VIR_MIGRATE_PEER2PEER | sys::VIR_MIGRATE_TLS | method | convergence | errand
 }
 
 /// Whether the end of the move was asked for before libvirt was.

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use logic::id::VmId;
 use logic::time::Span;
 
+use super::super::Manner;
 use super::super::connection::silent;
 use super::stage::{Move, Stage};
-use super::{ClusterNetwork, State, Tick};
+use super::{ClusterNetwork, Ended, Fault, State, Tick, pair};
 use crate::hypervisor::Error;
 use crate::migration::{Change, Course, Departure, Method, Migration, Sighting, Standing};
 
@@ -100,7 +101,8 @@ impl Migrations {
             Some(Standing::Running) => (),
             Some(other) => return Err(format!("it is {other:?} and not running")),
         }
-        let fault = state.faults.pop_front();
+        let fits = state.faults.iter().position(|fault| fault.befalls(departure.method));
+        let fault = fits.and_then(|place| state.faults.remove(place));
         let copy_span =
             state.copy_span(departure).unwrap_or(Span(state.memory_mib * 1000 / state.bandwidth_mib));
         let a_move = Move {
@@ -110,13 +112,52 @@ impl Migrations {
             began: tick.now,
             stage_ends: Some(tick.now + state.spans.reach),
             copy_span,
-            pass_span: Span(state.memory_mib * 1000 / state.bandwidth_of(departure)),
+            pass_span: state.pass_span(departure),
             blocked_since: None,
             fault,
         };
         state.moves.insert(key, a_move);
         state.ended.remove(&key);
         state.on(self.address, tick, |here, now| here.set_standing(vm, incarnation, Standing::Leaving, now));
+        Ok(())
+    }
+
+    fn mend_here(&self, state: &mut State, tick: &mut Tick, departure: &Departure) -> Result<(), String> {
+        let Departure { vm, incarnation, to, .. } = *departure;
+        match self.standing(state, vm, incarnation) {
+            Some(Standing::Torn) => (),
+            Some(Standing::Drained) => return Ok(()),
+            Some(_) => return Err("it is whole".into()),
+            None => return Err(format!("incarnation {incarnation} is not here")),
+        }
+        let key = (self.address, vm);
+        let (reaches, there) = (!state.cuts.contains(&pair(self.address, to)), state.machines.get(&to));
+        let torn = there.is_some_and(|machine| {
+            let machine = machine.lock();
+            machine.manner == Manner::Prompt && machine.standing(vm, incarnation) == Some(Standing::Torn)
+        });
+        if !reaches || !torn {
+            let why = "the target cannot be reached, or does not know that they are apart".into();
+            let ended = Ended { daemon: self.daemon, incarnation, course: Course::Failed { why } };
+            state.ended.insert(key, ended);
+            return Ok(());
+        }
+        let fill = state.spans.fill;
+        let a_move = Move {
+            departure: departure.clone(),
+            daemon: self.daemon,
+            stage: Stage::Filling,
+            began: tick.now,
+            stage_ends: Some(tick.now + fill),
+            copy_span: fill,
+            pass_span: fill,
+            blocked_since: None,
+            fault: None,
+        };
+        state.moves.insert(key, a_move);
+        state.ended.remove(&key);
+        state.on(self.address, tick, |here, now| here.set_standing(vm, incarnation, Standing::Drained, now));
+        state.on(to, tick, |there, now| there.set_standing(vm, incarnation, Standing::Filling, now));
         Ok(())
     }
 
@@ -137,7 +178,10 @@ impl Migrations {
         if a_move.departure.method != Method::PostCopy || a_move.stage != Stage::Copying {
             return Err("post-copy was not prepared, or nothing was sent yet".into());
         }
-        let (to, fill) = (a_move.departure.to, state.spans.fill);
+        let (to, mut fill) = (a_move.departure.to, state.spans.fill);
+        if a_move.fault == Some(Fault::TornInTwo) {
+            fill = Span(fill.0 / 2);
+        }
         state.on(self.address, tick, |here, now| here.set_standing(vm, incarnation, Standing::Drained, now));
         state.bring_time_left(key, to, tick);
         state.on(to, tick, |there, now| there.set_standing(vm, incarnation, Standing::Filling, now));
@@ -212,6 +256,14 @@ impl Migration for Migrations {
         self.tell(call, |state, tick| {
             let switched = self.switch_here(state, tick, vm, incarnation);
             switched.map_err(|why| Error::Refused { call, vm, why })
+        })
+    }
+
+    fn mend(&self, departure: &Departure) -> Result<(), Error> {
+        let call = "mend";
+        self.tell(call, |state, tick| {
+            let begun = self.mend_here(state, tick, departure);
+            begun.map_err(|why| Error::Refused { call, vm: departure.vm, why })
         })
     }
 

@@ -32,6 +32,7 @@ impl State {
         let found = self.guests.get_mut(&vm).filter(|guest| guest.incarnation == Some(incarnation));
         let Some(guest) = found else { return };
         let ran = guest.runs();
+        let tears = standing == Standing::Torn && guest.standing != Standing::Torn;
         guest.standing = standing;
         match (ran, guest.runs()) {
             (true, false) => {
@@ -45,6 +46,9 @@ impl State {
                 self.note(vm, Some(incarnation), now, happening);
             }
             _ => (),
+        }
+        if tears {
+            self.note(vm, Some(incarnation), now, Happening::Torn);
         }
     }
 
@@ -63,7 +67,8 @@ impl State {
     /// Whether this process has run here: whether the last that began did so by itself, or has arrived.
     fn has_run(&self, vm: VmId, incarnation: u64) -> bool {
         let of_it = self.ledger.iter().rev().filter(|e| e.vm == vm && e.incarnation == Some(incarnation));
-        let mut telling = of_it.filter(|e| !matches!(e.happening, Happening::Halted | Happening::Resumed));
+        let mut telling = of_it
+            .filter(|e| !matches!(e.happening, Happening::Halted | Happening::Resumed | Happening::Torn));
         telling.next().is_none_or(|entry| entry.happening != Happening::Received)
     }
 

@@ -7,7 +7,7 @@ use logic::time::{BootTime, Span};
 
 use super::super::Manner;
 use super::{Ended, Fault, PATIENCE, State, Tick, pair};
-use crate::migration::{Course, Departure, Progress, Standing};
+use crate::migration::{Convergence, Course, Departure, Progress, Standing};
 
 /// Where a move stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +69,14 @@ enum Obstacle {
 type Key = (IpAddr, VmId);
 
 impl Move {
+    /// As QEMU slows a guest down: from the third pass on, and more every second.
+    fn throttle_percent(&self, pass: u64) -> u64 {
+        match (self.departure.convergence, pass) {
+            (Convergence::Unaided, _) | (_, 0..=2) => 0,
+            (Convergence::Throttled, pass) => (20 + (pass - 3) / 2 * 10).min(99),
+        }
+    }
+
     pub(super) fn progress(&self, memory_mib: u64, now: BootTime) -> Progress {
         let elapsed = now - self.began;
         let mut progress = Progress { elapsed_ms: elapsed.0, ..Progress::default() };
@@ -83,6 +91,9 @@ impl Move {
             progress.memory_remaining_mib = left;
             progress.memory_sent_mib = memory_mib * elapsed.0.min(span) / span;
             progress.pass = 1 + elapsed.0 / self.pass_span.0.max(1).min(span);
+            if self.stage == Stage::Copying && self.stage_ends.is_none() {
+                progress.throttle_percent = self.throttle_percent(progress.pass);
+            }
         }
         progress
     }
@@ -251,6 +262,9 @@ impl State {
             }
             (Stage::Answering, Some(Fault::StrandedAfterSwitch)) => self.strand(key, tick),
             (Stage::Answering, _) => self.finish(key, tick),
+            (Stage::Filling, Some(Fault::TornInTwo)) => {
+                self.part(key, "the stream broke, and half of the memory is there", tick);
+            }
             (Stage::Filling, _) => {
                 self.on(to, tick, |target, now| target.set_standing(vm, incarnation, Standing::Running, now));
                 self.finish(key, tick);

@@ -63,6 +63,18 @@ fn under_way(observed: &Observed, vm: VmId, sending: &Sending, told: &TaskFact, 
             let wait = "The switch broke off; waiting for node";
             (told.stage, format!("{wait} \"{}\" to say that it has nothing of the VM", sending.to))
         }
+        (Stage::Vain, _) => (told.stage, "It writes faster than it can be sent; post-copy is next".into()),
+        (Stage::Torn, _) => (
+            told.stage,
+            format!(
+                "Post-copy broke off: half of it is on node \"{}\"; trying to join the halves",
+                sending.to
+            ),
+        ),
+        (Stage::Lost, _) => (
+            told.stage,
+            format!("Its memory is lost; waiting for node \"{}\" to have ended its half", sending.to),
+        ),
         (Stage::Gone, _) => (told.stage, format!("Waiting for node \"{}\" to take the VM over", sending.to)),
     };
     TaskFact {

@@ -12,22 +12,35 @@
 //! | `begun` | runs, its memory was gone through a few times | it is allowed a longer pause | it may stand still for as long |
 //! | `begun` | runs, its move is over | | the move fails |
 //! | `begun` | runs, nothing is known of its move | for as long as a call may be late | the move fails |
+//! | `begun` | runs, its move goes on by pre-copy | it is slowed down as far as can be, and post-copy is allowed | `vain` is said |
+//! | `begun` | runs, its move goes on by post-copy | something was sent | it is switched |
+//! | `begun` | is drained: it runs at the target | | nothing: there is no way back |
+//! | `begun` | is torn | | `torn` is said |
 //! | `begun` | stands still, nobody carries the switch on | | `stranded` is said |
 //! | `begun` | is not there | | `gone` is said |
 //! | `stranded` | stands still | the target is clear | it goes on here |
 //! | `stranded` | runs | | the move fails |
 //! | `stranded` | is not there | | `gone` is said: the target may hold it |
 //! | `gone` | anything | the target is clear | the move is over: the guest ended |
+//! | `gone` | anything | it went by post-copy, and is not taken over for long | `lost` is said |
+//! | `vain` | runs, its move goes on | | the move is aborted |
+//! | `vain` | anything else | | as for `begun`; what fails is tried again by post-copy |
+//! | `torn` | is torn | the target is up | its halves are joined, again and again |
+//! | `torn` | is drained again | | nothing |
+//! | `torn` | is not there | | `gone` is said |
+//! | `torn` | is torn | the target is clear, or it took too long, or it is not to run | `lost` is said |
+//! | `lost` | is there | | ended |
+//! | `lost` | is not there | the target is clear | the move is over: its memory is lost |
 //!
 //! Everything else waits. A move that fails is tried again a few times, where that can help; then the VM is shut down to
 //! be moved, unless it is to move only live: then it stays.
 
-use super::{Answer, Course, FailedMove, MoveId, Reception, Seen, Sending, Stage, Standing};
+use super::{Answer, Course, FailedMove, Method, MoveId, Reception, Seen, Sending, Stage, Standing};
 use crate::cluster::{Cluster, VmEntry};
 use crate::id::{NodeName, TaskId, VmId};
 use crate::limits::{
-    ABORT_INTERVAL, CALL_LATE_MAX, DOWNTIME_FIRST_MS, DOWNTIME_FIRST_PASSES, LIVE_ATTEMPTS_MAX, LIVE_RETRY,
-    MOVE_SPAN_MAX, OFFER_PATIENCE, REASON_BYTES_MAX,
+    ABORT_INTERVAL, CALL_LATE_MAX, DOWNTIME_ANY_MS, DOWNTIME_FIRST_MS, DOWNTIME_FIRST_PASSES,
+    LIVE_ATTEMPTS_MAX, LIVE_RETRY, MOVE_SPAN_MAX, OFFER_PATIENCE, REASON_BYTES_MAX,
 };
 use crate::node::{DaemonState, shown_daemon_state};
 use crate::observed::Observed;
@@ -36,6 +49,8 @@ use crate::record::{Expect, Guard, RecordId, Records, Versioned, expect_of};
 use crate::task::{Task, TaskFact, TaskState, Work};
 use crate::time::{BootTime, Now};
 use crate::vm::{Transfer, VmFact};
+
+mod halves;
 
 /// One VM that leaves, and what is known of it.
 struct Source<'a> {
@@ -75,6 +90,7 @@ pub(crate) fn offer(
         home: transfer.home.clone(),
         away_since: transfer.away_since,
         how: transfer.how,
+        by: before.map_or(Method::PreCopy, |failed| failed.next),
         stage: Stage::Offered,
         since: now.boot,
         task,
@@ -120,9 +136,11 @@ impl Source<'_> {
         match self.sending.stage {
             Stage::Offered => self.offered(look_at),
             Stage::Begun if self.is_unsent() => self.send(),
-            Stage::Begun => self.begun(look_at),
+            Stage::Begun | Stage::Vain => self.begun(look_at),
             Stage::Stranded => self.stranded(),
-            Stage::Gone => self.is_clear().then(|| self.over(MoveReason::Ended)),
+            Stage::Gone => self.left(look_at),
+            Stage::Torn => self.torn(look_at),
+            Stage::Lost => self.lost(),
         }
     }
 
@@ -170,10 +188,16 @@ impl Source<'_> {
             incarnation: self.sending.id.incarnation,
             to: *address,
             console_path: console_path.clone(),
-            downtime_max_ms: self.downtime_max_ms().min(DOWNTIME_FIRST_MS),
+            downtime_max_ms: self.downtime_first_ms(),
             bandwidth_max_mib: self.observed.moving.settings.share_mib(),
+            method: self.sending.by,
         };
-        Some(self.host(action, MoveReason::Sent { to: self.sending.to.clone() }))
+        let to = self.sending.to.clone();
+        let reason = match self.sending.by {
+            Method::PreCopy => MoveReason::Sent { to },
+            Method::PostCopy => MoveReason::SentByPostCopy { to },
+        };
+        Some(self.host(action, reason))
     }
 
     fn begun(&self, look_at: &mut LookAt<'_>) -> Option<Step> {
@@ -184,16 +208,26 @@ impl Source<'_> {
             Some(Standing::Running | Standing::Paused) => self.broken(seen, look_at),
             Some(Standing::Stranded) if is_under_way(seen) => None,
             Some(Standing::Stranded) => Some(self.say(Stage::Stranded, MoveReason::Stranded)),
-            Some(Standing::Incoming | Standing::Halved) => None,
+            Some(Standing::Torn) if is_under_way(seen) => None,
+            Some(Standing::Torn) => Some(self.say(Stage::Torn, MoveReason::Torn)),
+            Some(Standing::Incoming | Standing::Drained | Standing::Filling) => None,
         }
     }
 
     /// It is on its way.
     fn under_way(&self, seen: &Seen, look_at: &mut LookAt<'_>) -> Option<Step> {
         let overdue_at = self.sending.since + MOVE_SPAN_MAX;
-        if self.is_wished() && self.target_is_there() && overdue_at > self.now.boot {
+        let stays = self.sending.stage == Stage::Begun && self.is_wished() && self.target_is_there();
+        let overdue = overdue_at <= self.now.boot;
+        if stays && self.is_vain(seen, overdue) {
+            return Some(self.say(Stage::Vain, MoveReason::Vain));
+        }
+        if stays && !overdue {
             look_at(overdue_at);
-            return self.slow(seen);
+            return match self.sending.by {
+                Method::PreCopy => self.slow(seen),
+                Method::PostCopy => self.switch(seen),
+            };
         }
         let incarnation = self.sending.id.incarnation;
         if let Some(asked) = self.observed.moving.aborts.get(&(self.id, incarnation)) {
@@ -203,7 +237,11 @@ impl Source<'_> {
                 return None;
             }
         }
-        Some(self.host(Action::AbortMove { vm: self.id, incarnation }, MoveReason::Aborted))
+        let reason = match self.sending.stage {
+            Stage::Vain => MoveReason::Vain,
+            _ => MoveReason::Aborted,
+        };
+        Some(self.host(Action::AbortMove { vm: self.id, incarnation }, reason))
     }
 
     /// The hypervisor hands the guest over as soon as it expects the pause to be short enough: so the first limit is
@@ -213,13 +251,23 @@ impl Source<'_> {
         let incarnation = self.sending.id.incarnation;
         let allowed = self.observed.moving.allowed.get(&(self.id, incarnation));
         let downtime_max_ms = self.downtime_max_ms();
-        let done =
-            downtime_max_ms <= DOWNTIME_FIRST_MS || allowed.is_some_and(|at| *at >= self.sending.since);
+        let done = downtime_max_ms <= self.downtime_first_ms()
+            || allowed.is_some_and(|at| *at >= self.sending.since);
         if pass <= DOWNTIME_FIRST_PASSES || done {
             return None;
         }
         let action = Action::AllowDowntime { vm: self.id, incarnation, downtime_max_ms };
         Some(self.host(action, MoveReason::Slow { pass }))
+    }
+
+    /// An emulated guest must be handed over before its memory is gone through a third time: what it writes over and over
+    /// is not sent again then. So it may stand still for any time, and does so for about as long as its memory takes.
+    fn downtime_first_ms(&self) -> u64 {
+        let settings = &self.observed.moving.settings;
+        match settings.emulated && !settings.emulated_short_pause {
+            true => DOWNTIME_ANY_MS,
+            false => self.downtime_max_ms().min(DOWNTIME_FIRST_MS),
+        }
     }
 
     fn downtime_max_ms(&self) -> u64 {
@@ -340,16 +388,21 @@ impl Source<'_> {
         if !self.is_wished() {
             return self.over(MoveReason::TakenBack);
         }
+        let vain = self.sending.stage == Stage::Vain;
         let attempts = match again {
+            // Post-copy is tried once at least.
+            Again::Later if vain => self.sending.id.attempt.min(LIVE_ATTEMPTS_MAX - 1),
             Again::Later => self.sending.id.attempt,
             Again::Never => LIVE_ATTEMPTS_MAX,
         };
+        let next = if vain { Method::PostCopy } else { self.sending.by };
+        let why = if vain { "it writes faster than it can be sent; post-copy is next" } else { why };
         let mut why = why.to_owned();
         why.truncate(why.floor_char_boundary(REASON_BYTES_MAX));
         let (to, serial, retry_at) =
             (self.sending.to.clone(), self.sending.id.serial, self.now.boot + LIVE_RETRY);
         let reason = MoveReason::Failed { to: to.clone(), why: why.clone() };
-        let failed = FailedMove { serial, attempts, to, why, retry_at };
+        let failed = FailedMove { serial, attempts, to, why, retry_at, next };
         self.word(
             |fact| {
                 fact.sending = None;

@@ -5,21 +5,29 @@
 //! | `offered` | is not there | answered: `ready`, `busy` or `refused` |
 //! | `offered` | is there, and stands still: an earlier move left it | discarded |
 //! | `offered` | is there otherwise | answered: `refused` |
-//! | `begun` | anything | nothing |
+//! | `offered` | is torn | ended: an earlier move left it |
+//! | `begun`, `vain` | anything | nothing |
 //! | `stranded` | stands still | discarded |
 //! | `stranded` | is not there, by a look that was begun after that word | answered: `clear` |
+//! | `stranded` | runs, which by post-copy it does by itself | this node owns the VM from now on |
+//! | `torn` | is not there, by a look that was begun after that word | answered: `clear` |
+//! | `lost` | runs whole, by a look that was begun after that word | this node owns the VM from now on |
+//! | `lost` | is there otherwise, by such a look | ended |
+//! | `lost` | is not there, by such a look | answered: `clear` |
+//! | `gone` | is torn | ended: the other half is gone |
 //! | `gone` | is there, by a look from before that word | released; refused where it is not whole |
 //! | `gone` | stands still and is whole | released |
 //! | `gone` | runs | this node owns the VM from now on |
 //! | `gone` | is not whole | discarded: the guest ended at the source |
 //! | `gone` | is not there, by a look that was begun after that word | answered: `clear` |
 //! | none to this node | stands still | discarded: a move left it |
+//! | none to this node | is torn | ended: a move left it |
 //! | none to this node | is not there, or runs | this node's last answer is taken back |
 //!
 //! A look from before the word *gone* may show a guest that is not whole and has been whole since: so nothing is
 //! discarded on one. To release is harmless then, and must not wait: the guest stands still meanwhile.
 
-use super::{Answer, Reception, Seen, Sending, Stage, Standing, arriving};
+use super::{Answer, Method, Reception, Seen, Sending, Stage, Standing, arriving};
 use crate::cluster::{Cluster, VmEntry};
 use crate::id::VmId;
 use crate::node::place::{Home, place};
@@ -48,9 +56,11 @@ pub(super) fn decide(cluster: &Cluster, observed: &Observed, id: VmId, now: Now)
         None => target.left_behind(),
         Some(sending) => match sending.stage {
             Stage::Offered => target.offered(sending),
-            Stage::Begun => None,
+            Stage::Begun | Stage::Vain => None,
             Stage::Stranded => target.stranded(sending),
             Stage::Gone => target.gone(sending),
+            Stage::Torn => target.torn(sending),
+            Stage::Lost => target.lost(sending),
         },
     });
     plan
@@ -65,6 +75,9 @@ impl Target<'_> {
         match seen.guest {
             Some(guest) => match (guest.incarnation, stands_still(guest.standing)) {
                 (Some(incarnation), true) => Some(self.discard(incarnation, MoveReason::LeftBehind)),
+                (Some(incarnation), false) if guest.standing == Standing::Torn => {
+                    Some(self.stop(incarnation, MoveReason::LeftBehind))
+                }
                 _ => {
                     let why = "a guest of this UUID is there already; stop it there first".to_owned();
                     self.answer(sending, Answer::Refused { why })
@@ -107,8 +120,30 @@ impl Target<'_> {
             Some(standing) if stands_still(standing) => {
                 Some(self.discard(sending.id.incarnation, MoveReason::Withdrawn))
             }
+            Some(Standing::Running) if sending.by == Method::PostCopy && self.is_fresh(seen) => {
+                Some(self.take_over(sending))
+            }
             None if self.is_fresh(seen) => self.answer(sending, Answer::Clear),
             Some(_) | None => None,
+        }
+    }
+
+    /// The halves may be joined again, if there is one here.
+    fn torn(&self, sending: &Sending) -> Option<Step> {
+        let seen = self.seen().filter(|seen| self.is_fresh(seen))?;
+        match self.standing(seen, sending) {
+            None => self.answer(sending, Answer::Clear),
+            Some(_) => None,
+        }
+    }
+
+    /// The halves are not joined any more. One that has become whole in the last moment is none.
+    fn lost(&self, sending: &Sending) -> Option<Step> {
+        let seen = self.seen().filter(|seen| self.is_fresh(seen))?;
+        match self.standing(seen, sending) {
+            None => self.answer(sending, Answer::Clear),
+            Some(Standing::Running) => Some(self.take_over(sending)),
+            Some(_) => Some(self.stop(sending.id.incarnation, MoveReason::HalfEnded)),
         }
     }
 
@@ -117,11 +152,16 @@ impl Target<'_> {
         match (self.standing(seen, sending), self.is_fresh(seen)) {
             (Some(Standing::Running), true) => Some(self.take_over(sending)),
             (Some(Standing::Incoming), true) => Some(self.discard(incarnation, MoveReason::Withdrawn)),
+            (Some(Standing::Torn), true) => Some(self.stop(incarnation, MoveReason::HalfEnded)),
+            (Some(Standing::Filling | Standing::Torn), false) => None,
             (Some(_), false) | (Some(Standing::Paused | Standing::Stranded), true) => {
                 Some(self.host(Action::ReleaseGuest { vm: self.id, incarnation }, MoveReason::Received))
             }
             (None, true) => self.answer(sending, Answer::Clear),
-            (None, false) | (Some(Standing::Leaving | Standing::Handing | Standing::Halved), true) => None,
+            (None, false)
+            | (Some(Standing::Leaving | Standing::Handing | Standing::Drained | Standing::Filling), true) => {
+                None
+            }
         }
     }
 
@@ -157,6 +197,9 @@ impl Target<'_> {
         match seen.guest {
             Some(guest) if stands_still(guest.standing) => {
                 Some(self.discard(guest.incarnation?, MoveReason::LeftBehind))
+            }
+            Some(guest) if guest.standing == Standing::Torn => {
+                Some(self.stop(guest.incarnation?, MoveReason::LeftBehind))
             }
             _ if mine && self.is_fresh(seen) => {
                 let records = Records::default()
@@ -216,6 +259,10 @@ impl Target<'_> {
 
     fn discard(&self, incarnation: u64, reason: MoveReason) -> Step {
         self.host(Action::DiscardGuest { vm: self.id, incarnation }, reason)
+    }
+
+    fn stop(&self, incarnation: u64, reason: MoveReason) -> Step {
+        self.host(Action::StopGuest { vm: self.id, incarnation }, reason)
     }
 
     fn write(&self, records: Records, reason: MoveReason) -> Step {

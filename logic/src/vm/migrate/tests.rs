@@ -21,6 +21,7 @@ fn sending(stage: Stage) -> Sending {
         home: None,
         away_since: 0,
         how: MigrationMethod::None,
+        by: Method::PreCopy,
         stage,
         since: NOW.boot,
         task: TaskId(7),
@@ -80,7 +81,7 @@ fn failed() -> Option<Course> {
 }
 
 fn under_way() -> Option<Course> {
-    Some(Course::UnderWay { total_mib: 100, remaining_mib: 40, pass: 1 })
+    Some(Course::UnderWay { total_mib: 100, remaining_mib: 40, pass: 1, throttle_percent: 0 })
 }
 
 #[test]
@@ -162,6 +163,144 @@ fn the_targets_table_holds_line_by_line() {
     }
 }
 
+/// The same, by post-copy.
+fn by_post_copy(stage: Stage, answer: Option<Answer>) -> Cluster {
+    let mut cluster = cluster(stage, answer);
+    change(&mut cluster, |entry| {
+        entry.fact.as_mut().unwrap().value.sending.as_mut().unwrap().by = Method::PostCopy;
+    });
+    cluster
+}
+
+fn slowed(pass: u64, throttle_percent: u64) -> Option<Course> {
+    Some(Course::UnderWay { total_mib: 100, remaining_mib: 40, pass, throttle_percent })
+}
+
+#[test]
+fn pre_copy_is_in_vain_only_where_post_copy_is_allowed_and_no_throttle_helps() {
+    let cluster = cluster(Stage::Begun, Some(ready()));
+    for (post_copy, pass, throttle_percent, vain) in
+        [(true, 24, 99, true), (false, 24, 99, false), (true, 23, 99, false), (true, 90, 90, false)]
+    {
+        let leaving = seen(FRESH, guest(Standing::Leaving), slowed(pass, throttle_percent)).unwrap();
+        let allowed = [((VM, 1), NOW.boot)].into();
+        let mut moving = Moving { seen: [(VM, leaving)].into(), allowed, ..Moving::default() };
+        moving.settings.post_copy = post_copy;
+        let plan = decide(&cluster, &Observed { moving, ..observed(&[]) }, VM, NOW).unwrap();
+        let expected = vain.then_some("move-vain");
+        assert_eq!(plan.steps.first().map(|step| step.reason.name()), expected, "{pass} {throttle_percent}");
+    }
+}
+
+#[test]
+fn a_move_in_vain_is_aborted_and_the_next_one_goes_by_post_copy() {
+    let vain = cluster(Stage::Vain, Some(ready()));
+    let leaving = seen(FRESH, guest(Standing::Leaving), slowed(30, 99));
+    assert_eq!(told(decided(&vain, "hv1", leaving)), Some(("abort-move", "move-vain")));
+    let step = decided(&vain, "hv1", seen(FRESH, guest(Standing::Running), failed())).unwrap();
+    let Action::Record(records) = step.action else { panic!("it writes") };
+    let word = records.writes.iter().find_map(|write| match &write.value {
+        Some(crate::record::Record::VmFact(fact)) => fact.failed_move.clone(),
+        _ => None,
+    });
+    let failed = word.expect("it says so");
+    assert_eq!((failed.next, failed.attempts), (Method::PostCopy, 1));
+    // Had it become calm meanwhile, it would be gone.
+    assert_eq!(told(decided(&vain, "hv1", seen(FRESH, None, None))), Some(("record", "move-gone")));
+    assert_eq!(told(decided(&vain, "hv2", seen(FRESH, guest(Standing::Incoming), None))), None);
+}
+
+#[test]
+fn the_sources_table_of_post_copy_holds_line_by_line() {
+    use Stage::{Begun, Gone, Lost, Torn};
+    use Standing::{Drained, Leaving};
+    let here = |standing, course| seen(FRESH, guest(standing), course);
+    let gone = || seen(FRESH, None, None);
+    let torn = || here(Standing::Torn, failed());
+    for (stage, answer, look, expected) in [
+        (Begun, Some(ready()), here(Leaving, slowed(1, 0)), Some(("switch-to-post-copy", "move-switched"))),
+        (Begun, Some(ready()), here(Drained, slowed(1, 0)), None),
+        (Begun, Some(ready()), here(Standing::Torn, slowed(1, 0)), None),
+        (Begun, Some(ready()), torn(), Some(("record", "move-torn"))),
+        (Begun, Some(ready()), gone(), Some(("record", "move-gone"))),
+        (Torn, Some(ready()), torn(), Some(("mend-guest", "move-mended"))),
+        (Torn, Some(ready()), here(Standing::Torn, slowed(1, 0)), None),
+        (Torn, Some(ready()), here(Drained, slowed(1, 0)), None),
+        (Torn, Some(ready()), gone(), Some(("record", "move-gone"))),
+        (Torn, Some(Answer::Clear), torn(), Some(("record", "move-lost"))),
+        (Lost, Some(ready()), torn(), Some(("stop-guest", "move-half-ended"))),
+        (Lost, Some(Answer::Clear), torn(), Some(("stop-guest", "move-half-ended"))),
+        (Lost, Some(ready()), gone(), None),
+        (Lost, Some(Answer::Clear), gone(), Some(("record", "move-memory-lost"))),
+        (Lost, Some(Answer::Clear), seen(OLD, None, None), None),
+        (Gone, Some(ready()), gone(), None),
+        (Gone, Some(Answer::Clear), gone(), Some(("record", "move-ended"))),
+    ] {
+        let cluster = by_post_copy(stage, answer.clone());
+        assert_eq!(told(decided(&cluster, "hv1", look.clone())), expected, "{stage:?} {answer:?} {look:?}");
+    }
+}
+
+#[test]
+fn the_targets_table_of_post_copy_holds_line_by_line() {
+    use Stage::{Begun, Gone, Lost, Stranded, Torn};
+    use Standing::{Filling, Paused, Running};
+    let nothing = |under| seen(under, None, None);
+    let here = |under, standing| seen(under, guest(standing), None);
+    let stopped = Some(("stop-guest", "move-half-ended"));
+    for (stage, look, expected) in [
+        (Begun, here(FRESH, Filling), None),
+        (Begun, here(FRESH, Standing::Torn), None),
+        (Torn, here(FRESH, Filling), None),
+        (Torn, here(FRESH, Standing::Torn), None),
+        (Torn, here(FRESH, Running), None),
+        (Torn, nothing(OLD), None),
+        (Torn, nothing(FRESH), Some(("record", "move-cleared"))),
+        (Lost, here(OLD, Standing::Torn), None),
+        (Lost, here(FRESH, Standing::Torn), stopped),
+        (Lost, here(FRESH, Filling), stopped),
+        (Lost, here(FRESH, Paused), stopped),
+        (Lost, here(FRESH, Running), Some(("record", "move-arrived"))),
+        (Lost, nothing(FRESH), Some(("record", "move-cleared"))),
+        (Gone, here(FRESH, Filling), None),
+        (Gone, here(OLD, Standing::Torn), None),
+        (Gone, here(FRESH, Standing::Torn), stopped),
+        (Gone, here(FRESH, Running), Some(("record", "move-arrived"))),
+        (Stranded, here(FRESH, Running), Some(("record", "move-arrived"))),
+        (Stranded, here(FRESH, Filling), None),
+    ] {
+        let cluster = by_post_copy(stage, Some(ready()));
+        assert_eq!(told(decided(&cluster, "hv2", look.clone())), expected, "{stage:?} {look:?}");
+    }
+    let cluster = cluster(Begun, Some(ready()));
+    let left = decided(&cluster, "hv3", here(FRESH, Standing::Torn));
+    assert_eq!(told(left), Some(("stop-guest", "move-left-behind")));
+}
+
+#[test]
+fn halves_are_not_joined_for_ever() {
+    let torn = || seen(FRESH, guest(Standing::Torn), failed()).unwrap();
+    let cluster = by_post_copy(Stage::Torn, Some(ready()));
+    let mut mends = std::collections::BTreeMap::from([((VM, 1), NOW.boot)]);
+    let mut reason = |cluster: &Cluster, boot| {
+        let moving = Moving { seen: [(VM, torn())].into(), mends: mends.clone(), ..Moving::default() };
+        mends.clear();
+        let plan = decide(cluster, &Observed { moving, ..observed(&[]) }, VM, Now { boot, ..NOW }).unwrap();
+        assert!(!plan.steps.is_empty() || plan.look_again.is_some(), "{plan:?}");
+        plan.steps.first().map(|step| step.reason.name())
+    };
+    assert_eq!(reason(&cluster, NOW.boot), None, "it was tried just now");
+    assert_eq!(reason(&cluster, NOW.boot + Span::seconds(119)), Some("move-mended"));
+    assert_eq!(reason(&cluster, NOW.boot + Span::seconds(121)), Some("move-lost"));
+    let mut stopped = cluster.clone();
+    change(&mut stopped, |entry| entry.vm.value.wish.power = Power::Stop);
+    assert_eq!(reason(&stopped, NOW.boot), Some("move-lost"), "nobody needs it any more");
+    // A target that neither becomes whole nor says anything is not waited for, once the source has nothing.
+    let gone = by_post_copy(Stage::Gone, Some(ready()));
+    assert_eq!(reason(&gone, NOW.boot + Span::seconds(59)), None);
+    assert_eq!(reason(&gone, NOW.boot + Span::seconds(61)), Some("move-lost"));
+}
+
 #[test]
 fn what_no_word_speaks_of_is_discarded_unless_it_runs() {
     use Standing::{Incoming, Paused, Running};
@@ -235,13 +374,33 @@ fn a_guest_that_is_gone_through_again_and_again_may_stand_still_for_as_long_as_i
     let leaving = |pass| Seen {
         under: FRESH,
         guest: guest(Standing::Leaving),
-        course: Some(Course::UnderWay { total_mib: 100, remaining_mib: 40, pass }),
+        course: Some(Course::UnderWay { total_mib: 100, remaining_mib: 40, pass, throttle_percent: 0 }),
     };
     for (pass, allowed, expected) in [(3, false, None), (4, false, Some("move-slow")), (4, true, None)] {
         let allowed = allowed.then_some(((VM, 1), NOW.boot)).into_iter().collect();
         let moving = Moving { seen: [(VM, leaving(pass))].into(), allowed, ..Moving::default() };
         let plan = decide(&cluster, &Observed { moving, ..observed(&[]) }, VM, NOW).unwrap();
         assert_eq!(plan.steps.first().map(|step| step.reason.name()), expected, "{pass}");
+    }
+}
+
+#[test]
+fn an_emulated_guest_is_handed_over_before_what_it_writes_is_lost_track_of() {
+    let cluster = cluster(Stage::Begun, Some(ready()));
+    for (emulated, emulated_short_pause, expected) in
+        [(true, false, 2_000_000), (true, true, 30), (false, false, 30)]
+    {
+        let mut moving = Moving { unsent: [(VM, ID)].into(), ..Moving::default() };
+        (moving.settings.emulated, moving.settings.emulated_short_pause) = (emulated, emulated_short_pause);
+        let step = decide(&cluster, &Observed { moving, ..observed(&[]) }, VM, NOW).unwrap().steps.remove(0);
+        let Action::SendGuest { downtime_max_ms, .. } = step.action else { panic!("{step:?}") };
+        assert_eq!(downtime_max_ms, expected, "{emulated} {emulated_short_pause}");
+        // And it is not told to hurry later.
+        let seen = seen(FRESH, guest(Standing::Leaving), slowed(9, 0)).unwrap();
+        let mut moving = Moving { seen: [(VM, seen)].into(), ..Moving::default() };
+        (moving.settings.emulated, moving.settings.emulated_short_pause) = (emulated, emulated_short_pause);
+        let steps = decide(&cluster, &Observed { moving, ..observed(&[]) }, VM, NOW).unwrap().steps;
+        assert_eq!(steps.is_empty(), expected > 30, "{steps:?}");
     }
 }
 

@@ -15,7 +15,11 @@ fn a_guest_is_always_sent_under_tls_and_runs_by_itself_at_the_target_only_by_pos
         convergence,
     };
     let always = sys::VIR_MIGRATE_LIVE | sys::VIR_MIGRATE_PEER2PEER | sys::VIR_MIGRATE_TLS;
-    assert_eq!(flags(&departure(Method::PreCopy, Convergence::Unaided)), always | sys::VIR_MIGRATE_PAUSED);
-    let throttled = flags(&departure(Method::PostCopy, Convergence::Throttled));
+    let sent = Errand::Send { document: String::new() };
+    let unaided = departure(Method::PreCopy, Convergence::Unaided);
+    assert_eq!(flags(&unaided, &sent), always | sys::VIR_MIGRATE_PAUSED);
+    let throttled = flags(&departure(Method::PostCopy, Convergence::Throttled), &sent);
     assert_eq!(throttled, always | sys::VIR_MIGRATE_POSTCOPY | sys::VIR_MIGRATE_AUTO_CONVERGE);
+    let mended = flags(&departure(Method::PostCopy, Convergence::Unaided), &Errand::Mend);
+    assert_eq!(mended, always | sys::VIR_MIGRATE_POSTCOPY | sys::VIR_MIGRATE_POSTCOPY_RESUME);
 }
