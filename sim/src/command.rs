@@ -9,10 +9,12 @@ use logic::vm::MigrationMethod;
 use logic::vm::accept::{Force, PowerRequest};
 use store::memory::{CommitFault, Sessions};
 
+pub mod osds;
 mod read;
 pub mod storage;
 mod write;
 
+pub use osds::{Fate, OsdAsk};
 pub use storage::{Misfortune, StorageAsk};
 
 /// Which of a node's daemons.
@@ -98,6 +100,7 @@ pub enum Ask {
     Disk { vm: VmName, volume: VolumePath },
     RemoveWithVolumes { vm: VmName },
     FlushLocks { vm: VmName },
+    Osd(OsdAsk),
 }
 
 /// One order.
@@ -180,6 +183,8 @@ pub enum Command {
     Storage(Misfortune),
     /// From now on a guest writes so fast that no throttle helps.
     Restless(VmName),
+    /// Something befalls a machine's devices.
+    Devices(NodeName, Fate),
     /// The next commit's outcome is not told.
     LoseCommit(CommitFault),
 }
@@ -224,6 +229,7 @@ impl Command {
             }
             Self::BreakMove(_) => words.join("-"),
             Self::Storage(_) => format!("{}-{}", words[0], words[1]),
+            Self::Devices(..) => format!("{}-{}", words[0], words[2]),
             Self::Break { .. } => format!("break-{}-{}", words[2], words[4]),
             _ => words[0].to_owned(),
         }

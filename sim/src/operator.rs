@@ -13,6 +13,8 @@ use logic::primary::coordinator_state;
 use logic::record::Records;
 use logic::refusal::Refusal;
 use logic::storage::accept::{self, Content, Occasion, Source};
+use logic::storage::osd::accept::{AddOsd, ReplaceOsd};
+use logic::storage::osd::{self, DbSize, OsdUuid, Weight};
 use logic::storage::record::Volume;
 use logic::storage::space::Insistence;
 use logic::storage::{Format, Replication, Tier, VolumePath};
@@ -28,7 +30,7 @@ use store::mirror::{Mirror, Scope};
 use store::records::commit_records;
 use uuid::Uuid;
 
-use crate::command::{Ask, Manner, StorageAsk};
+use crate::command::{Ask, Manner, OsdAsk, StorageAsk};
 
 /// What is shown of a node's service.
 pub type DutyShown = (NodeName, &'static str);
@@ -169,6 +171,20 @@ impl Operator {
             let shown = format!("{}, {size_gib} GiB{names}", format!("{state:?}").to_lowercase());
             now.insert(format!("volume {path}"), shown);
         }
+        for (id, osd) in &seen.osds {
+            let osd = &osd.value;
+            let shown = format!("{:?}, {} {}", osd.state, osd.node, osd.device).to_lowercase();
+            now.insert(format!("osd {id}"), shown);
+        }
+        for (node, devices) in &seen.devices {
+            let doing = devices.value.task.as_ref().map_or("nobody's", |(_, doing)| doing.as_str());
+            let db = devices
+                .value
+                .db_device
+                .as_deref()
+                .map_or_else(String::new, |db| format!(", databases on {db}"));
+            now.insert(format!("devices of {node}"), format!("in use: {doing}{db}"));
+        }
         let differs = |(name, shown): &(&String, &String)| self.storage_shown.get(*name) != Some(*shown);
         let new = now.iter().filter(differs).map(|(name, shown)| format!("{name} is {shown}"));
         let gone = self.storage_shown.keys().filter(|name| !now.contains_key(*name));
@@ -201,6 +217,7 @@ impl Operator {
         };
         Ok(match ask {
             Ask::Storage(ask) => (None, self.storage(cluster, ask)?),
+            Ask::Osd(ask) => (None, self.osds(cluster, ask)?),
             Ask::Init => (None, initialise(cluster, &"5a".repeat(32), Overwrite::No, now)?),
             Ask::Define { vm, memory_mib, vcpus, node } => {
                 let id = self.uuid(cluster, vm);
@@ -297,6 +314,34 @@ impl Operator {
 
     fn occasion<'a>(&mut self, cluster: &'a Cluster) -> Occasion<'a> {
         Occasion { cluster, task: TaskId(self.number()), now: self.clock.now().wall }
+    }
+
+    fn osds(&mut self, cluster: &Cluster, ask: &OsdAsk) -> Result<Records, Refusal> {
+        let number = self.number();
+        let on = Occasion { cluster, task: TaskId(number), now: self.clock.now().wall };
+        // Identities that are easily told apart in a log.
+        let fresh = |part: u32| OsdUuid(uuid::Uuid::from_u128((u128::from(number) << 64) | u128::from(part)));
+        let weight = Weight::of(1.0).expect("one is a weight");
+        let (_, records) = match ask.clone() {
+            OsdAsk::Add { node, device, count } => {
+                let osds = (1..=count).map(fresh).collect();
+                let has_db = cluster.devices.get(&node).is_some_and(|known| known.value.db_device.is_some());
+                let db = has_db.then_some(DbSize::Ratio(50_000));
+                osd::accept::add(on, AddOsd { node, device, weight, db, osds })?
+            }
+            OsdAsk::Replace { osd, device } => {
+                let request = ReplaceOsd { osd, device, old_device: None, weight, db: None, new: fresh(1) };
+                osd::accept::replace(on, request)?
+            }
+            OsdAsk::Refresh { osd, device } => osd::accept::refresh(on, osd, device)?,
+            OsdAsk::Remove { osd, care } => osd::accept::remove(on, osd, care)?,
+            OsdAsk::AddDb { node, device } => osd::accept::add_db(on, node, device)?,
+            OsdAsk::MarkIn { osd } => osd::accept::mark_in(on, osd)?,
+            OsdAsk::MarkOut { osd } => osd::accept::mark_out(on, osd)?,
+            OsdAsk::SetFlag { flag } => osd::accept::set_flag(on, flag)?,
+            OsdAsk::UnsetFlag { flag } => osd::accept::unset_flag(on, flag)?,
+        };
+        Ok(records)
     }
 
     fn device(

@@ -1,7 +1,7 @@
 //! OSDs in memory: the members of a storage, and the devices of machines, with faults to order.
 //!
 //! [`Members`] is the storage's roster. A [`Machine`] has devices, and what it runs is up in the roster. A member that is
-//! out gives its placement groups away with each look at it, as long as others are up and in to take them.
+//! out has given its placement groups away by the next look at it, as long as others are up and in to take them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -129,13 +129,13 @@ impl World {
         }
     }
 
-    /// Gives some of a member's placement groups away, if anybody can take them.
+    /// Gives a member's placement groups away, if anybody can take them.
     fn drain(&mut self, osd: OsdId) {
         let others = self.members.iter().any(|(id, entry)| *id != osd.0 && entry.is_up && entry.is_in);
         let is_stuck = self.is_stuck;
         if let Some(entry) = self.members.get_mut(&osd.0).filter(|entry| !entry.is_in && others && !is_stuck)
         {
-            entry.group_count = entry.group_count.saturating_sub(3);
+            entry.group_count = 0;
         }
     }
 }

@@ -12,7 +12,7 @@ use logic::vm::accept::Force;
 use store::memory::{CommitFault, Sessions};
 
 use super::{
-    Ask, Blow, Command, Kind, Manner, Mishap, Moment, Place, Reach, Seconds, faults_of_moves, storage,
+    Ask, Blow, Command, Kind, Manner, Mishap, Moment, Place, Reach, Seconds, faults_of_moves, osds, storage,
 };
 
 impl FromStr for Place {
@@ -50,6 +50,12 @@ impl FromStr for Command {
 fn parse(words: &[&str]) -> Result<Command> {
     if let Some(ask) = storage::parse_ask(words)? {
         return Ok(Command::Ask(Ask::Storage(ask)));
+    }
+    if let Some(ask) = osds::parse_ask(words)? {
+        return Ok(Command::Ask(Ask::Osd(ask)));
+    }
+    if let Some((node, fate)) = osds::parse_fate(words)? {
+        return Ok(Command::Devices(node, fate));
     }
     if let Some(misfortune) = storage::parse_misfortune(words)? {
         return Ok(Command::Storage(misfortune));

@@ -50,6 +50,7 @@ impl fmt::Display for Ask {
         match self {
             Self::Init => write!(f, "init"),
             Self::Storage(ask) => ask.fmt(f),
+            Self::Osd(ask) => ask.fmt(f),
             Self::Define { vm, memory_mib, vcpus, node } => {
                 write!(f, "define {vm} {memory_mib} {vcpus}")?;
                 node.iter().try_for_each(|node| write!(f, " {node}"))
@@ -159,6 +160,7 @@ impl fmt::Display for Command {
             Self::Uptime(node, span) => write!(f, "uptime {node} {}", Seconds(*span)),
             Self::Grow(node, memory_mib) => write!(f, "grow {node} {memory_mib}"),
             Self::Storage(misfortune) => misfortune.fmt(f),
+            Self::Devices(node, fate) => write!(f, "device {node} {fate}"),
             Self::BreakMove(fault) => write!(f, "break-move {}", fault_name(fault)),
             Self::Busy(vm) => write!(f, "busy {vm}"),
             Self::Restless(vm) => write!(f, "restless {vm}"),

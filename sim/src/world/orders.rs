@@ -1,10 +1,10 @@
 //! What the operator's orders do to the world, and those about daemons and the store.
 
-use logic::id::{VmId, VmName};
+use logic::id::{NodeName, VmId, VmName};
 use logic::vm::Power;
 
 use super::{Break, World};
-use crate::command::{Ask, Command, Misfortune, Reach, StorageAsk};
+use crate::command::{Ask, Command, Fate, Misfortune, Reach, StorageAsk};
 use crate::invariants::Wished;
 use crate::operator::Answer;
 
@@ -28,6 +28,7 @@ impl World {
             }
             Command::Network(node, mishap) => self.nets.befall(node, *mishap),
             Command::Storage(misfortune) => self.befall_storage(misfortune),
+            Command::Devices(node, fate) => self.befall_devices(node, fate),
             machine if self.order_machine(machine) => {}
             site if self.order_site(site) => {}
             store => self.order_store(store),
@@ -51,6 +52,17 @@ impl World {
         }
         let after = self.storage.contents();
         self.keeper.befell(misfortune, &before, &after);
+    }
+
+    fn befall_devices(&self, node: &NodeName, fate: &Fate) {
+        let Some(machine) = self.devices.get(node) else { return };
+        match fate {
+            Fate::New(path) => machine.add_device(path, "ACME disk", 2 << 40),
+            Fate::Filled(path) => machine.fill_device(path, "a file system"),
+            Fate::Lost(path) => machine.lose_device(path),
+            Fate::Rebuilt => machine.rebuild(),
+            Fate::Fails(count) => machine.fail(*count),
+        }
     }
 
     fn order_store(&self, command: &Command) {

@@ -74,6 +74,16 @@ pub fn first_osd(number: u8) -> u32 {
     u32::from(number) - 1
 }
 
+/// What `pvc.toml` says of the storage.
+pub(super) fn settings(storage: Storage) -> String {
+    match storage {
+        Storage::None => String::new(),
+        Storage::Ceph => {
+            "\n[storage.ceph]\nconfig = \"/etc/ceph/ceph.conf\"\nuser = \"client.admin\"\n".into()
+        }
+    }
+}
+
 impl Rack {
     /// Whether it has a Ceph.
     pub fn has_ceph(&self) -> bool {

@@ -136,7 +136,7 @@ fn configure(rack: &Rack, number: u8) -> Result<()> {
         listen: format!("0.0.0.0:{API_PORT}"),
         token: rack.memory.token.clone(),
         network: network::settings(),
-        storage: String::new(),
+        storage: ceph::settings(if rack.has_ceph() { Storage::Ceph } else { Storage::None }),
     };
     daemons::configure(&place, &settings)
 }

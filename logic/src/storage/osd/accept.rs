@@ -131,7 +131,6 @@ pub fn refresh(occasion: Occasion<'_>, osd: OsdId, device: DeviceChoice) -> Acce
     }
     let (node, uuid) = (known.value.node.clone(), known.value.uuid);
     there(occasion, &node)?;
-    vacant(occasion, &node, &device, Some(osd))?;
     let records = hold_devices(occasion, &node, "taking an OSD over")?;
     let records = hold(occasion, records, (osd, known), OsdState::Refreshing);
     begin(occasion, OsdWork::Refresh { node: node.clone(), osd, uuid, device }, (node, records))

@@ -115,7 +115,11 @@ impl OsdsFinished<'_> {
             }
             (_, Some(_), Some(uuid)) => {
                 let shown = self.shown(*uuid).expect("it was just found");
-                let osd = becomes(Osd { uuid: *uuid, ..released }, shown, end.failure.clone());
+                let osd = match &shown.borne {
+                    // It is the same, and its node knows nothing of it, as before.
+                    None if *uuid == released.uuid => released,
+                    _ => becomes(Osd { uuid: *uuid, ..released }, shown, end.failure.clone()),
+                };
                 records.write(record, expect, osd.into())
             }
             (_, Some(_), None) => {

@@ -130,6 +130,14 @@ fn a_replacement_is_what_the_number_stands_for_by_then() {
 }
 
 #[test]
+fn a_refresh_from_a_wrong_device_leaves_the_osd_as_it_was() {
+    let work =
+        OsdWork::Refresh { node: hv1(), osd: OsdId(3), uuid: uuid(1), device: "/dev/sdx".parse().unwrap() };
+    let (_, osd, _) = end(&work, OsdState::Refreshing, Some("wrong"), Some(&looked(&[(1, 3, None, true)])));
+    assert_eq!(osd, Some(Osd { task: None, ..held(OsdState::Ready) }));
+}
+
+#[test]
 fn who_puts_an_osd_in_from_elsewhere_concludes_nothing_about_its_device() {
     let work = OsdWork::MarkIn { osd: OsdId(3) };
     let (_, osd, _) = end(&work, OsdState::Marking, None, None);
