@@ -18,6 +18,7 @@ use crate::world::{Keepalives, World};
 mod fault;
 mod script;
 mod shrink;
+mod storage;
 
 pub use script::{Order, script};
 pub use shrink::shrink;
