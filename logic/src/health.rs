@@ -13,6 +13,8 @@
 //! | the running VMs have more memory than is left when the largest node fails | 50 | |
 //! | half of the coordinators or fewer are up | 50 | |
 //! | the primary is gone, and nobody has taken the role | 10 | |
+//! | the storage does not answer, or says that something is lost or stands still | 50 | |
+//! | the storage says that something wants to be looked at | 10 | |
 //! | a record cannot be read | 10 | |
 //! | a guest runs that PVC did not start | 0 | 0 |
 //! | maintenance mode is on | 0: no health is shown at all | |
@@ -23,6 +25,7 @@ use crate::node::drain::is_drained;
 use crate::node::{DaemonState, Node, NodeStatus, Role, commitments, shown_daemon_state};
 use crate::primary::is_held;
 use crate::vm::migrate::Stage;
+use crate::storage::figures::Health;
 use crate::vm::{Power, State, shown_failure, shown_state};
 
 /// Something that is wrong.
@@ -50,6 +53,8 @@ mod delta {
     pub(super) const MEMORY: i32 = 50;
     pub(super) const QUORUM: i32 = 50;
     pub(super) const PRIMARY: i32 = 10;
+    pub(super) const STORAGE: i32 = 50;
+    pub(super) const STORAGE_WARNS: i32 = 10;
     pub(super) const RECORD: i32 = 10;
 }
 
@@ -59,6 +64,7 @@ pub fn troubles(cluster: &Cluster, unreadable: &[String]) -> Vec<Trouble> {
     troubles.extend(cluster.nodes.iter().flat_map(|(name, entry)| of_node(name, entry)));
     troubles.extend(quorum(cluster));
     troubles.extend(primary(cluster));
+    troubles.extend(storage(cluster));
     troubles.extend(memory(cluster));
     troubles.extend(of_vms(cluster));
     for (index, fault) in unreadable.iter().enumerate() {
@@ -87,6 +93,23 @@ fn of_cluster(id: String, health_delta: i32, text: String) -> Trouble {
 fn maintenance(cluster: &Cluster) -> Option<Trouble> {
     let text = "maintenance mode is on: nothing is fenced, and no health is shown".to_owned();
     cluster.in_maintenance().then(|| of_cluster("MAINTENANCE".into(), 0, text))
+}
+
+/// What the storage says of itself, or that it says nothing. Nobody says anything where there is none.
+fn storage(cluster: &Cluster) -> Option<Trouble> {
+    let facts = &cluster.storage_facts.as_ref()?.value;
+    if let Some(silence) = &facts.trouble {
+        return Some(of_cluster("STORAGE_SILENT".into(), delta::STORAGE, silence.why.clone()));
+    }
+    let figures = facts.figures.as_ref()?;
+    let delta = match figures.health {
+        Health::Ok => return None,
+        Health::Warn => delta::STORAGE_WARNS,
+        Health::Err => delta::STORAGE,
+    };
+    let checks: Vec<&str> = figures.checks.iter().map(|(_, text)| text.as_str()).collect();
+    let text = format!("the storage is not well: {}", checks.join("; "));
+    Some(of_cluster("STORAGE_HEALTH".into(), delta, text))
 }
 
 fn of_node(name: &NodeName, entry: &NodeEntry) -> Vec<Trouble> {

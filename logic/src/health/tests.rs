@@ -148,3 +148,31 @@ fn strangers_unreadable_records_and_maintenance_are_told_too() {
     resting.maintenance = Some(at(Maintenance { on: true }));
     assert_eq!(found(&resting), (vec!["MAINTENANCE".to_owned()], None, 100));
 }
+
+#[test]
+fn a_storage_that_is_silent_or_not_well_is_told() {
+    use crate::storage::facts::{StorageFacts, Trouble as Silence};
+    use crate::storage::figures::ClusterFigures;
+    use crate::time::WallTime;
+    let with = |facts: StorageFacts| Cluster { storage_facts: Some(at(facts).into()), ..cluster() };
+    expect(&with(StorageFacts::default()), &[], 100, 100);
+    let silence = Silence { since: WallTime(0), why: "it does not answer".into() };
+    let silent = StorageFacts { trouble: Some(silence), ..StorageFacts::default() };
+    expect(&with(silent), &["STORAGE_SILENT"], 50, 100);
+    let figures = |health| ClusterFigures {
+        health,
+        checks: vec![("OSD_DOWN".into(), "1 osds down".into())],
+        osd_count: 3,
+        osd_up_count: 2,
+        osd_in_count: 3,
+        placement_group_count: 8,
+        placement_group_clean_count: 8,
+        total_bytes: 1,
+        free_bytes: 1,
+    };
+    let said = |health| StorageFacts { figures: Some(figures(health)), ..StorageFacts::default() };
+    expect(&with(said(Health::Ok)), &[], 100, 100);
+    expect(&with(said(Health::Warn)), &["STORAGE_HEALTH"], 90, 100);
+    expect(&with(said(Health::Err)), &["STORAGE_HEALTH"], 50, 100);
+    assert_eq!(troubles(&with(said(Health::Err)), &[])[0].text, "the storage is not well: 1 osds down");
+}

@@ -320,3 +320,6 @@ impl Finished<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

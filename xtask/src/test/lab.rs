@@ -21,6 +21,7 @@ mod bare;
 mod disturb;
 mod drive;
 mod refuse;
+mod storage;
 mod stores;
 mod volumes;
 
@@ -34,6 +35,7 @@ pub fn run(tally: &mut Tally, xtask: &Path) {
         drive::checks(lab, tally);
         refuse::checks(lab, tally);
         volumes::checks(lab, tally);
+        storage::checks(lab, tally);
         disturb::checks(lab, tally);
     });
     one_life(tally, xtask, Store::ZooKeeper, stores::checks);

@@ -61,3 +61,193 @@ fn an_ended_task_is_kept_for_a_while_and_then_forgotten() {
     let later = Now { wall: WallTime(NOW.wall.0 + TASK_KEPT.0), ..NOW };
     assert_eq!(decided(&ended, &observed(&[]), later), Some(("delete".into(), "task-old")));
 }
+
+mod storage {
+    //! Tasks about the storage: their way back, their end, and who takes them over.
+
+    use super::*;
+    use crate::cluster::NodeEntry;
+    use crate::id::NodeName;
+    use crate::node::Presence;
+    use crate::observed::StepFailure;
+    use crate::primary::Primary;
+    use crate::storage::VolumePath;
+    use crate::storage::record::{Looked, Shown, Volume, VolumeState};
+    use crate::storage::work::StorageWork;
+    use crate::testing::BOOT;
+
+    fn path() -> VolumePath {
+        "vms/web".parse().unwrap()
+    }
+
+    fn shown() -> Shown {
+        Shown {
+            size_bytes: 1 << 30,
+            id: "1f".into(),
+            object_size_bytes: 0,
+            features: Vec::new(),
+            clone_of: None,
+            snapshots: Default::default(),
+        }
+    }
+
+    /// The cluster with a volume that is being made by the task, whose fact is this one.
+    fn making(fact: Option<TaskFact>) -> Cluster {
+        let mut cluster = cluster();
+        let volume = Volume {
+            size_bytes: 1 << 30,
+            state: VolumeState::Making,
+            task: Some(TASK),
+            created: NOW.wall,
+            modified: NOW.wall,
+            features: None,
+            clone_of: None,
+            snapshots: Default::default(),
+        };
+        cluster.volumes.insert(path(), at(volume).into());
+        let work = Work::Storage(StorageWork::AddVolume { volume: path(), size_bytes: 1 << 30 });
+        let task = Task { work, run_on: hv1(), asked: NOW.wall };
+        cluster.tasks.insert(TASK, TaskEntry { task: at(task), fact: fact.map(at) }.into());
+        cluster
+    }
+
+    /// What is done next: the step's name, or the fact that is written and how many records with it.
+    fn next(fact: TaskFact, done: Option<StageDone>) -> String {
+        let mut seen = observed(&[]);
+        seen.stages.extend(done.map(|done| (TASK, done)));
+        told(&making(Some(fact)), &seen)
+    }
+
+    fn told(cluster: &Cluster, seen: &Observed) -> String {
+        let plan = decide(cluster, seen, TASK, NOW);
+        let Some(step) = plan.steps.first() else { return String::new() };
+        let Action::Record(records) = &step.action else { return step.action.name().into() };
+        let fact = records.writes.iter().find_map(|write| match &write.value {
+            Some(Record::TaskFact(fact)) => Some(fact.clone()),
+            _ => None,
+        });
+        let volume = records.writes.iter().find(|write| write.record == RecordId::Volume(path()));
+        let volume = volume.map(|write| match &write.value {
+            Some(Record::Volume(volume)) => format!("{:?}", volume.state),
+            _ => "gone".into(),
+        });
+        match fact {
+            Some(fact) => format!("{:?} {} {volume:?}", fact.state, fact.stage),
+            None => step.reason.name().into(),
+        }
+    }
+
+    fn at_stage(stage: u32, failed: Option<u32>) -> TaskFact {
+        let failed = failed.map(|stage| Failed { stage, why: "no room".into() });
+        TaskFact { stage, failed, ..running() }
+    }
+
+    fn well(stage: u32) -> Option<StageDone> {
+        Some(StageDone { stage, failure: None, looked: None })
+    }
+
+    fn badly(stage: u32) -> Option<StageDone> {
+        Some(StageDone { stage, failure: Some("no room".into()), looked: None })
+    }
+
+    fn saw(stage: u32, volume: Option<Shown>) -> Option<StageDone> {
+        let volumes = volume.map(|shown| (path(), shown)).into_iter().collect();
+        Some(StageDone { stage, failure: None, looked: Some(Looked { volumes, ..Looked::default() }) })
+    }
+
+    #[test]
+    fn a_making_goes_stage_by_stage_and_ends_with_what_was_seen() {
+        for (fact, done, expected) in [
+            (at_stage(0, None), None, "expect-no-volume"),
+            (at_stage(0, None), well(0), "Running 1 None"),
+            (at_stage(1, None), well(0), "create-volume"),
+            (at_stage(1, None), well(1), "Running 2 None"),
+            (at_stage(2, None), None, "look-at-storage"),
+            (at_stage(2, None), saw(2, Some(shown())), "Success 3 Some(\"Ready\")"),
+            (at_stage(2, None), saw(2, None), "Failure 2 Some(\"gone\")"),
+            (at_stage(2, None), badly(2), "Success 3 Some(\"Ready\")"),
+        ] {
+            assert_eq!(next(fact.clone(), done), expected, "{fact:?}");
+        }
+    }
+
+    #[test]
+    fn a_making_that_failed_is_undone_unless_what_is_there_was_there_before() {
+        for (fact, done, expected) in [
+            (at_stage(0, None), badly(0), "Running 1 None"),
+            (at_stage(1, Some(0)), None, "look-at-storage"),
+            (at_stage(1, Some(0)), saw(1, Some(shown())), "Failure 1 Some(\"gone\")"),
+            (at_stage(1, None), badly(1), "Running 2 None"),
+            (at_stage(2, Some(1)), None, "remove-volume"),
+            (at_stage(2, Some(1)), well(2), "Running 3 None"),
+            (at_stage(3, Some(1)), None, "look-at-storage"),
+            (at_stage(3, Some(1)), saw(3, None), "Failure 3 Some(\"gone\")"),
+            (
+                at_stage(3, Some(1)),
+                saw(3, Some(shown())),
+                "Failure 3 Some(\"Broken { why: \\\"no room\\\" }\")",
+            ),
+            (at_stage(2, Some(1)), badly(2), "Running 3 None"),
+        ] {
+            assert_eq!(next(fact.clone(), done), expected, "{fact:?}");
+        }
+    }
+
+    #[test]
+    fn silence_fails_a_stage_only_after_the_patience_and_never_a_look() {
+        let silent = |asked_ms: u64, fact: TaskFact| {
+            let mut seen = observed(&[]);
+            let failure = StepFailure {
+                step: "create-volume",
+                incarnation: 0,
+                why: "it did not answer".into(),
+                at: NOW.boot,
+                in_a_row: 3,
+                overtaken: false,
+            };
+            seen.failures.insert(Resource::Task(TASK), failure);
+            let at = WallTime(NOW.wall.0 - asked_ms);
+            told(&making(Some(TaskFact { at, ..fact })), &seen)
+        };
+        assert_eq!(silent(STORAGE_PATIENCE.0, at_stage(1, None)), "create-volume");
+        assert_eq!(silent(STORAGE_PATIENCE.0 + 1, at_stage(1, None)), "Running 2 None");
+        assert_eq!(silent(STORAGE_PATIENCE.0 + 1, at_stage(2, None)), "look-at-storage");
+        assert_eq!(silent(STORAGE_PATIENCE.0 + 1, at_stage(3, Some(1))), "look-at-storage");
+    }
+
+    #[test]
+    fn the_primarys_worker_takes_over_from_a_node_that_is_gone_and_from_no_other() {
+        let hv2: NodeName = "hv2".parse().unwrap();
+        let seen = Observed { name: hv2.clone(), ..observed(&[]) };
+        let mut cluster = making(Some(at_stage(1, None)));
+        let role = |node: NodeName| Some(at(Primary { node, term: 2, handover: None, former: None }));
+        cluster.primary = role(hv1());
+        assert_eq!(told(&cluster, &seen), "", "it does not hold the role");
+        cluster.primary = role(hv2);
+        assert_eq!(told(&cluster, &seen), "storage-task-taken-over");
+        let step = decide(&cluster, &seen, TASK, NOW).steps.remove(0);
+        let Action::Record(records) = step.action else { panic!("{step:?}") };
+        let absent = Guard { record: RecordId::Presence(hv1()), expect: Expect::Absent };
+        assert!(records.guards.contains(&absent), "{records:?}");
+        let presence = Presence { boot: BOOT, restart_planned: None };
+        cluster
+            .nodes
+            .insert(hv1(), NodeEntry { presence: Some(at(presence)), ..NodeEntry::default() }.into());
+        assert_eq!(told(&cluster, &seen), "", "it is there");
+    }
+
+    #[test]
+    fn four_go_on_at_once_and_the_others_wait_in_their_order() {
+        let mut cluster = cluster();
+        for number in 1..=7 {
+            let volume: VolumePath = format!("vms/v{number}").parse().unwrap();
+            let work = Work::Storage(StorageWork::ScanVolume { volume });
+            let task = Task { work, run_on: hv1(), asked: WallTime(100 - u64::from(number)) };
+            let fact = (number == 1).then(|| at(at_stage(0, None)));
+            cluster.tasks.insert(TaskId(number), TaskEntry { task: at(task), fact }.into());
+        }
+        let plan = decide_all(&cluster, &observed(&[]), NOW);
+        let resources: Vec<String> = plan.steps.iter().map(|step| step.resource.to_string()).collect();
+        assert_eq!(resources, ["task:00000001", "task:00000005", "task:00000006", "task:00000007"]);
+    }
+}

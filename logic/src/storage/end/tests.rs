@@ -1,0 +1,171 @@
+//! What the records become at the end, by what was seen.
+
+use super::*;
+use crate::id::VolumeName;
+use crate::record::Record;
+use crate::storage::work::StorageWork;
+use crate::testing::{NOW, at, cluster};
+
+const TASK: TaskId = TaskId(7);
+
+fn path(text: &str) -> VolumePath {
+    text.parse().unwrap()
+}
+
+fn shown(snapshots: &[&str]) -> Shown {
+    Shown {
+        size_bytes: 2 << 30,
+        id: "1f".into(),
+        object_size_bytes: 4 << 20,
+        features: vec!["layering".into()],
+        clone_of: None,
+        snapshots: snapshots.iter().map(|name| (name.parse().unwrap(), 1 << 30)).collect(),
+    }
+}
+
+fn volume(state: VolumeState, task: Option<TaskId>) -> Volume {
+    let taken = Snapshot { size_bytes: 1 << 30, taken: Some(WallTime(5)) };
+    Volume {
+        size_bytes: 1 << 30,
+        state,
+        task,
+        created: WallTime(1),
+        modified: WallTime(2),
+        features: None,
+        clone_of: None,
+        snapshots: [("old".parse().unwrap(), taken)].into(),
+    }
+}
+
+/// The end of a task, with these volumes in the records and these at the storage: `None` where the look was refused.
+fn end(
+    work: &StorageWork,
+    recorded: Vec<(&str, Volume)>,
+    failed: Option<u32>,
+    there: Option<Vec<(&str, Shown)>>,
+) -> (Option<String>, Vec<(String, Option<Volume>)>) {
+    let mut cluster = cluster();
+    for (name, volume) in recorded {
+        cluster.volumes.insert(path(name), at(volume).into());
+    }
+    let failed = failed.map(|stage| Failed { stage, why: "it had a bad day".into() });
+    let looked = there.map(|there| Looked {
+        volumes: there.into_iter().map(|(name, shown)| (path(name), shown)).collect(),
+        ..Looked::default()
+    });
+    let (failed, looked) = (failed.as_ref(), looked.as_ref());
+    let finished = Finished { cluster: &cluster, task: TASK, work, failed, looked, now: NOW.wall };
+    let End { failure, records } = ended(finished);
+    let written = records.writes.into_iter().map(|write| {
+        let volume = write.value.map(|value| match value {
+            Record::Volume(volume) => volume,
+            other => panic!("{other:?}"),
+        });
+        let RecordId::Volume(path) = write.record else { panic!("{:?}", write.record) };
+        (path.to_string(), volume)
+    });
+    (failure, written.collect())
+}
+
+#[test]
+fn a_removal_that_failed_half_way_tells_which_snapshots_are_left() {
+    let work = StorageWork::RemoveVolume { volume: path("vms/web") };
+    let recorded = || vec![("vms/web", volume(VolumeState::Removing, Some(TASK)))];
+    let (failure, written) = end(&work, recorded(), Some(0), Some(vec![("vms/web", shown(&[]))]));
+    let left = written[0].1.clone().unwrap();
+    assert_eq!(
+        (failure.as_deref(), &left.state, left.task),
+        (Some("it had a bad day"), &VolumeState::Ready, None)
+    );
+    assert!(left.snapshots.is_empty());
+    assert_eq!(end(&work, recorded(), None, Some(vec![])), (None, vec![("vms/web".into(), None)]));
+    let (failure, written) = end(&work, recorded(), None, Some(vec![("vms/web", shown(&[]))]));
+    assert!(failure.is_some() && written[0].1.is_some(), "it is there again");
+}
+
+#[test]
+fn a_renamed_volume_has_the_name_that_is_there_and_its_clones_follow() {
+    let to: VolumeName = "shop".parse().unwrap();
+    let work = StorageWork::RenameVolume { volume: path("vms/web"), to };
+    let clone = Volume { clone_of: Some("vms/web@old".parse().unwrap()), ..volume(VolumeState::Ready, None) };
+    let recorded = || {
+        let awaited = VolumeState::Awaited { from: "web".parse().unwrap() };
+        vec![
+            ("vms/web", volume(VolumeState::Renaming { to: "shop".parse().unwrap() }, Some(TASK))),
+            ("vms/shop", volume(awaited, Some(TASK))),
+            ("vms/clone", clone.clone()),
+        ]
+    };
+    for failed in [None, Some(1)] {
+        let (failure, written) = end(&work, recorded(), failed, Some(vec![("vms/shop", shown(&["old"]))]));
+        assert_eq!(failure, None, "what took effect has succeeded, whoever was told so");
+        assert_eq!((written[0].0.as_str(), written[1].clone()), ("vms/shop", ("vms/web".into(), None)));
+        let shop = written[0].1.clone().unwrap();
+        assert_eq!((shop.created, shop.state, shop.task), (WallTime(1), VolumeState::Ready, None));
+        let old = shop.snapshots.values().next().unwrap();
+        assert_eq!(old.taken, Some(WallTime(5)), "it knows when its snapshot was taken");
+        let follows = written[2].1.clone().unwrap().clone_of.unwrap();
+        assert_eq!((written[2].0.as_str(), follows.to_string()), ("vms/clone", "vms/shop@old".into()));
+    }
+    let (failure, written) = end(&work, recorded(), Some(1), Some(vec![("vms/web", shown(&["old"]))]));
+    assert_eq!(failure.as_deref(), Some("it had a bad day"));
+    assert_eq!((written[0].0.as_str(), written[1].clone()), ("vms/web", ("vms/shop".into(), None)));
+    assert_eq!(written.len(), 2, "its clones stay as they are");
+}
+
+#[test]
+fn a_scan_mends_what_is_broken_and_forgets_what_is_gone() {
+    let work = StorageWork::ScanVolume { volume: path("vms/web") };
+    let recorded = || vec![("vms/web", volume(VolumeState::Scanning, Some(TASK)))];
+    let (failure, written) = end(&work, recorded(), None, Some(vec![("vms/web", shown(&["old", "new"]))]));
+    let scanned = written[0].1.clone().unwrap();
+    assert_eq!((failure, scanned.size_bytes, scanned.snapshots.len()), (None, 2 << 30, 2));
+    assert_eq!((scanned.state, scanned.modified), (VolumeState::Ready, WallTime(2)));
+    let (failure, written) = end(&work, recorded(), None, Some(vec![]));
+    assert!(failure.unwrap().contains("is forgotten"));
+    assert_eq!(written, vec![("vms/web".into(), None)]);
+}
+
+#[test]
+fn a_snapshot_is_recorded_with_its_time_and_a_renamed_one_keeps_it() {
+    let work = StorageWork::AddSnapshot { snapshot: "vms/web@new".parse().unwrap() };
+    let recorded = || vec![("vms/web", volume(VolumeState::Snapshotting, Some(TASK)))];
+    let (_, written) = end(&work, recorded(), None, Some(vec![("vms/web", shown(&["old", "new"]))]));
+    let times: Vec<_> = written[0].1.clone().unwrap().snapshots.into_values().map(|one| one.taken).collect();
+    assert_eq!(times, [Some(NOW.wall), Some(WallTime(5))], "of new, and of old");
+    let to = "older".parse().unwrap();
+    let work = StorageWork::RenameSnapshot { snapshot: "vms/web@old".parse().unwrap(), to };
+    let (_, written) = end(&work, recorded(), None, Some(vec![("vms/web", shown(&["older"]))]));
+    let renamed = written[0].1.clone().unwrap().snapshots;
+    assert_eq!(renamed.values().next().unwrap().taken, Some(WallTime(5)));
+}
+
+#[test]
+fn what_another_task_has_is_not_written_and_a_refused_look_leaves_what_was_known() {
+    let work = StorageWork::ScanVolume { volume: path("vms/web") };
+    let others = vec![("vms/web", volume(VolumeState::Uploading, Some(TaskId(9))))];
+    assert_eq!(end(&work, others, None, Some(vec![])), (None, vec![]));
+    let recorded = vec![("vms/web", volume(VolumeState::Scanning, Some(TASK)))];
+    let (failure, written) = end(&work, recorded, None, None);
+    assert_eq!((failure, written[0].1.clone().unwrap().state), (None, VolumeState::Ready));
+}
+
+#[test]
+fn a_pools_removal_forgets_each_volume_as_it_goes_and_keeps_the_others_when_it_fails() {
+    let work = StorageWork::RemovePool {
+        pool: "vms".parse().unwrap(),
+        volumes: vec![path("vms/a"), path("vms/b"), path("vms/c")],
+    };
+    let mut records = cluster();
+    records.volumes.insert(path("vms/b"), at(volume(VolumeState::Ready, None)).into());
+    let passed_b = passed(&records, &work, 1);
+    assert_eq!(passed_b.writes[0].record, RecordId::Volume(path("vms/b")));
+    assert_eq!(passed(&records, &work, 3), Records::default(), "the pool itself goes with the end");
+    let ready = |name| (name, volume(VolumeState::Ready, None));
+    let there = vec![("vms/c", shown(&[]))];
+    let (failure, written) = end(&work, vec![ready("vms/b"), ready("vms/c")], Some(1), Some(there));
+    assert_eq!(failure.as_deref(), Some("it had a bad day"));
+    assert_eq!(written[0], ("vms/b".into(), None), "it was gone after all");
+    let kept = written[1].1.clone().unwrap();
+    assert!(kept.snapshots.is_empty() && kept.state == VolumeState::Ready, "its snapshots are gone already");
+}
