@@ -267,6 +267,8 @@ fn switch_on(folder: &Path, memory: &Remembered, xtask: &Path) -> Result<Node> {
         },
     };
     daemons::configure(&place, &settings)?;
+    // A directory that is missing is no storage: it may be a disk that is not mounted.
+    fs::create_dir_all(place.join("var-lib/pvc/storage"))?;
     Node::boot("pvc1", &place, xtask)
 }
 

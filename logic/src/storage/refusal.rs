@@ -1,6 +1,7 @@
 //! Why a request about storage is refused, and what to do about it.
 
 use super::figures::PoolFigures;
+use super::size::shown;
 use super::{SnapshotPath, VolumePath};
 use crate::id::{PoolName, TaskId, VmName};
 
@@ -40,11 +41,11 @@ pub enum StorageRefusal {
     BadPlacementGroups { count: u32, max: u32 },
     #[error("The size is zero: give a size such as 20G.")]
     SizeZero,
-    #[error("The size of {size_bytes} bytes is more than any volume can have.")]
+    #[error("The size of {} is more than any volume can have.", shown(*size_bytes))]
     SizeTooLarge { size_bytes: u64 },
     #[error(
-        "Volume \"{volume}\" has {size_bytes} bytes, and cannot be made smaller: what lies behind its new end would be lost. \
-         Make a smaller volume, and copy what is needed."
+        "Volume \"{volume}\" has {}, and cannot be made smaller: what lies behind its new end would be lost. \
+         Make a smaller volume, and copy what is needed.", shown(*size_bytes)
     )]
     Shrinks { volume: VolumePath, size_bytes: u64 },
     #[error(
@@ -52,13 +53,13 @@ pub enum StorageRefusal {
     )]
     UploadTooLarge { volume: VolumePath, size_bytes: u64, volume_bytes: u64 },
     #[error(
-        "{size_bytes} bytes are asked of pool \"{}\", which has {} bytes free{}: ask for less, remove what is not needed, \
-         or add space.", figures.name, figures.free_bytes, pending(*pending_bytes)
+        "{} are asked of pool \"{}\", which has {} free{}: ask for less, remove what is not needed, \
+         or add space.", shown(*size_bytes), figures.name, shown(figures.free_bytes), pending(*pending_bytes)
     )]
     NoRoom { size_bytes: u64, pending_bytes: u64, figures: Box<PoolFigures> },
     #[error(
-        "{size_bytes} bytes more would fill pool \"{}\" beyond 80 % of its {} bytes, of which {} are stored{}: ask for less, \
-         or use force.", figures.name, figures.stored_bytes.saturating_add(figures.free_bytes), figures.stored_bytes, pending(*pending_bytes)
+        "{} more would fill pool \"{}\" beyond 80 % of its {}, of which {} are stored{}: ask for less, \
+         or use force.", shown(*size_bytes), figures.name, shown(figures.stored_bytes.saturating_add(figures.free_bytes)), shown(figures.stored_bytes), pending(*pending_bytes)
     )]
     TooFull { size_bytes: u64, pending_bytes: u64, figures: Box<PoolFigures> },
     #[error("How much room there is in pool \"{pool}\" is not known: {why}. Try again, or use force.")]
@@ -86,15 +87,15 @@ pub enum StorageRefusal {
 fn pending(bytes: u64) -> String {
     match bytes {
         0 => String::new(),
-        bytes => format!(", {bytes} of them promised to volumes that are being made"),
+        bytes => format!(", and {} promised to volumes that are being made", shown(bytes)),
     }
 }
 
 /// The first names, and how many more there are.
 fn some(names: &[String]) -> String {
-    let shown = names.iter().take(crate::limits::VMS_NAMED_MAX).cloned().collect::<Vec<_>>().join(", ");
+    let first = names.iter().take(crate::limits::VMS_NAMED_MAX).cloned().collect::<Vec<_>>().join(", ");
     match names.len().saturating_sub(crate::limits::VMS_NAMED_MAX) {
-        0 => shown,
-        more => format!("{shown}, and {more} more"),
+        0 => first,
+        more => format!("{first}, and {more} more"),
     }
 }

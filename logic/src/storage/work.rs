@@ -13,6 +13,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::change::Change;
+use super::size::shown;
 use super::{Format, Replication, SnapshotPath, Tier, VolumePath};
 use crate::id::{PoolName, SnapshotName, VmId, VmName, VolumeName};
 use crate::plan::Action;
@@ -180,7 +181,7 @@ impl StorageWork {
             }
             Self::ResizeVolume { volume, size_bytes, .. } => {
                 let (volume, pool) = (&volume.volume, &volume.pool);
-                format!("Resized RBD volume \"{volume}\" in pool \"{pool}\" to {size_bytes} bytes.")
+                format!("Resized RBD volume \"{volume}\" in pool \"{pool}\" to {}.", shown(*size_bytes))
             }
             Self::RenameVolume { volume, to } => {
                 let (volume, pool) = (&volume.volume, &volume.pool);
