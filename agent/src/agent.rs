@@ -170,6 +170,11 @@ impl Agent {
             life: self.life,
             stopping_since: self.stopping_since,
             role_since: Some(self.memory.role_since(&snapshot.cluster, now.boot)),
+            holder_since: self.memory.holder_since(
+                &snapshot.cluster,
+                self.parts.timers.keepalive_interval,
+                now.boot,
+            ),
             announcements: self.memory.announcements(&network_look),
             asked_again: self.asked_again,
             under_way: self.memory.under_way(),

@@ -94,6 +94,8 @@ pub struct Memory {
     pub volume_looks: Looks,
     /// When the key to the guests' volumes was last brought to the hypervisor.
     pub secret_kept_at: Option<BootTime>,
+    /// The term of the role and the version of its holder's status record, and since when they are so.
+    holder: Option<((u64, Version), BootTime)>,
     /// When the last one was sent.
     pub keepalive_at: Option<BootTime>,
 }
@@ -138,6 +140,25 @@ impl Memory {
         let since = self.role.filter(|(before, _)| *before == seen).map_or(now, |(_, since)| since);
         self.role = Some((seen, since));
         since
+    }
+
+    /// Since when the holder of the primary role has not renewed its status record. While this node's own keepalives are
+    /// late nothing is known of it: the time that a store was away for all counts against nobody.
+    pub fn holder_since(
+        &mut self,
+        cluster: &Cluster,
+        keepalive_interval: Span,
+        now: BootTime,
+    ) -> Option<BootTime> {
+        let is_heard = self.keepalive_at.is_some_and(|sent| (now - sent).0 <= keepalive_interval.0 * 2);
+        let said = cluster.primary.as_ref().filter(|_| is_heard).and_then(|role| {
+            let status = cluster.nodes.get(&role.value.node)?.status.as_ref()?;
+            Some((role.value.term, status.version))
+        });
+        let before = self.holder.take();
+        let since = before.filter(|(before, _)| Some(*before) == said).map_or(now, |(_, since)| since);
+        self.holder = said.map(|said| (said, since));
+        self.holder.map(|(_, since)| since)
     }
 
     /// The announcements of addresses that are still there. One that went meanwhile must be announced anew; a look from

@@ -8,6 +8,7 @@ use host::clock::Clock;
 use host::hypervisor::Start;
 use host::migration::{Convergence, Departure, Method, Migration};
 use host::network::{Address, Network};
+use logic::id::{VmId, VmName};
 use logic::network::{Change, lifetime};
 use logic::plan::{Action, Step};
 use logic::record::{RecordId, VmXml};
@@ -68,12 +69,26 @@ impl Job {
         self.world.within_lease(self.step.not_after)
     }
 
+    /// What the hypervisor is told to start: it carries the document that is stored now, however late it is performed.
+    ///
+    /// # Errors
+    /// When the store does not answer, or the document cannot be started.
+    pub fn start_of(&self, vm: VmId, name: &VmName, incarnation: u64) -> Result<Start, Fault> {
+        let World { store, guests, .. } = &*self.world;
+        let document: VmXml = read_record(&**store, &RecordId::VmXml(vm))?;
+        let sources = self.world.sources(&document.xml)?;
+        let console_path = guests.console_path(name.as_str());
+        let (kind, sources) = (guests.kind, sources.as_ref());
+        let start = domain::Start { kind, incarnation, console_path: &console_path, sources };
+        Ok(Start { vm, xml: render_start(&document.xml, start)?, incarnation })
+    }
+
     /// Acts.
     ///
     /// # Errors
     /// [`Fault`] in the words of whoever refused.
     pub fn act(&self) -> Result<Done, Fault> {
-        let World { store, hypervisor, migration, network, clock, guests, .. } = &*self.world;
+        let World { store, hypervisor, migration, network, clock, .. } = &*self.world;
         match &self.step.action {
             Action::Record(records) => {
                 let committed = commit_records(&**store, records)?;
@@ -88,17 +103,7 @@ impl Job {
                 Ok(Done { announced_in, ..Done::default() })
             }
             Action::StartGuest { vm, name, incarnation } => {
-                let document: VmXml = read_record(&**store, &RecordId::VmXml(*vm))?;
-                let sources = self.world.sources(&document.xml)?;
-                let console_path = guests.console_path(name.as_str());
-                let start = domain::Start {
-                    kind: guests.kind,
-                    incarnation: *incarnation,
-                    console_path: &console_path,
-                    sources: sources.as_ref(),
-                };
-                let xml = render_start(&document.xml, start)?;
-                hypervisor.start(&Start { vm: *vm, xml, incarnation: *incarnation })?;
+                hypervisor.start(&self.start_of(*vm, name, *incarnation)?)?;
                 Ok(Done::default())
             }
             Action::PressPower { vm, incarnation } => {

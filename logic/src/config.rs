@@ -9,7 +9,10 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use crate::id::NodeName;
-use crate::limits::{KEEPALIVE_INTERVAL_DEFAULT, LIVE_MOVES_AT_ONCE_DEFAULT, SHUTDOWN_TIMEOUT_DEFAULT};
+use crate::limits::{
+    KEEPALIVE_INTERVAL_DEFAULT, LIVE_MOVES_AT_ONCE_DEFAULT, PRIMARY_SILENCE_DEFAULT,
+    PRIMARY_SILENCE_KEEPALIVES, PRIMARY_SILENCE_MIN, SHUTDOWN_TIMEOUT_DEFAULT,
+};
 use crate::network::{GuestLink, SystemNetwork, Wanted};
 use crate::node::Role;
 use crate::time::Span;
@@ -71,6 +74,8 @@ pub struct Timers {
     pub keepalive_interval: Span,
     /// How long a guest may take to shut down before it is stopped.
     pub vm_shutdown_timeout: Span,
+    /// How long the holder of the primary role may say nothing, while its session lives, before another one takes it.
+    pub primary_silence_max: Span,
 }
 
 /// How VMs move while they run.
@@ -234,7 +239,23 @@ impl Config {
 
 impl Default for Timers {
     fn default() -> Self {
-        Self { keepalive_interval: KEEPALIVE_INTERVAL_DEFAULT, vm_shutdown_timeout: SHUTDOWN_TIMEOUT_DEFAULT }
+        Self {
+            keepalive_interval: KEEPALIVE_INTERVAL_DEFAULT,
+            vm_shutdown_timeout: SHUTDOWN_TIMEOUT_DEFAULT,
+            primary_silence_max: Self::usual_silence(KEEPALIVE_INTERVAL_DEFAULT),
+        }
+    }
+}
+
+impl Timers {
+    /// How long the holder of the primary role may say nothing where that is not configured.
+    pub fn usual_silence(keepalive_interval: Span) -> Span {
+        Self::shortest_silence(keepalive_interval).max(PRIMARY_SILENCE_DEFAULT)
+    }
+
+    /// How long it may say nothing at least.
+    fn shortest_silence(keepalive_interval: Span) -> Span {
+        Span(keepalive_interval.0 * PRIMARY_SILENCE_KEEPALIVES).max(PRIMARY_SILENCE_MIN)
     }
 }
 

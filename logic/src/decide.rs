@@ -10,7 +10,7 @@ use crate::{network, node, primary, storage, task, vm};
 /// One daemon's decisions.
 pub type Decide = fn(&Cluster, &Observed, Now) -> Plan;
 
-/// The node daemon: its node, every VM that its node owns, and those that move to it.
+/// The node daemon: its node, every VM that its node owns, those that move to it, and guests that are stale.
 pub fn noded(cluster: &Cluster, observed: &Observed, now: Now) -> Plan {
     let mut plan = node::decide::decide(cluster, observed, now);
     plan.append(primary::decide::decide(cluster, observed, now));
@@ -19,11 +19,16 @@ pub fn noded(cluster: &Cluster, observed: &Observed, now: Now) -> Plan {
         return held_back(plan, observed, now);
     }
     for id in cluster.vms.keys() {
+        if let Some(end) = vm::stale::decide(cluster, observed, *id) {
+            plan.steps.push(end);
+            continue;
+        }
         match vm::migrate::decide(cluster, observed, *id, now) {
             Some(moving) => plan.append(moving),
             None => plan.append(vm::decide::decide(cluster, observed, *id, now)),
         }
     }
+    plan.append(vm::stale::decide_of_removed(cluster, observed));
     plan.steps.extend(network::system::decide(&observed.networks).steps);
     plan.append(vm::volumes::secret::decide(cluster, observed, now));
     plan.append(vm::migrate::tell(cluster, observed, now));

@@ -238,3 +238,13 @@ pub const OSD_UP_LIMIT: Span = Span::seconds(120);
 
 /// How long nothing may move away from an OSD that is to be removed: then it is not removed, and waits no longer.
 pub const OSD_DRAIN_PATIENCE: Span = Span::seconds(600);
+
+/// How long the holder of the role may leave its status record as it is, unless configured: a hung one has lost its
+/// addresses a lease after it last acted, and a store that elects a leader holds a keepalive up for less.
+pub const PRIMARY_SILENCE_DEFAULT: Span = Span::seconds(20);
+
+/// As many keepalives of a holder must be missing at least, before another one takes the role from it.
+pub const PRIMARY_SILENCE_KEEPALIVES: u64 = 4;
+
+/// The shortest silence that can be configured: a lease, and a keepalive that was lost on the way.
+pub const PRIMARY_SILENCE_MIN: Span = Span::seconds(12);

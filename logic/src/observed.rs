@@ -170,6 +170,9 @@ pub struct Observed {
     pub stopping_since: Option<BootTime>,
     /// When this process first saw the primary role, and the wish about it, as they are now.
     pub role_since: Option<BootTime>,
+    /// Since when the holder of the role has not renewed its status record, as far as this process has seen; `None` while
+    /// this node's own keepalives do not get through, so that it could not have seen it.
+    pub holder_since: Option<BootTime>,
     /// Addresses that were announced and are there since, each with the latest occasion.
     pub announcements: BTreeMap<(LinkName, IpAddr), u64>,
     /// It was asked to stop a second time: nothing is waited for that may take long.

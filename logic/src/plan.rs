@@ -307,6 +307,8 @@ pub enum Reason {
     Down,
     StopWished,
     StaleGuest { incarnation: u64 },
+    GuestElsewhere { incarnation: u64, node: NodeName },
+    GuestOfRemoved { incarnation: u64 },
     StartedBehindOurBack,
     StrangerGone,
     Removed,
@@ -374,6 +376,10 @@ impl fmt::Display for Reason {
             Self::StaleGuest { incarnation } => {
                 write!(f, "incarnation {incarnation} is not the current one")
             }
+            Self::GuestElsewhere { incarnation, node } => {
+                write!(f, "incarnation {incarnation} is over: the VM is {node}'s, and both may have written")
+            }
+            Self::GuestOfRemoved { incarnation } => write!(f, "incarnation {incarnation} is of a removed VM"),
             Self::StartedBehindOurBack => {
                 write!(f, "a guest of this UUID runs that PVC did not start")
             }
@@ -444,6 +450,8 @@ impl Reason {
             Self::Down => "down",
             Self::StopWished => "stop-wished",
             Self::StaleGuest { .. } => "stale-guest",
+            Self::GuestElsewhere { .. } => "guest-elsewhere",
+            Self::GuestOfRemoved { .. } => "guest-of-removed",
             Self::StartedBehindOurBack => "started-behind-our-back",
             Self::StrangerGone => "stranger-gone",
             Self::Removed => "removed",

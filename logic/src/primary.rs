@@ -17,10 +17,19 @@
 //! | the successor is gone, or does not come on | the holder takes the role back, and the wish is void |
 //! | the holder does not yield | the successor goes on without it |
 //! | the former does not let go, or is gone | the holder goes on without it |
+//! | the holder's session lives, and its loop hangs | whoever can takes it, when the holder has been silent for long enough |
 //!
 //! A holder is gone when its presence is: its session with the store is over by the store's clock, which began to count
 //! no earlier than the holder's own. Everything that marks the holder in the network ends with a lifetime, a second
 //! before the holder's lease: see [`floating`]. So no proof of death is needed, as it is for a VM.
+//!
+//! A holder is silent when its status record is not renewed. Its loop decides on every keepalive, and on every renewal of
+//! its addresses: one that hangs does neither, while the session goes on by a thread of its own. The evidence is the version
+//! of that record: a candidate counts, by its own boot clock, since when it has seen the same one, and only while its own
+//! keepalives get through, so that a store which was away for all is held against nobody. Its write rests on that very
+//! version: a holder that has said anything since keeps the role. The bound ([`crate::config::Timers`]) is much longer than
+//! the lifetime of the addresses. When the holder wakes up it finds itself the former one; whatever it had begun rests on
+//! the role's record, and is not done.
 //!
 //! What moves with the role is a list of parts: see [`part`]. The term grows whenever the role is taken, or taken back.
 

@@ -113,6 +113,7 @@ pub(crate) fn observed(guests: &[(VmId, Option<u64>)]) -> Observed {
         life: Life::Going,
         stopping_since: None,
         role_since: None,
+        holder_since: None,
         announcements: Default::default(),
         asked_again: false,
         under_way: 0,

@@ -29,6 +29,7 @@ pub mod accept;
 pub mod decide;
 pub mod domain;
 pub mod migrate;
+pub mod stale;
 pub mod volumes;
 pub mod why;
 

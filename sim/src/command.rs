@@ -49,8 +49,12 @@ pub enum Moment {
 pub enum Blow {
     /// It is killed.
     Kill,
+    /// It is killed before it has acted, and its call waits for this long at the hypervisor before it is performed.
+    KillWaiting(Span),
     /// It stands still for this long, as with SIGSTOP.
     Stall(Span),
+    /// Its loop hangs for this long: it decides nothing, and its session goes on.
+    Hang(Span),
 }
 
 /// How a VM is to move this time.

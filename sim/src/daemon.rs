@@ -150,6 +150,8 @@ pub struct Daemon {
     pub life: u64,
     /// Until when it stands still.
     pub stalled_until: Option<BootTime>,
+    /// Until when its loop hangs, and nothing else of it.
+    pub hangs_until: Option<BootTime>,
     /// When it last knew all that the store has, in the world's time.
     pub heard_at: BootTime,
     /// When each chore is due.
@@ -224,6 +226,7 @@ impl Daemon {
         Self {
             life,
             stalled_until,
+            hangs_until: None,
             heard_at,
             due,
             name: place.node.clone(),

@@ -40,7 +40,10 @@ pub struct Judge {
     /// When each incarnation was taken.
     taken: BTreeMap<(VmId, u64), BootTime>,
     begun: BTreeSet<(VmId, u64)>,
-    live: BTreeMap<VmId, NodeName>,
+    /// Where each VM's guest runs, and as which incarnation.
+    live: BTreeMap<VmId, (NodeName, Option<u64>)>,
+    /// Guests that run beside: a call began them after a later incarnation was taken, or before that was known to it.
+    stale: BTreeMap<(NodeName, VmId), u64>,
     /// Incarnations that their source has let go, and that have not gone on anywhere.
     handed: BTreeMap<VmId, Option<u64>>,
     by_hand: BTreeSet<(NodeName, VmId)>,
@@ -49,6 +52,8 @@ pub struct Judge {
     drains: bool,
     /// VMs of which a start was made whose caller could not know what became of it.
     uncertain: BTreeSet<VmId>,
+    /// The incarnations of these starts: the calls were performed when nobody waited for them any more.
+    unheard: BTreeSet<(VmId, u64)>,
     /// Incarnations that post-copy tore in two.
     torn: BTreeSet<(VmId, u64)>,
 }
@@ -111,8 +116,9 @@ impl Judge {
 
     /// A step has acted, and whoever asked for it does not hear how.
     pub fn acted_unheard(&mut self, step: &Step) {
-        if let Action::StartGuest { vm, .. } = step.action {
+        if let Action::StartGuest { vm, incarnation, .. } = step.action {
             self.uncertain.insert(vm);
+            self.unheard.insert((vm, incarnation));
         }
     }
 
@@ -171,9 +177,7 @@ impl Judge {
             Happening::Began => {
                 // What somebody starts by hand is not PVC's doing, wherever it is.
                 let Some(incarnation) = entry.incarnation else { return Ok(()) };
-                if let Some(other) = self.live.insert(vm, node.clone()) {
-                    return Err(format!("{vm} began on {node} while it runs on {other}"));
-                }
+                self.begins(node, vm, incarnation)?;
                 if !self.begun.insert((vm, incarnation)) {
                     return Err(format!("{vm}: incarnation {incarnation} began twice"));
                 }
@@ -184,8 +188,8 @@ impl Judge {
             }
             Happening::Arrived | Happening::Resumed => {
                 self.handed.remove(&vm);
-                match self.live.insert(vm, node.clone()) {
-                    Some(other) if other != *node => {
+                match self.live.insert(vm, (node.clone(), entry.incarnation)) {
+                    Some((other, _)) if other != *node => {
                         Err(format!("{vm} goes on on {node} while it runs on {other}"))
                     }
                     _ => Ok(()),
@@ -194,6 +198,9 @@ impl Judge {
             Happening::Halted => {
                 self.stands_still(node, vm);
                 Ok(())
+            }
+            Happening::Left if self.stale.contains_key(&(node.clone(), vm)) => {
+                Err(format!("{vm}: a guest that is stale was moved away from {node}"))
             }
             // By post-copy it runs on the other one already.
             Happening::Left if self.live.contains_key(&vm) => Ok(()),
@@ -211,7 +218,8 @@ impl Judge {
             }
             Happening::Received | Happening::Ended(End::Discarded) => Ok(()),
             Happening::Ended(end) => {
-                if entry.incarnation.is_some() {
+                let was_stale = self.stale.remove(&(node.clone(), vm)).is_some();
+                if entry.incarnation.is_some() && !was_stale {
                     self.stands_still(node, vm);
                     self.handed.remove(&vm);
                 }
@@ -228,9 +236,32 @@ impl Judge {
         }
     }
 
+    /// A guest begins. No other of its VM runs, unless the older of the two was begun by a call that arrived too late to
+    /// be known of, or to be held up: that one must be ended, and until then both may write.
+    fn begins(&mut self, node: &NodeName, vm: VmId, incarnation: u64) -> Result<(), String> {
+        let is_over = self.is_unheard_of(vm, incarnation);
+        if is_over && self.taken.range((vm, incarnation + 1)..=(vm, u64::MAX)).next().is_some() {
+            self.stale.insert((node.clone(), vm), incarnation);
+            return Ok(());
+        }
+        match self.live.insert(vm, (node.clone(), Some(incarnation))) {
+            None => Ok(()),
+            Some((other, Some(older))) if older < incarnation && self.is_unheard_of(vm, older) => {
+                self.stale.insert((other, vm), older);
+                Ok(())
+            }
+            Some((other, _)) => Err(format!("{vm} began on {node} while it runs on {other}")),
+        }
+    }
+
+    /// Whether nobody waited any more when this incarnation's start was performed.
+    fn is_unheard_of(&self, vm: VmId, incarnation: u64) -> bool {
+        self.unheard.contains(&(vm, incarnation))
+    }
+
     /// A VM's guest does not run on this node any more. What runs on another one goes on.
     fn stands_still(&mut self, node: &NodeName, vm: VmId) {
-        if self.live.get(&vm).is_some_and(|at| at == node) {
+        if self.live.get(&vm).is_some_and(|(at, _)| at == node) {
             self.live.remove(&vm);
         }
     }

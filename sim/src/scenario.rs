@@ -108,8 +108,10 @@ fn read(folder: &Path, name: &str) -> Result<String> {
 
 fn timers(cluster: &ClusterFile) -> Timers {
     let usual = Timers::default();
+    let keepalive_interval = cluster.keepalive_interval_s.map_or(usual.keepalive_interval, Span::seconds);
     Timers {
-        keepalive_interval: cluster.keepalive_interval_s.map_or(usual.keepalive_interval, Span::seconds),
+        keepalive_interval,
+        primary_silence_max: Timers::usual_silence(keepalive_interval),
         vm_shutdown_timeout: cluster.vm_shutdown_timeout_s.map_or(usual.vm_shutdown_timeout, Span::seconds),
     }
 }

@@ -85,7 +85,8 @@ fn world(seed: u64) -> World {
     let nodes: Vec<NodeName> = (1..=script::node_count(seed)).map(script::node).collect();
     // A great cluster would spend its time on keepalives.
     let keepalive_interval = Span::seconds(if nodes.len() > 5 { 10 } else { 5 });
-    let timers = Timers { keepalive_interval, vm_shutdown_timeout: Span::seconds(20) };
+    let primary_silence_max = Timers::usual_silence(keepalive_interval);
+    let timers = Timers { keepalive_interval, vm_shutdown_timeout: Span::seconds(20), primary_silence_max };
     let mut world = World::new(&nodes, timers, Keepalives::Hidden, Chance::from_seed(seed)).with_networks();
     world.counts.add("clusters", &format!("of {:>2} nodes", nodes.len()));
     world

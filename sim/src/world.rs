@@ -54,9 +54,9 @@ const CONFIRM: Span = Span::seconds(1);
 #[derive(Debug)]
 enum Event {
     Chore(Place, u64, Chore),
-    Check(Work),
-    Act(Work),
-    End(Work, Result<Done, Fault>),
+    Check(Box<Work>),
+    Act(Box<Work>),
+    End(Box<Work>, Result<Done, Fault>),
 }
 
 /// Whether the keepalives' steps are written to the log.
@@ -111,6 +111,8 @@ pub struct World {
     keeper: Keeper,
     /// How many calls the storage had when it was last looked at.
     storage_calls: u64,
+    /// The primary whose loop goes on hanging though the faults have ended.
+    hung: Option<Place>,
     log: String,
     violation: Option<String>,
     /// What was met so far.
@@ -156,6 +158,7 @@ impl World {
             floating: Floating::default(),
             keeper: Keeper::default(),
             storage_calls: 0,
+            hung: None,
             log: String::new(),
             violation: None,
             counts: Counts::default(),
@@ -221,7 +224,10 @@ impl World {
         };
         let now = self.now();
         let daemon = self.daemons.get(place).filter(|daemon| daemon.life == life);
-        let stalled_until = daemon.and_then(|daemon| daemon.stalled_until).filter(|until| *until > now);
+        let hangs = daemon.filter(|_| matches!(event, Event::Chore(_, _, Chore::Pass)));
+        let hangs_until = hangs.and_then(|daemon| daemon.hangs_until);
+        let stalled_until = daemon.and_then(|daemon| daemon.stalled_until).max(hangs_until);
+        let stalled_until = stalled_until.filter(|until| *until > now);
         match (event, daemon.is_some(), stalled_until) {
             (event, true, Some(until)) => self.at(until, event),
             (Event::Chore(place, _, chore), true, None) => self.chore(&place, chore, now),
@@ -301,7 +307,17 @@ impl World {
                 self.last_work = now;
             }
             let span = self.chance.to_check();
-            self.soon(span, Event::Check(Work { place: place.clone(), life, job, decided, sent: now }));
+            self.soon(
+                span,
+                Event::Check(Box::new(Work {
+                    place: place.clone(),
+                    life,
+                    job,
+                    decided,
+                    sent: now,
+                    start: None,
+                })),
+            );
         }
         let latest = now + PASS_INTERVAL_MAX;
         let clock = self.sites.get(&place.node).map(|site| &site.clock);
@@ -312,7 +328,7 @@ impl World {
     /// Something befalls a daemon.
     fn befall(&mut self, place: &Place, blow: Blow) {
         match blow {
-            Blow::Kill => {
+            Blow::Kill | Blow::KillWaiting(_) => {
                 let Some(daemon) = self.daemons.remove(place) else { return };
                 if daemon.stalled_until.is_some_and(|until| until > self.now()) {
                     // What it was about to call while it stood still it has not called, and never will.
@@ -320,6 +336,13 @@ impl World {
                     self.events.retain(|_, event| !matches!(event, Event::Act(work) if is_its(work)));
                 }
                 self.line(&format!("{place} is killed"));
+            }
+            Blow::Hang(span) => {
+                let until = self.now() + span;
+                if let Some(daemon) = self.daemons.get_mut(place) {
+                    daemon.hangs_until = Some(until);
+                    self.line(&format!("{place} hangs, and its session goes on"));
+                }
             }
             Blow::Stall(span) => {
                 let until = self.now() + span;

@@ -25,3 +25,35 @@ fn a_presence_counts_in_the_session_that_it_was_announced_in_however_late_its_en
     memory.note(&Ended { step: Arc::new(step), outcome, at, took, ticket: 1 });
     assert_eq!(memory.announced, Some((7, presence)));
 }
+
+#[test]
+fn the_silence_of_a_holder_counts_from_its_last_word_and_only_while_this_nodes_own_keepalives_get_through() {
+    let cluster = |term, version| {
+        let role =
+            logic::primary::Primary { node: "hv1".parse().unwrap(), term, handover: None, former: None };
+        let status = logic::record::Versioned { version: Version(version), value: Default::default() };
+        let entry = logic::cluster::NodeEntry { status: Some(status), ..Default::default() };
+        let role = logic::record::Versioned { version: Version(1), value: role };
+        let mut cluster = Cluster { primary: Some(role), ..Cluster::default() };
+        cluster.nodes.insert("hv1".parse().unwrap(), entry.into());
+        cluster
+    };
+    let interval = Span::seconds(5);
+    let mut memory = Memory::default();
+    let since = |memory: &mut Memory, cluster: &Cluster, now_s: u64, sent_s: Option<u64>| {
+        memory.keepalive_at = sent_s.map(|sent_s| BootTime(sent_s * 1000));
+        memory.holder_since(cluster, interval, BootTime(now_s * 1000)).map(|since| since.0 / 1000)
+    };
+    let first = cluster(1, 7);
+    assert_eq!(since(&mut memory, &first, 10, None), None, "nothing of this node got through yet");
+    assert_eq!(since(&mut memory, &first, 11, Some(11)), Some(11));
+    assert_eq!(since(&mut memory, &first, 20, Some(16)), Some(11));
+    assert_eq!(since(&mut memory, &cluster(1, 8), 21, Some(21)), Some(21), "it has spoken");
+    assert_eq!(since(&mut memory, &cluster(2, 8), 23, Some(21)), Some(23), "another term");
+    assert_eq!(
+        since(&mut memory, &cluster(2, 8), 32, Some(21)),
+        None,
+        "the store may have been away for all"
+    );
+    assert_eq!(since(&mut memory, &cluster(2, 8), 33, Some(33)), Some(33), "what was before does not count");
+}

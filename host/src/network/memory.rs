@@ -259,7 +259,9 @@ impl Stack {
 
     /// Lets every lifetime end that is due.
     pub fn settle(&self) {
-        self.change(|_, _| ());
+        if self.next_change().is_some_and(|at| at <= self.clock.now().boot) {
+            self.change(|_, _| ());
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -71,6 +71,7 @@ pub(super) struct Raw {
 struct RawTimers {
     keepalive_interval_ms: Option<u64>,
     vm_shutdown_timeout_s: Option<u64>,
+    primary_silence_s: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -158,7 +159,7 @@ const KNOWN: [(&str, &[&str]); 14] = [
             "path",
         ],
     ),
-    ("timer", &["keepalive_interval_ms", "vm_shutdown_timeout_s"]),
+    ("timer", &["keepalive_interval_ms", "vm_shutdown_timeout_s", "primary_silence_s"]),
     ("migration", &["address", "at_once_max", "bandwidth_max_mib", "post_copy", "emulated_short_pause"]),
     ("hypervisor", &["uri", "kind", "console_directory"]),
     ("storage", &["directory", "ceph"]),
@@ -283,7 +284,15 @@ impl RawTimers {
         if !(1_000..=86_400_000).contains(&vm_shutdown_timeout.0) {
             return Err(bad("timer.vm_shutdown_timeout_s", &"it must lie between 1 and 86400"));
         }
-        Ok(Timers { keepalive_interval, vm_shutdown_timeout })
+        let usual = Timers::usual_silence(keepalive_interval);
+        let primary_silence_max = self.primary_silence_s.map_or(usual, Span::seconds);
+        let shortest = Timers::shortest_silence(keepalive_interval);
+        if !(shortest..=Span::seconds(3600)).contains(&primary_silence_max) {
+            let least_s = shortest.0.div_ceil(1000);
+            let why = format!("it must lie between {least_s} (12, and four keepalives) and 3600");
+            return Err(bad("timer.primary_silence_s", &why));
+        }
+        Ok(Timers { keepalive_interval, vm_shutdown_timeout, primary_silence_max })
     }
 }
 

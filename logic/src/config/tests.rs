@@ -42,6 +42,8 @@ fn values_that_cannot_be_meant_are_refused_with_the_key_and_the_remedy() {
         ("[log]\nlevel = 'loud'", "error, warn, info, debug, trace"),
         ("[timer]\nkeepalive_interval_ms = 1", "between 100 and 60000"),
         ("[timer]\nkeepalive_interval_ms = 'x'", "line 2"),
+        ("[timer]\nprimary_silence_s = 11\nkeepalive_interval_ms = 1000", "between 12 (12, and four"),
+        ("[timer]\nprimary_silence_s = 19", "between 20 (12, and four"),
         ("[api]\nlisten = 'x'", "127.0.0.1:7370"),
         ("[api]\nlisten = '0.0.0.0:7370'", "[[api.token]]"),
         ("[api]\ntls_key_file = '/k'", "both"),

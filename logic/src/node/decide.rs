@@ -49,12 +49,13 @@ fn register(entry: &NodeEntry, observed: &Observed) -> Option<Step> {
 /// The status record: when it is due, and once more when the daemon's state changes.
 fn keepalive((cluster, entry): (&Cluster, &NodeEntry), observed: &Observed, now: Now) -> Plan {
     let mut plan = Plan::default();
-    // A registration that is not up to date holds nothing up: a daemon that stops brings it up to date no more.
+    let awaited = stop::awaited(cluster, observed, now);
+    // A registration that is not up to date holds nothing up: a daemon that stops brings it up to date no more. What it
+    // has of the primary role it lets go of all the same: with its end its presence is gone, and the role is taken.
     if entry.node.as_ref().is_none_or(|node| node.value.boot != observed.node.boot) {
-        plan.ends = observed.life == Life::Stopping;
+        plan.ends = observed.life == Life::Stopping && awaited != Some(Awaited::Handover);
         return plan;
     }
-    let awaited = stop::awaited(cluster, observed, now);
     let daemon = state(entry, observed, awaited);
     let current = entry.status.as_ref();
     let said =

@@ -13,7 +13,7 @@ use crate::node::{DaemonState, Role};
 use crate::observed::{Life, Observed};
 use crate::plan::{Action, Plan, Reason, Resource, Step};
 use crate::record::{Guard, RecordId, Records, Versioned, expect_of};
-use crate::time::{Now, Span};
+use crate::time::{BootTime, Now, Span};
 
 /// How long something is waited for.
 const WAITS: [Span; 3] = [HANDOVER_PHASE_MAX, HANDOVER_STOP_MAX, HANDOVER_TRY_MAX];
@@ -32,6 +32,7 @@ pub fn decide(cluster: &Cluster, observed: &Observed, now: Now) -> Plan {
     }
     standing.look_again.into_iter().for_each(|moment| plan.look_at(moment));
     plan.steps.extend(standing.steps);
+    turn.silence_ends().into_iter().filter(|end| *end > now.boot).for_each(|end| plan.look_at(end));
     // Every wait of a handover ends.
     let since = observed.role_since.filter(|_| turn.is_moving());
     let begins = since.into_iter().chain(observed.stopping_since);
@@ -212,6 +213,12 @@ impl<'a> Turn<'a> {
             return (!is_anothers)
                 .then(|| (taken, Some(guard), RoleReason::HolderGone { node: current.node.clone() }));
         }
+        if let Some(guard) = self.silent(current) {
+            // It may wake up: then it lets go of whatever is left.
+            let former = Some(current.node.clone());
+            let taken = Primary { former, ..Primary::held(self.me().clone(), current.term + 1) };
+            return Some((taken, Some(guard), RoleReason::HolderSilent { node: current.node.clone() }));
+        }
         if current.handover.is_some() || current.former.is_some() {
             return None;
         }
@@ -225,6 +232,23 @@ impl<'a> Turn<'a> {
         let claim = Handover { to: self.me().clone(), phase: Phase::Claimed };
         let claimed = Primary { handover: Some(claim), ..current.clone() };
         is_mine.then(|| (claimed, None, RoleReason::Claimed { node: current.node.clone() }))
+    }
+
+    /// When the holder will have been silent for too long, if it stays so.
+    fn silence_ends(&self) -> Option<BootTime> {
+        let holder = &self.current?.value.node;
+        let since = self.observed.holder_since.filter(|_| holder != self.me())?;
+        Some(since + self.observed.timers.primary_silence_max)
+    }
+
+    /// What shows that the holder hangs, if something does: its status record is what it was long ago. Whoever takes the
+    /// role rests on that. A handover that goes on has patience of its own, and comes first.
+    fn silent(&self, current: &Primary) -> Option<Guard> {
+        let is_over = self.silence_ends()? <= self.now.boot;
+        let goes_on = current.handover.is_some() && self.waited() < HANDOVER_TRY_MAX;
+        let status = self.cluster.nodes.get(&current.node)?.status.as_ref()?;
+        let guard = Guard { record: RecordId::NodeStatus(current.node.clone()), expect: status.expect() };
+        (is_over && !goes_on).then_some(guard)
     }
 
     /// The wish, while it is good.

@@ -16,6 +16,7 @@ pub enum RoleReason {
     Claimed { node: NodeName },
     Yielded { node: NodeName },
     HolderHangs { node: NodeName },
+    HolderSilent { node: NodeName },
     TakenOver { node: NodeName },
     LetGo { node: NodeName },
     FormerGone { node: NodeName },
@@ -39,6 +40,12 @@ impl fmt::Display for RoleReason {
                 write!(f, "{node} is to take the primary role, and everything is ready for it")
             }
             Self::HolderHangs { node } => write!(f, "{node} does not hand the primary role over in time"),
+            Self::HolderSilent { node } => {
+                write!(
+                    f,
+                    "{node} holds the primary role and has renewed nothing for too long, though its session lives"
+                )
+            }
             Self::TakenOver { node } => {
                 write!(f, "everything that the primary role needs is here; {node} may let go")
             }
@@ -67,6 +74,7 @@ impl RoleReason {
             Self::Claimed { .. } => "role-claimed",
             Self::Yielded { .. } => "role-yielded",
             Self::HolderHangs { .. } => "role-holder-hangs",
+            Self::HolderSilent { .. } => "role-holder-silent",
             Self::TakenOver { .. } => "role-taken-over",
             Self::LetGo { .. } => "role-let-go",
             Self::FormerGone { .. } => "role-former-gone",

@@ -68,6 +68,7 @@ fn parse(words: &[&str]) -> Result<Command> {
         ["end", place] => Command::Stop(place.parse()?),
         ["kill", place] => Command::Befalls(place.parse()?, Blow::Kill),
         ["stall", place, span] => Command::Befalls(place.parse()?, Blow::Stall(span.parse::<Seconds>()?.0)),
+        ["hang-loop", place, span] => Command::Befalls(place.parse()?, Blow::Hang(seconds(span)?)),
         ["break", place, moment, step, ref blow @ ..] => {
             let moment = match moment {
                 "checked" => Moment::Checked,
@@ -76,8 +77,9 @@ fn parse(words: &[&str]) -> Result<Command> {
             };
             let blow = match *blow {
                 ["kill"] => Blow::Kill,
+                ["kill", span] if moment == Moment::Checked => Blow::KillWaiting(seconds(span)?),
                 ["stall", span] => Blow::Stall(span.parse::<Seconds>()?.0),
-                _ => bail!("what befalls it is `kill` or `stall TIME`"),
+                _ => bail!("what befalls it is `kill`, `kill TIME` where it was checked, or `stall TIME`"),
             };
             Command::Break { place: place.parse()?, moment, step: step.into(), blow }
         }

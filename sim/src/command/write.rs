@@ -30,6 +30,8 @@ impl fmt::Display for Blow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Kill => f.write_str("kill"),
+            Self::KillWaiting(span) => write!(f, "kill {}", Seconds(*span)),
+            Self::Hang(span) => write!(f, "hang-loop {}", Seconds(*span)),
             Self::Stall(span) => write!(f, "stall {}", Seconds(*span)),
         }
     }
@@ -125,8 +127,9 @@ impl fmt::Display for Command {
             Self::Ask(ask) => write!(f, "{ask}"),
             Self::Run(place) => write!(f, "run {place}"),
             Self::Stop(place) => write!(f, "end {place}"),
-            Self::Befalls(place, Blow::Kill) => write!(f, "kill {place}"),
+            Self::Befalls(place, Blow::Kill | Blow::KillWaiting(_)) => write!(f, "kill {place}"),
             Self::Befalls(place, Blow::Stall(span)) => write!(f, "stall {place} {}", Seconds(*span)),
+            Self::Befalls(place, Blow::Hang(span)) => write!(f, "hang-loop {place} {}", Seconds(*span)),
             Self::Break { place, moment, step, blow } => {
                 let moment = match moment {
                     Moment::Checked => "checked",

@@ -29,6 +29,18 @@ impl Floating {
         }
     }
 
+    /// The role is taken from a holder that is not to let go any more: it is gone, and its address went before it.
+    ///
+    /// # Errors
+    /// When it has the address.
+    pub fn taken(&self, before: &Primary, after: &Primary) -> Result<(), String> {
+        let is_taken = after.node != before.node && after.former.is_none();
+        if is_taken && self.holders.contains(&before.node) {
+            return Err(format!("{} takes the role from {}, which has the address", after.node, before.node));
+        }
+        Ok(())
+    }
+
     /// The address came to a machine. `role` is as it is in the store.
     ///
     /// # Errors

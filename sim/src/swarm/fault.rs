@@ -3,12 +3,13 @@
 use host::memory::{Late, PowerButton};
 use logic::id::{NodeName, VmName};
 use logic::time::Span;
+use logic::vm::accept::{Force, PowerRequest};
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 use store::memory::{CommitFault, Sessions};
 
 use super::script::{Order, node};
-use crate::command::{Blow, Command, Kind, Mishap, Moment, Place, Reach, faults_of_moves};
+use crate::command::{Ask, Blow, Command, Kind, Manner, Mishap, Moment, Place, Reach, faults_of_moves};
 
 /// When a fault comes, and whom it may befall.
 #[derive(Clone, Debug)]
@@ -27,14 +28,46 @@ type Add<'a> = dyn FnMut(Span, Command) + 'a;
 pub(super) fn fault(random: &mut StdRng, fated: &Fated, script: &mut Vec<Order>) {
     let later = Span(fated.at.0 + random.random_range(50..12_000));
     let mut add = |at: Span, command| script.push((at, command));
-    match random.random_range(0..34) {
+    match random.random_range(0..40) {
         0..=8 => fault_of_a_daemon(random, fated, later, &mut add),
         9..=13 => fault_of_a_guest(random, fated, &mut add),
         14..=18 => fault_of_a_hypervisor(random, fated, later, &mut add),
         19..=23 => fault_of_the_store(random, fated, later, &mut add),
-        24..=27 => fault_of_a_move(random, fated, later, &mut add),
+        24..=29 => fault_of_a_move(random, fated, later, &mut add),
+        30..=31 => {
+            let place = Place { kind: Kind::Noded, node: fated.node.clone() };
+            add(fated.at, Command::Befalls(place, Blow::Hang(Span(random.random_range(2_000..60_000)))));
+        }
+        32..=33 => start_that_waits(random, fated, &mut add),
         _ => fault_of_a_site(random, fated, later, &mut add),
     }
+}
+
+/// A VM whose start waits in the hypervisor after its daemon was killed, and which is started anew and moved or removed
+/// meanwhile.
+fn start_that_waits(random: &mut StdRng, fated: &Fated, add: &mut Add<'_>) {
+    let (at, node) = (fated.at, fated.node.clone());
+    let place = Place { kind: Kind::Noded, node: node.clone() };
+    let vm: VmName = format!("late{}", at.0).parse().expect("it is a name");
+    let after = |ms: u64| Span(at.0 + ms);
+    let ask = |request| Command::Ask(Ask::Power { vm: vm.clone(), request, force: Force::No });
+    let (memory_mib, vcpus) = (256, 1);
+    add(at, Command::Ask(Ask::Define { vm: vm.clone(), memory_mib, vcpus, node: Some(node) }));
+    let blow = Blow::KillWaiting(Span(random.random_range(6_000..40_000)));
+    let (moment, step) = (Moment::Checked, "start-guest".to_owned());
+    add(after(100), Command::Break { place: place.clone(), moment, step, blow });
+    add(after(200), ask(PowerRequest::Start));
+    let run_at = random.random_range(500..2_000);
+    if random.random_ratio(1, 3) {
+        add(after(run_at - 100), ask(PowerRequest::Stop));
+    }
+    add(after(run_at), Command::Run(place));
+    let end = match random.random_range(0..3) {
+        0 => Ask::Remove { vm: vm.clone() },
+        1 => Ask::Move { vm: vm.clone(), to: None, manner: Manner::Shutdown },
+        _ => Ask::Move { vm: vm.clone(), to: None, manner: Manner::Usual },
+    };
+    add(after(random.random_range(4_000..8_000)), Command::Ask(end));
 }
 
 fn fault_of_a_daemon(random: &mut StdRng, fated: &Fated, later: Span, add: &mut Add<'_>) {
@@ -78,7 +111,11 @@ fn stall(random: &mut StdRng) -> Blow {
 fn break_step(random: &mut StdRng, at: Span, place: Place, steps: &[&str], add: &mut Add<'_>) {
     let step = steps[random.random_range(0..steps.len())].to_owned();
     let moment = if random.random_ratio(1, 2) { Moment::Checked } else { Moment::Acted };
-    let blow = if random.random_ratio(1, 2) { Blow::Kill } else { stall(random) };
+    let blow = match (random.random_range(0..4), moment) {
+        (0, Moment::Checked) => Blow::KillWaiting(Span(random.random_range(2_000..45_000))),
+        (0 | 1, _) => Blow::Kill,
+        _ => stall(random),
+    };
     add(at, Command::Break { place, moment, step, blow });
 }
 
@@ -101,10 +138,13 @@ fn fault_of_a_move(random: &mut StdRng, fated: &Fated, later: Span, add: &mut Ad
     let (at, place) = (fated.at, some_daemon(random, fated));
     match random.random_range(0..8) {
         0..=3 => {
-            // The last befalls post-copy alone: see below.
+            // The last befalls post-copy alone: see below. The one before needs the most of both sides.
             let faults = &faults_of_moves()[..6];
-            let (_, fault) = faults[random.random_range(0..faults.len())].clone();
-            add(at, Command::BreakMove(fault));
+            let which = random.random_range(0..faults.len() + 2).min(faults.len() - 1);
+            add(at, Command::BreakMove(faults[which].1.clone()));
+            // A move that it can befall.
+            let asked = Ask::Move { vm: fated.vm.clone(), to: None, manner: Manner::Usual };
+            add(Span(at.0 + random.random_range(1..1_000)), Command::Ask(asked));
         }
         4 => {
             let steps = ["send-guest", "release-guest", "discard-guest", "switch-to-post-copy", "mend-guest"];

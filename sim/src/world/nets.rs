@@ -45,7 +45,8 @@ impl Nets {
     pub(super) fn none(sites: &BTreeMap<NodeName, Site>) -> Self {
         let stack =
             |(name, site): (&NodeName, &Site)| (name.clone(), Stack::new(Arc::clone(&site.clock) as _));
-        Self { stacks: sites.iter().map(stack).collect(), wanted: BTreeMap::new(), told: BTreeMap::new() }
+        let told = sites.keys().map(|name| (name.clone(), 0)).collect();
+        Self { stacks: sites.iter().map(stack).collect(), wanted: BTreeMap::new(), told }
     }
 
     /// Puts a card into each machine and configures its network.
@@ -81,7 +82,7 @@ impl Nets {
     pub(super) fn news(&mut self) -> Vec<NetNews> {
         let mut lines = Vec::new();
         for (node, stack) in &self.stacks {
-            let told = self.told.entry(node.clone()).or_default();
+            let Some(told) = self.told.get_mut(node) else { continue };
             let news = stack.ledger_after(*told);
             *told += news.len();
             for entry in news {

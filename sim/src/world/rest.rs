@@ -12,7 +12,7 @@ use logic::vm::{State, shown_state};
 
 use super::World;
 use super::site::Site;
-use crate::command::{Ask, Command, Reach};
+use crate::command::{Ask, Command, Kind, Place, Reach};
 use crate::invariants::Wished;
 
 /// How long nothing may be done before the world counts as at rest: longer than any daemon sleeps.
@@ -20,6 +20,9 @@ const CALM: Span = Span::seconds(12);
 
 /// How often it is looked whether it rests.
 const LOOK: Span = Span::seconds(2);
+
+/// How much longer than its silence it may take until a hung primary is succeeded.
+const SUCCESSION: Span = Span::seconds(30);
 
 /// What becomes of nodes that are flushed when the faults end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,9 +59,13 @@ impl World {
         self.storage.make_room();
         self.storage.refuse(0, "");
         self.storage.lose_answers(0);
-        for daemon in self.daemons.values_mut() {
+        let hung = self.hung_primary();
+        let until = self.now() + self.succession();
+        for (place, daemon) in &mut self.daemons {
             daemon.stalled_until = None;
+            daemon.hangs_until = (hung.as_ref() == Some(place)).then_some(until);
         }
+        self.hung = hung;
         for place in self.places() {
             self.run(&place);
         }
@@ -74,6 +81,7 @@ impl World {
     /// # Errors
     /// What has not come true.
     pub fn come_to_rest(&mut self, most: Span) -> Result<(), String> {
+        self.be_succeeded()?;
         let end = self.now() + most;
         loop {
             // As systemd would: one that was still stopping when the faults ended is started again.
@@ -92,6 +100,34 @@ impl World {
                 Err(_) => {}
             }
         }
+    }
+
+    /// The daemon that holds the role and whose loop hangs, where somebody else can take it. It goes on hanging until
+    /// somebody has.
+    fn hung_primary(&self) -> Option<Place> {
+        let cluster = self.operator.cluster()?;
+        let place = Place { kind: Kind::Noded, node: cluster.primary.as_ref()?.value.node.clone() };
+        let hangs = self.daemons.get(&place)?.hangs_until.is_some_and(|until| until > self.now());
+        (hangs && self.sites.len() > 1).then_some(place)
+    }
+
+    /// How long it may take until a hung primary is succeeded: others may have started just now.
+    fn succession(&self) -> Span {
+        Span(self.timers.primary_silence_max.0 + SUCCESSION.0)
+    }
+
+    /// A primary that hangs is succeeded while it does.
+    fn be_succeeded(&mut self) -> Result<(), String> {
+        let Some(place) = self.hung.take() else { return Ok(()) };
+        self.counts.add("faults", "primary-hangs-on");
+        self.run_until(Span(self.age().0 + self.succession().0));
+        let cluster = self.operator.cluster().ok_or("the store does not answer")?;
+        let holder = cluster.primary.as_ref().map(|primary| &primary.value.node);
+        if self.violation.is_none() && holder == Some(&place.node) {
+            let judged = Err(format!("{place} hangs, and nobody takes the primary role from it"));
+            self.judge_by(judged);
+        }
+        self.violation.clone().map_or(Ok(()), Err)
     }
 
     /// One node is primary, nothing of a handover is left, and the floating address is at that node alone.

@@ -7,7 +7,9 @@ use std::fmt::Write as _;
 
 use agent::perform::{Done, Job};
 use agent::world::Fault;
-use host::{hypervisor, storage};
+use host::hypervisor::{self, Start};
+use host::storage;
+use logic::limits::CALL_LATE_MAX;
 use logic::plan::{Action, Reason, Resource};
 use logic::record::{Record, RecordId};
 use logic::time::{BootTime, Span};
@@ -33,24 +35,32 @@ pub(super) struct Work {
     pub(super) decided: BootTime,
     /// When its guards were checked, and the call was sent.
     pub(super) sent: BootTime,
+    /// What it tells the hypervisor to start, once that was sent.
+    pub(super) start: Option<Start>,
 }
 
 impl World {
-    pub(super) fn check(&mut self, mut work: Work) {
-        work.sent = self.now();
+    pub(super) fn check(&mut self, mut work: Box<Work>) {
         if let Err(fault) = work.job.check() {
             let span = self.chance.to_report();
             return self.soon(span, Event::End(work, Err(fault)));
         }
         let judged = self.judge.checked(&work.job.step);
         self.judge_by(judged);
-        let span = self.chance.to_act(&work.job.step.action);
+        work.sent = self.now();
+        if let Action::StartGuest { vm, name, incarnation } = &work.job.step.action {
+            work.start = work.job.start_of(*vm, name, *incarnation).ok();
+        }
         let struck = self.strike(&work, Moment::Checked);
+        let span = match struck {
+            Some((_, Blow::KillWaiting(span))) => span,
+            _ => self.chance.to_act(&work.job.step.action),
+        };
         self.soon(span, Event::Act(work));
         struck.into_iter().for_each(|(place, blow)| self.befall(&place, blow));
     }
 
-    pub(super) fn act(&mut self, work: Work) {
+    pub(super) fn act(&mut self, work: Box<Work>) {
         let before = self.memory.changes();
         let outcome = work.job.act();
         self.acted(&work, &outcome, before);
@@ -84,11 +94,14 @@ impl World {
         }
     }
 
-    /// Whether the call of a daemon that is dead arrives all the same. It does so soon or never: the hypervisor answers
-    /// others, and does not keep what a connection that is closed has asked.
+    /// Whether the call of a daemon that is dead arrives all the same, however long it waited. Only one that sends a guest
+    /// is performed soon or never, as the decisions about moves assume.
     pub(super) fn outlives(&mut self, work: &Work) -> bool {
-        let soon = self.now() - work.sent <= CALL_DEADLINE;
-        soon && self.chance.outlives() && self.sites.get(&work.place.node).is_some_and(|site| !site.is_off)
+        let sends = matches!(work.job.step.action, Action::SendGuest { .. });
+        let too_late = sends && self.now() - work.sent >= CALL_LATE_MAX;
+        !too_late
+            && self.chance.outlives()
+            && self.sites.get(&work.place.node).is_some_and(|site| !site.is_off)
     }
 
     /// The daemon is dead, and its call is performed all the same.
@@ -105,7 +118,12 @@ impl World {
             job.step.resource
         ));
         let before = self.memory.changes();
-        let outcome = job.act();
+        let outcome = match &work.start {
+            Some(start) => {
+                job.world.hypervisor.start(start).map(|()| Done::default()).map_err(Fault::Hypervisor)
+            }
+            None => job.act(),
+        };
         self.judge.acted_unheard(&job.step);
         self.acted(work, &outcome, before);
     }
@@ -116,6 +134,7 @@ impl World {
         self.counts.add(if outcome.is_ok() { "steps done" } else { "steps not done" }, step.action.name());
         if outcome.is_ok() || self.has_landed(&step.action, before) {
             let judged = self.judge.acted(step, self.now()).and_then(|()| self.placed(work));
+            let judged = judged.and_then(|()| self.taken(&step.action));
             self.judge_by(judged);
         }
     }
@@ -146,6 +165,17 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// The role that the step writes may be taken.
+    fn taken(&self, action: &Action) -> Result<(), String> {
+        let Action::Record(records) = action else { return Ok(()) };
+        let before = self.operator.seen().primary.as_ref().map(|primary| &primary.value);
+        let role = records.writes.iter().find_map(|write| match &write.value {
+            Some(Record::Primary(role)) => Some(role),
+            _ => None,
+        });
+        role.zip(before).map_or(Ok(()), |(role, before)| self.floating.taken(before, role))
     }
 
     pub(super) fn end(&mut self, work: &Work, outcome: Result<Done, Fault>) {

@@ -124,7 +124,7 @@ impl State {
     /// Lets everything happen that is due, in the order of the times.
     pub(super) fn settle(&mut self, tick: &mut Tick) {
         for machine in self.machines.values() {
-            tick.wakers.extend(machine.change_quietly(|_, _| ()).1);
+            tick.wakers.extend(machine.settle_quietly());
         }
         loop {
             let due = |(key, a_move)| self.due(key, a_move).map(|at| (at, *key));

@@ -122,3 +122,38 @@ fn facts_that_are_late_are_sent_with_the_keepalive_and_marked() {
     let never = Observed { gauged: crate::observed::Gauged::default(), ..seen };
     assert_eq!(stale(&never, NOW), [Stale::Machine]);
 }
+
+#[test]
+fn a_node_that_stops_before_it_is_registered_lets_go_of_the_role_first() {
+    let mut cluster = cluster();
+    cluster.primary = Some(at(primary_of("hv1")));
+    let mut entry = (*cluster.nodes[&hv1()]).clone();
+    entry.node.as_mut().unwrap().value.boot = crate::node::BootId(uuid::Uuid::from_u128(9));
+    cluster.nodes.insert(hv1(), entry.into());
+    let stops = Observed {
+        life: Life::Stopping,
+        stopping_since: Some(NOW.boot),
+        networks: floating_networks(),
+        ..observed(&[])
+    };
+    assert!(!decide(&cluster, &stops, NOW).ends, "its address may be on the bridge still");
+    let again = Observed { asked_again: true, ..stops.clone() };
+    assert!(decide(&cluster, &again, NOW).ends, "nothing is waited for");
+    cluster.primary = None;
+    let bare = Observed { networks: crate::network::Networks::none(), ..stops };
+    assert!(decide(&cluster, &bare, NOW).ends);
+}
+
+fn primary_of(node: &str) -> crate::primary::Primary {
+    crate::primary::Primary { node: node.parse().unwrap(), term: 1, handover: None, former: None }
+}
+
+/// Networks with a floating address that were not looked at yet.
+fn floating_networks() -> crate::network::Networks {
+    let text =
+        "node_id = 1\n[network.upstream]\ndevice = 'ens4'\nnetwork = '10.0.0.0/24'\nfloating = '10.0.0.100'";
+    let own = crate::config::Config::parse(text, "hv1").unwrap().networks;
+    let wanted = crate::network::Wanted { own, guests: None };
+    let sighting = crate::network::Sighting::Unknown { why: "the kernel has not been asked yet".into() };
+    crate::network::Networks { wanted, sighting, at: NOW.boot }
+}

@@ -92,6 +92,41 @@ fn a_vacant_role_is_taken_by_coordinators_that_run() {
 }
 
 #[test]
+fn a_holder_that_is_silent_for_too_long_is_succeeded_and_keeps_the_role_if_it_spoke() {
+    let cluster = three();
+    let seen = |node, since: Option<Span>| Observed {
+        holder_since: since.map(|ago| BootTime(NOW.boot.0 - ago.0)),
+        ..sees(node, Span::seconds(90))
+    };
+    let too_long = observed(&[]).timers.primary_silence_max;
+    let almost = Span(too_long.0 - 1);
+    assert_eq!(turn(&cluster, &seen("hv2", Some(almost))), None);
+    assert_eq!(decide(&cluster, &seen("hv2", Some(almost)), NOW).look_again, Some(NOW.boot + Span(1)));
+    assert_eq!(turn(&cluster, &seen("hv2", None)), None, "what could not be heard counts against nobody");
+    assert_eq!(turn(&cluster, &seen("hv4", Some(too_long))), None, "a hypervisor takes nothing");
+    assert_eq!(turn(&cluster, &seen("hv1", Some(too_long))), None, "it is not its own successor");
+    let former = Some(name("hv1"));
+    let taken = Primary { former, ..Primary::held(name("hv2"), 2) };
+    assert_eq!(turn(&cluster, &seen("hv2", Some(too_long))), Some((taken, "role-holder-silent")));
+    let steps = decide(&cluster, &seen("hv2", Some(too_long)), NOW).steps;
+    let Action::Record(records) = &steps[0].action else { panic!("it is a record") };
+    let status = cluster.nodes[&name("hv1")].status.as_ref().unwrap();
+    let rests = Guard { record: RecordId::NodeStatus(name("hv1")), expect: status.expect() };
+    assert_eq!(records.guards, [rests], "it rests on the word that was not renewed");
+}
+
+#[test]
+fn a_handover_that_goes_on_has_patience_of_its_own() {
+    let mut cluster = three();
+    phase(&mut cluster, "hv2", Phase::Claimed);
+    let long = observed(&[]).timers.primary_silence_max;
+    let silent = Some(BootTime(NOW.boot.0 - long.0));
+    let seen = |waited| Observed { holder_since: silent, ..sees("hv3", waited) };
+    assert_eq!(turn(&cluster, &seen(LATE)), None);
+    assert_eq!(turn(&cluster, &seen(TOO_LATE)).unwrap().1, "role-holder-silent");
+}
+
+#[test]
 fn a_wished_handover_goes_phase_by_phase_and_each_is_one_sides_turn() {
     let mut cluster = three();
     for node in ["hv1", "hv2", "hv3", "hv4"] {
