@@ -1,6 +1,7 @@
 //! The small guest: Debian's own kernel for virtual machines, and a first file system of busybox and one script.
 //!
-//! It counts aloud on its console, with the nonce from its kernel command line, and goes down on the power button.
+//! It counts aloud on its console, with the nonce from its kernel command line, and goes down on the power button. Where
+//! it is given a disk for it, it writes each number there first: the number n into the block n.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -48,9 +49,13 @@ fi
 echo "$(hostname) is up after $(cut -d' ' -f1 /proc/uptime) s"
 nonce=$(argument pvc.nonce)
 tick=$(argument pvc.tick_us)
+log=$(argument pvc.log)
 count=0
 while :; do
     count=$((count + 1))
+    if [ -n "$log" ]; then
+        printf '%-511s\n' "$nonce $count" | dd of="$log" bs=512 seek="$count" conv=notrunc,fsync 2>/dev/null
+    fi
     echo "hello $nonce $count"
     usleep "${tick:-1000000}"
 done

@@ -23,6 +23,7 @@ mod power;
 mod primary;
 mod storage;
 mod vms;
+mod volumes;
 
 /// Runs the suite.
 pub fn run(tally: &mut Tally, xtask: &Path) {
@@ -43,6 +44,7 @@ pub fn run(tally: &mut Tally, xtask: &Path) {
         primary::checks(&rack, tally);
         vms::checks(&rack, tally);
         live::checks(&rack, tally);
+        volumes::checks(&rack, tally);
         power::checks(&rack, tally);
         faults::checks(&rack, tally);
         storage::checks(&rack, tally);
