@@ -21,6 +21,7 @@ use crate::up::Preparation;
 pub mod ceph;
 pub mod command;
 pub mod controller;
+pub mod disks;
 pub mod faults;
 pub mod guests;
 pub mod make;

@@ -28,6 +28,7 @@ cargo xtask lab COMMAND
   stop N PROCESS        end one process at once: virtlogd, libvirtd, zookeeper, pvcnoded, pvcworkerd, pvcapid, mon,
                         mgr, osd (the one that the lab began with), osd.NUMBER
   stall N PROCESS       stop its time, until heal
+  disk N GIB            give it a disk, until it is switched off: a file behind a loop device
   cut N [NETWORK]       pull its cable of one network (upstream, cluster, storage), or all
   drop A B [NETWORK]    machines A and B do not hear each other
   heal                  all cables, pairs and stalled processes are well again; what was ended stays ended
@@ -59,6 +60,7 @@ pub fn run(words: &[&str], xtask: &Path) -> Result<ExitCode> {
         ["reset", machine] => rack()?.reset(number(machine)?)?,
         ["stop", machine, process] => rack()?.stop(number(machine)?, process)?,
         ["stall", machine, process] => rack()?.stall(number(machine)?, process)?,
+        ["disk", machine, gib] => say::line(rack()?.add_disk(number(machine)?, gib.parse()?)?),
         ["cut", machine] => rack()?.cut(number(machine)?, None)?,
         ["cut", machine, network] => rack()?.cut(number(machine)?, Some(of_name(network)?))?,
         ["drop", a, b] => rack()?.drop_pair(number(a)?, number(b)?, None)?,

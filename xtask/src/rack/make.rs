@@ -17,7 +17,7 @@ use crate::packages;
 use crate::rack::ceph::{self, Storage};
 use crate::rack::network::{self, Network};
 use crate::rack::switch::Switch;
-use crate::rack::{API_PORT, Memory, Plan, Rack, controller, name, power, together};
+use crate::rack::{API_PORT, Memory, Plan, Rack, controller, disks, name, power, together};
 use crate::say::Stages;
 use crate::up::Preparation;
 
@@ -214,6 +214,7 @@ pub fn down(folder: &Path) -> Result<usize> {
             ended += node.vanish()?;
         }
     }
+    disks::release(&folder)?;
     let mounts = fs::read_to_string("/proc/self/mounts")?;
     let ours = format!(" {}", folder.display());
     if let Some(mount) = mounts.lines().find(|line| line.contains(&ours)) {

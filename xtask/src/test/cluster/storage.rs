@@ -13,6 +13,14 @@ pub(super) fn checks(rack: &Rack, tally: &mut Tally) {
     tally.check("three monitors agree, each node has its OSD up, and all are on the storage network", || {
         up(rack)
     });
+    tally.check("a pool is made by PVC", || {
+        rack.pvc(2, &["storage", "pool", "add", "osds", "8"])?;
+        ensure!(rack.ceph(1, &["osd", "pool", "ls"])?.lines().any(|pool| pool == "osds"), "it is not there");
+        Ok(())
+    });
+    tally.check("an OSD is added on a disk, put out and in, and removed when its data is elsewhere", || {
+        osd(rack)
+    });
     tally.check("a power cut takes the node's Ceph along; it comes back with the node", || {
         healed(rack, || power_cut(rack))?;
         rack.ceph_is_well(1, 3)
@@ -32,6 +40,27 @@ fn up(rack: &Rack) -> Result<()> {
     let tree = rack.ceph(1, &["osd", "tree"])?;
     ensure!(rack.numbers().all(|number| tree.contains(&format!("host pvc{number}"))), "the tree is\n{tree}");
     Ok(())
+}
+
+fn osd(rack: &Rack) -> Result<()> {
+    let disk = rack.add_disk(2, 2)?;
+    // A weight that fits its size, as Ceph counts: in TiB. A heavier one would get all of its host's data.
+    rack.pvc(1, &["storage", "osd", "add", "-y", "--wait", "-w", "0.002", "pvc2", &disk])?;
+    rack.ceph_is_well(1, 4)?;
+    let again = rack.pvc_refuses(1, &["storage", "osd", "add", "-y", "--wait", "pvc2", &disk])?;
+    ensure!(again.contains("bears OSD 3 already"), "{again}");
+    rack.pvc(3, &["storage", "osd", "out", "3"])?;
+    ensure!(rack.ceph_status(1)?["osdmap"]["num_in_osds"] == 3, "it is in");
+    rack.pvc(3, &["storage", "osd", "in", "3"])?;
+    ensure!(rack.ceph_status(1)?["osdmap"]["num_in_osds"] == 4, "it is out");
+    rack.pvc(1, &["storage", "osd", "remove", "-y", "--wait", "3"])?;
+    ensure!(!rack.ceph(1, &["osd", "ls"])?.lines().any(|osd| osd == "3"), "Ceph knows it still");
+    let left = std::fs::read_dir(rack.place(2).join("var-lib/pvc/osd"))?.count();
+    ensure!(left == 0, "its node keeps {left} notes");
+    // What was wiped can be taken again, as far as the node sees.
+    let empty = rack.node(2)?.inside("blkid").args(["-p", &disk]).status()?;
+    ensure!(empty.code() == Some(2), "something is left on the disk");
+    rack.pvc(1, &["storage", "pool", "remove", "-y", "osds"]).map(drop)
 }
 
 fn power_cut(rack: &Rack) -> Result<()> {
