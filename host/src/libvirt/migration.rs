@@ -31,8 +31,8 @@ pub use process::Processes;
 pub use road::Road;
 use send::{Errand, send};
 
-/// How often the process of a guest that leaves is looked at.
-const PROCESS_EVERY: Duration = Duration::from_millis(10);
+/// How often the process of a guest that leaves is looked at: the guest stands still from its end until that is known.
+const PROCESS_EVERY: Duration = Duration::from_millis(3);
 
 /// A move that this process began.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -172,8 +172,11 @@ impl Migrations {
             Some(Begun::UnderWay { process, .. }) => Some(*process),
             _ => None,
         };
-        if leaving().is_none() {
-            return Some(ask(self));
+        match leaving() {
+            None => return Some(ask(self)),
+            // The guest stands still meanwhile: what is known is not asked for.
+            Some(Life::Gone) => return None,
+            Some(Life::Lives) => (),
         }
         let (answer, answered) = sync_channel(1);
         let this = self.clone();
