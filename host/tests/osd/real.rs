@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use host::command;
 use host::osd::linux::{Linux, Places};
@@ -147,6 +147,20 @@ fn law(act: impl FnOnce(&OnThisMachine) + Send) {
             std::panic::resume_unwind(failure);
         }
     });
+    let_connections_close();
+}
+
+/// A connection is closed on a thread of its own, and a process that ends meanwhile takes librados's memory from under it.
+fn let_connections_close() {
+    let until = Instant::now() + Duration::from_secs(60);
+    let is_closing = || {
+        let threads = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+        let mut names = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("comm")).ok());
+        names.any(|name| name.starts_with("ceph-"))
+    };
+    while is_closing() && Instant::now() < until {
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
 }
 
 /// There is a pool, so that there is something to move.

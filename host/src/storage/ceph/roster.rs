@@ -11,6 +11,7 @@ use super::answers::part;
 use super::{Ceph, Outcome, Session, Subject, Trouble};
 use crate::osd::{Member, Roster, Safety, Standing};
 use crate::storage::Error;
+use crate::storage::error::Refusal;
 
 /// How often an OSD that was just stopped is called down before it is taken for alive, and how soon.
 const TRIES: (u32, Duration) = (50, Duration::from_millis(200));
@@ -146,6 +147,10 @@ impl Ceph {
 
     fn mark(&self, what: &str, prefix: &'static str, osd: OsdId) -> Result<(), Error> {
         self.change_osd(what, osd, move |session| {
+            // Ceph calls it done where there is no such OSD.
+            if !session.is_member(osd)? {
+                return Err(Refusal::absent(format!("osd.{osd}")).into());
+            }
             session.tell(&json!({"prefix": prefix, "ids": [osd.to_string()]}))
         })
     }
