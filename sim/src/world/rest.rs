@@ -13,6 +13,7 @@ use logic::vm::{State, shown_state};
 use super::World;
 use super::site::Site;
 use crate::command::{Ask, Command, Kind, Place, Reach};
+use crate::daemon::Chore;
 use crate::invariants::Wished;
 
 /// How long nothing may be done before the world counts as at rest: longer than any daemon sleeps.
@@ -64,6 +65,15 @@ impl World {
         for (place, daemon) in &mut self.daemons {
             daemon.stalled_until = None;
             daemon.hangs_until = (hung.as_ref() == Some(place)).then_some(until);
+        }
+        let woken = |place: &Place| hung.as_ref() != Some(place);
+        let (now, woken) = (self.now(), self.daemons.keys().filter(|place| woken(place)).cloned());
+        for place in woken.collect::<Vec<_>>() {
+            // Its pass was put off until the end of what it suffered.
+            if let Some(daemon) = self.daemons.get_mut(&place) {
+                daemon.due.remove(&Chore::Pass);
+            }
+            self.due(&place, Chore::Pass, now);
         }
         self.hung = hung;
         for place in self.places() {
