@@ -24,8 +24,8 @@ use crate::id::NodeName;
 use crate::node::drain::is_drained;
 use crate::node::{DaemonState, Node, NodeStatus, Role, commitments, shown_daemon_state};
 use crate::primary::is_held;
-use crate::vm::migrate::Stage;
 use crate::storage::figures::Health;
+use crate::vm::migrate::Stage;
 use crate::vm::{Power, State, shown_failure, shown_state};
 
 /// Something that is wrong.

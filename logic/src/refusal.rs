@@ -54,6 +54,14 @@ pub enum Refusal {
         /// Its state.
         state: crate::node::DaemonState,
     },
+    /// A node whose daemon has ended, and whose session with the store has not yet.
+    #[error(
+        "Node \"{node}\" has just stopped, and the cluster still waits for it: ask again in a few seconds."
+    )]
+    NodeEnding {
+        /// Which.
+        node: NodeName,
+    },
     /// A node that VMs belong to.
     #[error(
         "Node \"{node}\" holds VMs: {}{}. Flush it while it runs, and move those that do not run with: pvc vm move",

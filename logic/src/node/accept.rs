@@ -1,7 +1,7 @@
 //! Whether a node may be forgotten, and the records that go with it.
 //!
 //! Only one that is down and empty: no daemon of it runs, no VM belongs to it, is on its way to it, or may still run
-//! there, and the cluster can do without it. One that comes back registers anew, as a node that was never seen.
+//! there, no OSD is in it, and the cluster can do without it. One that comes back registers anew, as a node that was never seen.
 
 use super::place::places;
 use super::{DaemonState, Role, shown_daemon_state};
@@ -10,6 +10,8 @@ use crate::id::{NodeName, VmName};
 use crate::limits::VMS_NAMED_MAX;
 use crate::record::{Expect, RecordId, Records, expect_of};
 use crate::refusal::Refusal;
+use crate::storage::StorageRefusal;
+use crate::storage::osd::OsdRefusal;
 use crate::vm::Vm;
 
 /// What the removal of a node writes, and what else it changes.
@@ -24,14 +26,17 @@ pub struct Removed {
 /// Forgets a node: all of its records, and the tasks that were meant for it, in one write.
 ///
 /// # Errors
-/// [`Refusal`] says what keeps it: its daemon, its VMs by name, or its role.
+/// [`Refusal`] says what keeps it: its daemon, its VMs by name, its OSDs, or its role.
 pub fn remove(cluster: &Cluster, node: &NodeName) -> Result<Removed, Refusal> {
     let unknown = || Refusal::NodeUnknown { node: node.to_string() };
     let entry = cluster.nodes.get(node).filter(|entry| entry.node.is_some()).ok_or_else(unknown)?;
     let state = shown_daemon_state(entry);
     let runs = matches!(state, DaemonState::Init | DaemonState::Run | DaemonState::Shutdown);
-    if runs || entry.presence.is_some() {
+    if runs {
         return Err(Refusal::NodeRuns { node: node.clone(), state });
+    }
+    if entry.presence.is_some() {
+        return Err(Refusal::NodeEnding { node: node.clone() });
     }
     let held: Vec<VmName> = cluster
         .vms
@@ -43,6 +48,16 @@ pub fn remove(cluster: &Cluster, node: &NodeName) -> Result<Removed, Refusal> {
         let more = held.len().saturating_sub(VMS_NAMED_MAX);
         let vms = held.into_iter().take(VMS_NAMED_MAX).collect();
         return Err(Refusal::NodeHoldsVms { node: node.clone(), vms, more });
+    }
+    let osds: Vec<String> = cluster
+        .osds
+        .iter()
+        .filter(|(_, osd)| osd.value.node == *node)
+        .map(|(id, _)| id.to_string())
+        .collect();
+    if !osds.is_empty() {
+        let refusal = OsdRefusal::NodeHoldsOsds { node: node.clone(), osds: osds.join(", ") };
+        return Err(StorageRefusal::from(refusal).into());
     }
     let is_coordinator =
         |entry: &NodeEntry| entry.node.as_ref().is_some_and(|node| node.value.role == Role::Coordinator);
@@ -79,6 +94,7 @@ fn forgotten(cluster: &Cluster, node: &NodeName, entry: &NodeEntry) -> Removed {
     part(RecordId::NodeStatus(node.clone()), expect_of(entry.status.as_ref()));
     part(RecordId::NodeLedger(node.clone()), expect_of(entry.ledger.as_ref()));
     part(RecordId::NodeWish(node.clone()), expect_of(entry.wish.as_ref()));
+    part(RecordId::NodeDevices(node.clone()), expect_of(cluster.devices.get(node).map(|devices| &**devices)));
     // What another node's worker can take over is left to it: an object's record says that it is in that task's hands.
     let own = |task: &TaskEntry| task.task.value.run_on == *node && !task.is_inherited();
     for (id, task) in cluster.tasks.iter().filter(|(_, task)| own(task)) {

@@ -1,11 +1,13 @@
 //! Removing a node: each refusal, and that nothing of it is left.
 
 use super::*;
-use crate::node::NodeStatus;
 use crate::node::place::tests::{add, name};
+use crate::node::{NodeStatus, Presence};
 use crate::primary::Primary;
 use crate::record::{NodeLedger, Record};
-use crate::testing::{VM, at, cluster_with_vm, fact};
+use crate::storage::osd::record::{NodeDevices, Osd, OsdState};
+use crate::storage::osd::{OsdId, OsdUuid};
+use crate::testing::{BOOT, VM, at, cluster_with_vm, fact};
 use crate::vm::{MigrationMethod, Phase, Power, Transfer, VmFact};
 
 /// `hv1` runs and has a VM; `hv2` is down in this state.
@@ -19,6 +21,7 @@ fn cluster(state: DaemonState) -> Cluster {
     let ledger = Some(at(NodeLedger { placements: 3 }));
     let down = NodeEntry { status: Some(at(status)), presence: None, ledger, ..(**entry).clone() };
     cluster.nodes.insert(name("hv2"), down.into());
+    cluster.devices.insert(name("hv2"), at(NodeDevices::default()).into());
     cluster
 }
 
@@ -41,7 +44,12 @@ fn a_node_that_is_down_and_empty_goes_with_all_that_is_recorded_of_it() {
         let hv2 = || name("hv2");
         assert_eq!(
             deleted,
-            [RecordId::Node(hv2()), RecordId::NodeStatus(hv2()), RecordId::NodeLedger(hv2())],
+            [
+                RecordId::Node(hv2()),
+                RecordId::NodeStatus(hv2()),
+                RecordId::NodeLedger(hv2()),
+                RecordId::NodeDevices(hv2())
+            ],
             "{state:?}"
         );
         assert!(removed.records.writes.iter().all(|write| write.value.is_none()));
@@ -76,6 +84,19 @@ fn what_runs_is_not_removed_and_neither_is_what_holds_vms_or_the_role() {
         entry.fact = Some(at(VmFact { node: name("hv2"), ..fact(Phase::Running) }));
     });
     assert!(refused(&still_there, "hv2").contains("web1"));
+    let mut with_osd = down.clone();
+    let osd = Osd {
+        node: name("hv2"),
+        device: "/dev/sdb".into(),
+        db_device: None,
+        uuid: OsdUuid(uuid::Uuid::from_u128(1)),
+        is_split: false,
+        volume: None,
+        state: OsdState::Ready,
+        task: None,
+    };
+    with_osd.osds.insert(OsdId(4), at(osd).into());
+    assert!(refused(&with_osd, "hv2").contains("has OSDs (4): remove them first"));
     let mut primary = down.clone();
     primary.primary = Some(at(Primary { node: name("hv2"), term: 1, handover: None, former: None }));
     assert!(refused(&primary, "hv2").contains("primary"));
@@ -111,4 +132,14 @@ fn a_removed_node_that_comes_back_registers_anew() {
     let crate::plan::Action::Record(records) = &plan.steps[0].action else { panic!("{plan:?}") };
     assert!(matches!(records.writes[0].value, Some(Record::Node(_))), "{plan:?}");
     assert_eq!(records.writes[0].expect, Expect::Absent);
+}
+
+#[test]
+fn a_node_whose_session_outlives_its_daemon_is_asked_about_again() {
+    let mut ending = cluster(DaemonState::Stop);
+    let presence = Some(at(Presence { boot: BOOT, restart_planned: None }));
+    let entry = NodeEntry { presence, ..(*ending.nodes[&name("hv2")]).clone() };
+    ending.nodes.insert(name("hv2"), entry.into());
+    let refused = refused(&ending, "hv2");
+    assert!(refused.contains("has just stopped") && refused.contains("a few seconds"), "{refused}");
 }
