@@ -3,7 +3,7 @@
 //! | the task | what is done |
 //! |---|---|
 //! | is for another node that is there, or is a move and has not ended | nothing |
-//! | is about storage, for a node that is gone, and this one holds the primary role | it is taken over |
+//! | is about storage, for a node that is gone, and this one holds the primary role | it is taken over, if it has not begun there, or what has cannot take effect any more |
 //! | has no fact | it is claimed, if not too many are under way |
 //! | runs, its stage has not ended here | the stage is performed; a stage may be repeated |
 //! | runs, its stage ended well | the next stage, or the end, is recorded |
@@ -14,8 +14,9 @@
 
 use super::{Failed, Part, Stage, Task, TaskFact, TaskState, Work};
 use crate::cluster::{Cluster, TaskEntry};
-use crate::id::{TaskId, VmId};
+use crate::id::{NodeName, TaskId, VmId};
 use crate::limits::{STORAGE_PATIENCE, STORAGE_TASKS_AT_ONCE_MAX, TASK_KEPT, UPLOAD_PATIENCE};
+use crate::node::{DaemonState, shown_daemon_state};
 use crate::observed::{Observed, StageDone, Upload};
 use crate::plan::{Action, Plan, Reason, Resource, Step};
 use crate::record::{Expect, Guard, RecordId, Records, expect_of};
@@ -328,12 +329,17 @@ impl Desk<'_> {
 
 /// The primary's worker takes work about the storage from a node that is gone. It rests on the node's absence and on the
 /// role's record, so that no two take it.
+///
+/// That a node is gone proves nothing about what its worker has begun: a call that is late would remove by its name what has
+/// been renamed to it meanwhile. So what has begun is taken from a node only that was fenced, or that the operator has
+/// removed; otherwise it waits for its node.
 fn take_over(cluster: &Cluster, observed: &Observed, id: TaskId) -> Option<Step> {
     let entry = cluster.tasks.get(&id)?;
     let primary = cluster.primary.as_ref().filter(|primary| primary.value.node == observed.name)?;
     let from = &entry.task.value.run_on;
     let is_there = cluster.nodes.get(from).is_some_and(|node| node.presence.is_some());
-    if is_there || !entry.is_inherited() {
+    let has_begun = entry.fact.is_some();
+    if is_there || !entry.is_inherited() || (has_begun && !is_over(cluster, from)) {
         return None;
     }
     let taken = Task { run_on: observed.name.clone(), ..entry.task.value.clone() };
@@ -342,6 +348,14 @@ fn take_over(cluster: &Cluster, observed: &Observed, id: TaskId) -> Option<Step>
         .guard(RecordId::Primary, primary.expect())
         .write(RecordId::Task(id), entry.task.expect(), taken.into());
     Some(write(id, records, Reason::Storage(StorageReason::TaskTakenOver { from: from.clone() })))
+}
+
+/// Whether nothing that a node has begun can take effect any more: it was cut off, or the operator says that it is no more.
+fn is_over(cluster: &Cluster, node: &NodeName) -> bool {
+    cluster.nodes.get(node).is_none_or(|entry| match &entry.node {
+        Some(_) => shown_daemon_state(entry) == DaemonState::Fenced,
+        None => true,
+    })
 }
 
 fn forget(entry: &TaskEntry, id: TaskId) -> Step {

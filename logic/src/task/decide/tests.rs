@@ -68,7 +68,7 @@ mod storage {
     use super::*;
     use crate::cluster::NodeEntry;
     use crate::id::NodeName;
-    use crate::node::Presence;
+    use crate::node::{Node, NodeStatus, Presence};
     use crate::observed::StepFailure;
     use crate::primary::Primary;
     use crate::storage::VolumePath;
@@ -219,7 +219,7 @@ mod storage {
     fn the_primarys_worker_takes_over_from_a_node_that_is_gone_and_from_no_other() {
         let hv2: NodeName = "hv2".parse().unwrap();
         let seen = Observed { name: hv2.clone(), ..observed(&[]) };
-        let mut cluster = making(Some(at_stage(1, None)));
+        let mut cluster = making(None);
         let role = |node: NodeName| Some(at(Primary { node, term: 2, handover: None, former: None }));
         cluster.primary = role(hv1());
         assert_eq!(told(&cluster, &seen), "", "it does not hold the role");
@@ -234,6 +234,28 @@ mod storage {
             .nodes
             .insert(hv1(), NodeEntry { presence: Some(at(presence)), ..NodeEntry::default() }.into());
         assert_eq!(told(&cluster, &seen), "", "it is there");
+    }
+
+    #[test]
+    fn what_has_begun_is_taken_over_only_from_a_node_that_was_fenced_or_removed() {
+        let hv2: NodeName = "hv2".parse().unwrap();
+        let seen = Observed { name: hv2.clone(), ..observed(&[]) };
+        let mut cluster = making(Some(at_stage(1, None)));
+        cluster.primary = Some(at(Primary { node: hv2, term: 2, handover: None, former: None }));
+        let mut shown = |daemon: Option<DaemonState>| {
+            let entry = daemon.map(|daemon| NodeEntry {
+                node: Some(at(Node::default())),
+                status: Some(at(NodeStatus { daemon, ..NodeStatus::default() })),
+                ..NodeEntry::default()
+            });
+            cluster.nodes.insert(hv1(), entry.unwrap_or_default().into());
+            told(&cluster, &seen)
+        };
+        for state in [DaemonState::Run, DaemonState::Stop, DaemonState::Shutdown] {
+            assert_eq!(shown(Some(state)), "", "{state:?}: it may be late");
+        }
+        assert_eq!(shown(Some(DaemonState::Fenced)), "storage-task-taken-over");
+        assert_eq!(shown(None), "storage-task-taken-over", "it was removed");
     }
 
     #[test]
