@@ -219,8 +219,10 @@ impl Desk<'_> {
             Some(Upload::Failed { why }) => Some(why.clone()),
             None => {
                 let given_up_at = fact.at.0.saturating_add(UPLOAD_PATIENCE.0);
-                if self.now.wall.0 < given_up_at {
-                    plan.look_at(self.now.boot + Span(given_up_at - self.now.wall.0));
+                let left = given_up_at.saturating_sub(self.now.wall.0);
+                // Much more than there was in all: the clock was set back, and says nothing.
+                if (1..=2 * UPLOAD_PATIENCE.0).contains(&left) {
+                    plan.look_at(self.now.boot + Span(left));
                     return None;
                 }
                 Some("nothing is brought any more; begin the upload again".into())

@@ -259,6 +259,22 @@ mod storage {
     }
 
     #[test]
+    fn content_that_is_not_brought_is_waited_for_as_long_as_the_clock_can_tell() {
+        let brought = |claimed: u64| {
+            let mut cluster = making(Some(TaskFact { at: WallTime(claimed), ..at_stage(0, None) }));
+            let format = crate::storage::Format::Raw;
+            let work = Work::Storage(StorageWork::Upload { volume: path(), size_bytes: 1 << 20, format });
+            let task = Task { work, run_on: hv1(), asked: NOW.wall };
+            let entry = TaskEntry { task: at(task), ..(*cluster.tasks[&TASK]).clone() };
+            cluster.tasks.insert(TASK, entry.into());
+            told(&cluster, &observed(&[]))
+        };
+        assert_eq!(brought(NOW.wall.0), "", "it may still come");
+        assert_ne!(brought(NOW.wall.0 - UPLOAD_PATIENCE.0), "");
+        assert_ne!(brought(NOW.wall.0 + 10 * UPLOAD_PATIENCE.0), "", "the clock was set back");
+    }
+
+    #[test]
     fn four_go_on_at_once_and_the_others_wait_in_their_order() {
         let mut cluster = cluster();
         for number in 1..=7 {
