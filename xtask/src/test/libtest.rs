@@ -45,7 +45,7 @@ impl Outcome {
     }
 }
 
-/// How many test programs run at once. Those against real things wait most of the time.
+/// How many test programs run at once.
 const AT_ONCE: usize = 2;
 
 /// Runs test programs until the suite's time is over, and counts each when it ends.
