@@ -155,7 +155,7 @@ pub fn role(node: &Node) -> Result<Option<String>> {
 /// # Errors
 /// When it does not answer.
 pub fn ask(node: &Node, word: &str) -> Result<String> {
-    let script = format!("printf {word} | busybox nc -w 2 127.0.0.1 {PORT}");
+    let script = format!("printf {word} | timeout 5 busybox nc -w 2 127.0.0.1 {PORT}");
     Ok(output(node.inside("sh").args(["-c", &script]))?.trim().to_owned())
 }
 
