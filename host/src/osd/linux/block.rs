@@ -4,6 +4,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use logic::storage::osd::OsdUuid;
 use serde::Deserialize;
@@ -13,6 +15,12 @@ use crate::osd::Error;
 /// How `lsblk` is asked for the devices.
 pub(super) const LIST: &[&str] =
     &["--json", "--bytes", "--nodeps", "--output", "NAME,PATH,SIZE,TYPE,MODEL,VENDOR"];
+
+/// How long a device may be busy after whoever had it was ended.
+const BUSY_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Between two tries meanwhile.
+const BUSY_INTERVAL: Duration = Duration::from_millis(100);
 
 /// So much of a device's beginning is looked at, and made zero: labels and tables lie there.
 const HEAD_BYTES: usize = 1 << 20;
@@ -197,10 +205,25 @@ impl Device {
         Ok((!is_empty).then(|| "its beginning is not zero".into()))
     }
 
+    /// Opens it for writing when nobody else has it: a daemon that has just ended may keep it for a moment.
+    fn open_alone(&self, what: &str) -> Result<File, Error> {
+        let end = Instant::now() + BUSY_PATIENCE;
+        loop {
+            match OpenOptions::new().write(true).custom_flags(libc::O_EXCL).open(&self.path) {
+                Err(error) if error.raw_os_error() == Some(libc::EBUSY) && Instant::now() < end => {
+                    thread::sleep(BUSY_INTERVAL);
+                }
+                ended => {
+                    return ended.map_err(|error| Error::failed(format!("{what} {}", self.text()), error));
+                }
+            }
+        }
+    }
+
     /// Makes its beginning and its end zero: whatever was on it is not found any more.
     pub(super) fn clear(&self) -> Result<(), Error> {
         let what = "wipe";
-        let mut file = self.open(OpenOptions::new().write(true).custom_flags(libc::O_EXCL), what)?;
+        let mut file = self.open_alone(what)?;
         let size = self.size_bytes();
         let tail = size.min(TAIL_BYTES);
         let clear = |file: &mut File| -> std::io::Result<()> {
