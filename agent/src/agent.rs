@@ -133,7 +133,7 @@ impl Agent {
             (Resource::Vm(vm), Facts::Move) => moves.get(vm).map_or(look.ticket, |look| look.ticket),
             _ => look.ticket,
         };
-        self.memory.settle(ticket_of, |committed| self.parts.mirror.shows(committed));
+        self.memory.settle(ticket_of, |committed, ended| self.parts.mirror.shows_since(committed, ended));
         let observed = Observed {
             name: self.parts.world.name.clone(),
             node: self.parts.machine.node(),

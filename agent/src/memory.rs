@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::time::Instant;
 
 use logic::cluster::Cluster;
 use logic::id::{PoolName, TaskId, VmId};
@@ -48,6 +49,8 @@ struct Settling {
     ticket: u64,
     committed: Option<Committed>,
     facts: Facts,
+    /// When its end was noted: not before.
+    noted: Instant,
 }
 
 /// Which facts the next decision about a resource rests on, besides the records.
@@ -124,11 +127,12 @@ impl Memory {
     pub fn settle(
         &mut self,
         look_ticket: impl Fn(&Resource, Facts) -> u64,
-        shows: impl Fn(&Committed) -> bool,
+        shows: impl Fn(&Committed, Instant) -> bool,
     ) {
         self.settling.retain(|resource, settling| {
             let ticket = look_ticket(resource, settling.facts);
-            let seen = ticket > settling.ticket && settling.committed.as_ref().is_none_or(&shows);
+            let seen = ticket > settling.ticket
+                && settling.committed.as_ref().is_none_or(|committed| shows(committed, settling.noted));
             !seen
         });
     }
@@ -193,7 +197,7 @@ impl Memory {
             self.volume_looks.remove(&(*vm, Occasion::Start));
         }
         let committed = outcome.as_ref().ok().and_then(|done| done.committed.clone());
-        let settling = Settling { ticket: *ticket, committed, facts: facts(step) };
+        let settling = Settling { ticket: *ticket, committed, facts: facts(step), noted: Instant::now() };
         self.settling.insert(step.resource.clone(), settling);
         match outcome {
             Ok(done) => self.note_success(step, (*at, *ticket), done),

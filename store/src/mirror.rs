@@ -156,6 +156,16 @@ impl Mirror {
         state.published.is_some() && self.shown(&state, committed)
     }
 
+    /// Whether the latest snapshot shows what a transaction that had ended at this moment left behind, or what others have
+    /// made of it since: what they delete at once may never be seen.
+    pub fn shows_since(&self, committed: &Committed, ended: Instant) -> bool {
+        let state = self.state();
+        state
+            .published
+            .as_ref()
+            .is_some_and(|snapshot| snapshot.confirmed > ended || self.shown(&state, committed))
+    }
+
     /// Waits until the mirror shows what a transaction that has been committed left behind, or what others have made of it
     /// since: they may have been so quick that it is never seen by itself. False when it did not within `most`.
     pub fn wait_shows(&self, committed: &Committed, most: Duration) -> bool {
