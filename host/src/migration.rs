@@ -216,7 +216,9 @@ pub trait Migration: Send + Sync + Debug {
 
     /// Source: begins to join the halves of a guest that is [`Standing::Torn`], and does not wait for it. Done if that is
     /// going on. Refused if it is not torn here; what the target says against it comes as the course: it may not have
-    /// noticed yet that they are apart.
+    /// noticed yet that they are apart. With an emulated guest it may never return: QEMU answers nobody while such a
+    /// guest waits for what it needs to take an interrupt. Where the memory went on by itself meanwhile, the half here
+    /// may be left: it is ended when the guest runs at the target.
     fn mend(&self, departure: &Departure) -> Result<(), Error>;
 
     /// Both: how the VM's guest stands here; `None` where there is none.

@@ -295,6 +295,17 @@ fn halves_are_not_joined_for_ever() {
     let mut stopped = cluster.clone();
     change(&mut stopped, |entry| entry.vm.value.wish.power = Power::Stop);
     assert_eq!(reason(&stopped, NOW.boot), Some("move-lost"), "nobody needs it any more");
+    let reason_while_joining = |cluster: &Cluster, boot| {
+        let joining = seen(FRESH, guest(Standing::Torn), slowed(1, 0)).unwrap();
+        let moving = Moving { seen: [(VM, joining)].into(), ..Moving::default() };
+        let plan = decide(cluster, &Observed { moving, ..observed(&[]) }, VM, Now { boot, ..NOW }).unwrap();
+        assert!(!plan.steps.is_empty() || plan.look_again.is_some(), "{plan:?}");
+        plan.steps.first().map(|step| step.reason.name())
+    };
+    assert_eq!(reason_while_joining(&cluster, NOW.boot + Span::seconds(119)), None);
+    let late = reason_while_joining(&cluster, NOW.boot + Span::seconds(121));
+    assert_eq!(late, Some("move-lost"), "a call that joins them may never return");
+    assert_eq!(reason_while_joining(&stopped, NOW.boot), Some("move-lost"));
     // A target that neither becomes whole nor says anything is not waited for, once the source has nothing.
     let gone = by_post_copy(Stage::Gone, Some(ready()));
     assert_eq!(reason(&gone, NOW.boot + Span::seconds(59)), None);

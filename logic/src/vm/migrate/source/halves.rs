@@ -55,13 +55,17 @@ impl Source<'_> {
         let Some(standing) = self.standing(seen) else { return Some(self.gone()) };
         let due = self.sending.since + MEND_SPAN_MAX;
         let is_to_run = matches!(self.entry.vm.value.wish.power, Power::Start | Power::Restart);
-        if standing == Standing::Drained || is_under_way(seen) {
+        if standing == Standing::Drained {
             return None;
         }
+        // Nor is a call that joins them waited for longer: with an emulated guest, QEMU may never answer it.
         if self.is_clear() || due <= self.now.boot || !self.same_boot() || !is_to_run {
             return Some(self.say(Stage::Lost, MoveReason::Lost));
         }
         look_at(due);
+        if is_under_way(seen) {
+            return None;
+        }
         let Some(Answer::Ready { address, console_path }) = self.answer() else { return None };
         let incarnation = self.sending.id.incarnation;
         let mended = self.observed.moving.mends.get(&(self.id, incarnation));
