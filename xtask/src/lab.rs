@@ -11,4 +11,5 @@ pub mod libvirt;
 pub mod node;
 pub mod process;
 pub mod rootfs;
+pub mod toucher;
 pub mod zookeeper;

@@ -19,6 +19,7 @@ mod faults;
 mod hypervisor;
 mod live;
 mod nodes;
+mod post_copy;
 mod power;
 mod primary;
 mod storage;
@@ -45,6 +46,7 @@ pub fn run(tally: &mut Tally, xtask: &Path) {
         vms::checks(&rack, tally);
         live::checks(&rack, tally);
         volumes::checks(&rack, tally);
+        post_copy::checks(&rack, tally);
         power::checks(&rack, tally);
         faults::checks(&rack, tally);
         storage::checks(&rack, tally);
