@@ -20,9 +20,10 @@ pub mod ping;
 pub mod report;
 pub mod runs;
 pub mod stage;
+pub mod storage;
 
 /// The measurements there are.
-const NAMES: [&str; 6] = ["store", "api", "handover", "migrate", "drain", "footprint"];
+const NAMES: [&str; 7] = ["store", "api", "handover", "migrate", "drain", "footprint", "storage"];
 
 /// Runs one.
 ///
@@ -36,6 +37,7 @@ pub fn run(words: &[&str], xtask: &Path) -> Result<()> {
         ["migrate", rest @ ..] => told(&migrate::run(rest, xtask)?),
         ["drain", rest @ ..] => told(&drain::run(rest, xtask)?),
         ["footprint", rest @ ..] => told(&footprint::run(rest, xtask)?),
+        ["storage", rest @ ..] => told(&storage::run(rest, xtask)?),
         _ => bail!("usage: cargo xtask bench {}", NAMES.join("|")),
     };
     keep(words[0], &line)

@@ -26,10 +26,11 @@ cargo xtask COMMAND
   sim mutations         take each guard away in turn; the swarm must notice each
   test [SUITE]          run every test, or one suite: lints, pure, sim, contracts, lab, cluster
   lab up|down|...       several machines with networks between them, to be broken and mended; lab alone tells how
-  bench store|api|handover|migrate|drain|footprint
+  bench store|api|handover|migrate|drain|footprint|storage
                         measure; the last line is JSON. Those on several nodes take --dev and numbers, such as
                         handover --planned 50 --killed 20, migrate --runs 50 --downtime 300, drain --guests 12 --runs 5,
-                        footprint --guests 20 --minutes 10; broken off, they go on after the last run
+                        footprint --guests 20 --minutes 10, storage --turns 20 --volumes 20 --uploads 5 --mib 512;
+                        broken off, they go on after the last run
   packages              install the Debian packages that all this needs";
 
 fn main() -> ExitCode {
@@ -76,6 +77,10 @@ fn run(words: &[String]) -> Result<ExitCode> {
         }
         ["time", times, command @ ..] if !command.is_empty() => {
             told(&bench::load::command(times.parse()?, command)?)?
+        }
+        ["storage-turn", turn] => {
+            let told = bench::storage::turn::take(&serde_json::from_str(turn)?)?;
+            say::line(told.to_string());
         }
         ["help" | "-h" | "--help"] => say::line(HELP),
         _ => {

@@ -9,6 +9,7 @@ use crate::bench::report::{Figure, Report};
 use crate::bench::runs::Runs;
 use crate::command::{output, program};
 use crate::lab::daemons::Profile;
+use crate::rack::ceph::Storage;
 use crate::rack::{Plan, Rack, make};
 use crate::{packages, say, tree};
 
@@ -56,6 +57,7 @@ pub struct Stage<'a> {
     profile: Profile,
     xtask: &'a Path,
     on: Value,
+    storage: Storage,
     /// The runs so far.
     pub runs: Runs,
 }
@@ -72,7 +74,13 @@ impl<'a> Stage<'a> {
             on[key] = value.clone();
         }
         let runs = Runs::resume(&tree::target().join("bench"), name, &on)?;
-        Ok(Self { name, profile, xtask, on, runs })
+        Ok(Self { name, profile, xtask, on, storage: Storage::None, runs })
+    }
+
+    /// The nodes have a Ceph.
+    #[must_use]
+    pub fn on_ceph(self) -> Self {
+        Self { storage: Storage::Ceph, ..self }
     }
 
     /// Makes three nodes, has what is lacking of the wanted runs measured there, and takes the nodes down, whatever came
@@ -92,7 +100,8 @@ impl<'a> Stage<'a> {
         make::down(&folder)?;
         packages::install()?;
         self.profile.build()?;
-        let up = make::up(&Plan::of(3, folder.clone(), self.profile), self.xtask);
+        let usual = Plan::of(3, folder.clone(), self.profile);
+        let up = make::up(&Plan { storage: self.storage, ..usual }, self.xtask);
         let measured = up.and_then(|rack| measure(&rack, &mut self.runs));
         let down = make::down(&folder);
         measured?;

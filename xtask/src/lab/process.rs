@@ -72,11 +72,25 @@ impl Process {
     /// # Errors
     /// When it is gone.
     pub fn processor_ticks(&self) -> Result<f64> {
+        self.ticks([11, 12])
+    }
+
+    /// The same of those of its children, and of theirs, that have ended and were collected.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn children_ticks(&self) -> Result<f64> {
+        self.ticks([13, 14])
+    }
+
+    /// The sum of two of the words that the kernel tells of it behind its name.
+    fn ticks(&self, words: [usize; 2]) -> Result<f64> {
+        let [user, system] = words;
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid))?;
         let (_, rest) = stat.rsplit_once(") ").context("its state is not understood")?;
         let words: Vec<&str> = rest.split(' ').collect();
         let [user, system] =
-            [words.get(11), words.get(12)].map(|word| word.and_then(|word| word.parse().ok()));
+            [words.get(user), words.get(system)].map(|word| word.and_then(|word| word.parse().ok()));
         Ok(user.unwrap_or(0.0) + system.unwrap_or(0.0))
     }
 

@@ -2,6 +2,7 @@
 
 use anyhow::{Result, ensure};
 
+use crate::bench;
 use crate::command::wait_for;
 use crate::rack::Rack;
 use crate::rack::guests::PATIENCE;
@@ -17,6 +18,9 @@ pub(super) fn checks(rack: &Rack, tally: &mut Tally) {
         rack.pvc(2, &["storage", "pool", "add", "osds", "8"])?;
         ensure!(rack.ceph(1, &["osd", "pool", "ls"])?.lines().any(|pool| pool == "osds"), "it is not there");
         Ok(())
+    });
+    tally.check("looks, changes and uploads are measured beside the commands of Ceph's", || {
+        bench::storage::Ground::make(rack, 2)?.once(8)
     });
     tally.check("an OSD is added on a disk, put out and in, and removed when its data is elsewhere", || {
         osd(rack)
