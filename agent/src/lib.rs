@@ -9,6 +9,7 @@
 //! | [`moves`] | looks at the guests that are on their way |
 //! | [`memory`] | what is remembered between passes |
 //! | [`perform`] | one step, performed |
+//! | `course` | whether a trial of a benchmark goes on |
 //! | [`networks`] | the machine's networks, before there is a store |
 //! | [`world`] | what steps act on |
 //! | [`threads`] | the pool of production |
@@ -25,6 +26,7 @@
 
 pub mod agent;
 pub mod arguments;
+mod course;
 pub mod door;
 pub mod gauge;
 pub mod identity;

@@ -27,7 +27,7 @@ pub use osds::change_osds;
 pub use storage::change_storage;
 
 /// What a step left behind.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Done {
     /// The versions it wrote, for telling when the mirror shows them.
     pub committed: Option<Committed>,

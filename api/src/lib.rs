@@ -3,6 +3,7 @@
 //! The shapes are a promise to every client of PVC 1.0: names, order and types are those of its answers, its oddities
 //! included. Reading is lenient, so that a client survives fields that a newer or older API adds or leaves out; writing is exact.
 
+mod benchmark;
 pub mod client;
 mod cluster;
 mod error;
@@ -11,6 +12,10 @@ mod storage;
 mod task;
 mod vm;
 
+pub use benchmark::{
+    Benchmark, BenchmarkJob, BenchmarkLatency, BenchmarkPercentiles, BenchmarkResources, BenchmarkResult,
+    BenchmarkSide, BenchmarkTest,
+};
 pub use cluster::{
     ClusterDetail, ClusterHealth, ClusterStatus, CpuResource, DiskResource, Fault, HealthMessage,
     MemoryResource, NodeHealth, NodeSummary, OsdSummary, PrimaryNode, Resources, StateCounts, VmSummary,

@@ -1,5 +1,6 @@
 //! Records to what travels over HTTP: pure functions of the snapshot and the nodes' latest statistics.
 
+pub mod benchmark;
 pub mod calendar;
 pub mod metrics;
 pub mod node;

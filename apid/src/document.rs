@@ -31,13 +31,14 @@ use crate::{BASE, routes, unbuilt};
         api::NodeDaemonState, api::NodeCoordinatorState, api::NodeDomainState, api::NodeLog, api::NodeDuty, api::NodePlanVm, api::TaskList,
         api::TaskStatus, api::TaskRef, api::Vm, api::VmState, api::VmNode, api::VmTags, api::VmMetadata, api::VmLog,
         api::VmWhy, api::StorageText, api::Pool, api::Volume, api::VolumeSnapshot, api::Osd, api::OsdState,
+        api::Benchmark,
     )),
     modifiers(&Keys),
     tags(
         (name = "root", description = "The API and the cluster as a whole"),
         (name = "node", description = "Nodes"),
         (name = "vm", description = "Virtual machines"),
-        (name = "storage", description = "Pools, volumes, snapshots and OSDs"),
+        (name = "storage", description = "Pools, volumes, snapshots, OSDs and benchmarks"),
         (name = "not built yet", description = "Part of the contract, and answered with 501"),
     ),
 )]

@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use logic::refusal::Refusal;
 use logic::storage::StorageRefusal;
+use logic::storage::benchmark::BenchmarkRefusal;
 use logic::storage::osd::OsdRefusal;
 use store::CommitError;
 use utoipa::openapi::{Content, RefOr, Response as Described, ResponseBuilder};
@@ -141,6 +142,9 @@ impl From<Refusal> for ApiError {
             Refusal::Missing { parameter } => Self::parameter(parameter, "this parameter is required."),
             Refusal::Storage(StorageRefusal::Osd(OsdRefusal::Unknown { osd })) => {
                 Self::unknown("OSD", &osd.to_string())
+            }
+            Refusal::Storage(StorageRefusal::Benchmark(BenchmarkRefusal::Unknown { name })) => {
+                Self::unknown("Benchmark", &name)
             }
             Refusal::Storage(StorageRefusal::PoolUnknown { pool }) => Self::unknown("Pool", pool.as_str()),
             Refusal::Storage(StorageRefusal::VolumeUnknown { volume }) => {

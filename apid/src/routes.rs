@@ -93,12 +93,13 @@ fn closed_routes() -> OpenApiRouter<Arc<Api>> {
 
 /// Those about storage; they too need a token or a session.
 fn storage_routes() -> OpenApiRouter<Arc<Api>> {
-    use storage::{osd, pool, snapshot, upload, volume};
+    use storage::{benchmark, osd, pool, snapshot, upload, volume};
     OpenApiRouter::new()
         .routes(routes!(storage::root))
         .routes(routes!(storage::ceph))
         .routes(routes!(storage::status))
         .routes(routes!(storage::utilization))
+        .routes(routes!(benchmark::list, benchmark::run, benchmark::cancel))
         .routes(routes!(osd::set_option))
         .routes(routes!(osd::add_db))
         .routes(routes!(osd::list, osd::add))

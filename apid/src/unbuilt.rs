@@ -43,7 +43,6 @@ const ROUTES: &[(&str, &str, &str)] = &[
     ("/sriov/vf", "GET", "The management of SR-IOV"),
     ("/sriov/vf/{node}", "GET", "The management of SR-IOV"),
     ("/sriov/vf/{node}/{vf}", "GET PUT", "The management of SR-IOV"),
-    ("/storage/ceph/benchmark", "GET POST", "The benchmark of storage"),
     ("/provisioner", "GET", "The provisioner"),
     ("/provisioner/template", "GET", "The provisioner"),
     ("/provisioner/template/system", "GET POST", "The provisioner"),

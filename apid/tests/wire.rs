@@ -4,6 +4,8 @@
 mod anything;
 #[path = "wire/bad_input.rs"]
 mod bad_input;
+#[path = "wire/benchmarks.rs"]
+mod benchmarks;
 #[path = "wire/desk.rs"]
 mod desk;
 #[path = "wire/document.rs"]

@@ -7,6 +7,7 @@ use api::client::Endpoint;
 use crate::args::Global;
 use crate::failure::Failure;
 
+pub(crate) mod benchmark;
 pub(crate) mod cluster;
 pub(crate) mod connection;
 pub(crate) mod details;

@@ -5,6 +5,8 @@
 mod asking;
 #[path = "wire/bench.rs"]
 mod bench;
+#[path = "wire/benchmarks.rs"]
+mod benchmarks;
 #[path = "wire/connections.rs"]
 mod connections;
 #[path = "wire/contract.rs"]

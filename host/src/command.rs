@@ -1,7 +1,7 @@
 //! The one place that starts a process: an argument list, a time limit, and a bound on what it may say.
 
 use std::io::Read;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// What a process came to.
@@ -17,6 +17,9 @@ pub struct Finished {
 
 /// What is kept of a process's output.
 pub const OUTPUT_BYTES_MAX: u64 = 1 << 20;
+
+/// How long a process has that was asked to end.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// Why a process did not finish.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +66,48 @@ pub fn run_while(
     limit: Duration,
     is_wanted: &mut dyn FnMut() -> bool,
 ) -> Result<Finished, Error> {
+    run_until_end(program, arguments, limit, is_wanted, kill)
+}
+
+/// The same, where the program is asked to end before it is killed: what it has open is closed then, if it can be.
+///
+/// # Errors
+/// As with [`run_while`].
+pub fn run_gently(
+    program: &str,
+    arguments: &[&str],
+    limit: Duration,
+    is_wanted: &mut dyn FnMut() -> bool,
+) -> Result<Finished, Error> {
+    run_until_end(program, arguments, limit, is_wanted, end_gently)
+}
+
+fn kill(child: &mut Child) {
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+/// Asks a process to end, and kills it when it does not.
+fn end_gently(child: &mut Child) {
+    use nix::sys::signal::{Signal, kill as send};
+    let id = i32::try_from(child.id()).map(nix::unistd::Pid::from_raw);
+    if let Ok(id) = id {
+        let _gone = send(id, Signal::SIGTERM);
+    }
+    let asked = Instant::now();
+    while matches!(child.try_wait(), Ok(None)) && asked.elapsed() < GRACE {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    kill(child);
+}
+
+fn run_until_end(
+    program: &str,
+    arguments: &[&str],
+    limit: Duration,
+    is_wanted: &mut dyn FnMut() -> bool,
+    end: fn(&mut Child),
+) -> Result<Finished, Error> {
     tracing::debug!(program, ?arguments, "runs");
     #[expect(clippy::disallowed_methods, reason = "this is the one place that starts a process")]
     let mut command = Command::new(program);
@@ -83,8 +128,7 @@ pub fn run_while(
                 continue;
             }
         };
-        let _ = child.kill();
-        let _ = child.wait();
+        end(&mut child);
         return Err(why);
     };
     let text = |reader: std::thread::JoinHandle<String>| reader.join().unwrap_or_default();

@@ -72,20 +72,28 @@ impl Machine for Linux {
         self.node.clone()
     }
 
-    /// Zeros where the kernel does not say: a machine whose load is unknown still sends its keepalive.
     fn load(&self) -> Load {
-        let meminfo = read("/proc/meminfo").unwrap_or_default();
-        let total = memory_mib(&meminfo, "MemTotal").unwrap_or_default();
-        let free = memory_mib(&meminfo, "MemAvailable").unwrap_or_default();
-        let loadavg = read("/proc/loadavg").unwrap_or_default();
-        let load = loadavg.split(' ').next().and_then(|first| first.parse().ok()).unwrap_or_default();
-        Load { load, memory_used_mib: total.saturating_sub(free), memory_free_mib: free }
+        present_load()
     }
 
-    /// Zeros where the kernel does not say.
     fn cpu_time(&self) -> CpuTime {
-        cpu_time(&read("/proc/stat").unwrap_or_default())
+        present_cpu_time()
     }
+}
+
+/// How loaded this machine is now. Zeros where the kernel does not say: one whose load is unknown still sends its keepalive.
+pub(crate) fn present_load() -> Load {
+    let meminfo = read("/proc/meminfo").unwrap_or_default();
+    let total = memory_mib(&meminfo, "MemTotal").unwrap_or_default();
+    let free = memory_mib(&meminfo, "MemAvailable").unwrap_or_default();
+    let loadavg = read("/proc/loadavg").unwrap_or_default();
+    let load = loadavg.split(' ').next().and_then(|first| first.parse().ok()).unwrap_or_default();
+    Load { load, memory_used_mib: total.saturating_sub(free), memory_free_mib: free }
+}
+
+/// How long this machine's processors have worked. Zeros where the kernel does not say.
+pub(crate) fn present_cpu_time() -> CpuTime {
+    cpu_time(&read("/proc/stat").unwrap_or_default())
 }
 
 /// The short name of this host: up to the first dot.
@@ -116,7 +124,7 @@ fn boot_id() -> Result<BootId, Error> {
 }
 
 /// Logical CPUs that this process may use; at least one.
-fn cpu_count() -> u32 {
+pub(crate) fn cpu_count() -> u32 {
     let count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     u32::try_from(count).expect("no machine has thousands of millions of CPUs")
 }

@@ -1,4 +1,4 @@
-//! The port to storage: pools, volumes, snapshots, bulk transfers, figures, and the fence around what must not write.
+//! The port to storage: pools, volumes, snapshots, bulk transfers, trials, figures, and the fence around what must not write.
 //!
 //! It is cut into small traits, and a [`Storage`] is all of them but the last: [`Fence`] is there only where several
 //! machines reach the same volumes. Three promises hold for every call:
@@ -29,6 +29,7 @@ mod error;
 mod fence;
 pub mod memory;
 mod transfer;
+mod trial;
 mod volume;
 pub mod whole;
 
@@ -36,6 +37,7 @@ pub use access::{Access, CephClient, Key};
 pub use error::{Cause, Error};
 pub use fence::{Awaited, Blockade, Confirmation};
 pub use logic::storage::figures::{ClusterFigures, Health, Osd, OsdFigures, PoolFigures, Rates};
+pub use trial::{Exercise, TrialFigures, Trials};
 pub use volume::{Location, Lock, Pool, Snapshot, User, Volume};
 
 /// What a backend can do that another cannot.
@@ -325,7 +327,7 @@ pub trait Fence: Send + Sync + Debug {
 }
 
 /// Storage: everything a backend must do.
-pub trait Storage: Pools + Volumes + Snapshots + Transfers + Figures {
+pub trait Storage: Pools + Volumes + Snapshots + Transfers + Trials + Figures {
     /// What it can do that another cannot.
     fn abilities(&self) -> Abilities;
 

@@ -20,6 +20,8 @@ mod laws;
 mod memory;
 #[path = "storage/transfers.rs"]
 mod transfers;
+#[path = "storage/trials.rs"]
+mod trials;
 #[path = "storage/world.rs"]
 mod world;
 #[path = "storage/writer.rs"]
@@ -65,6 +67,13 @@ laws!(of_transfers: transfers on memory: crate::memory::world(), directory: crat
     a_copy_is_whole_and_apart,
     what_was_cut_off_is_swept_and_never_seen,
     a_sweep_leaves_what_is_under_way,
+));
+
+laws!(of_trials: trials on memory: crate::memory::world(), directory: crate::directory::world(), ceph: crate::ceph::world(); (
+    every_trial_measures_something,
+    what_is_measured_is_made_once,
+    what_cannot_be_measured_is_refused,
+    a_trial_can_be_ended_and_lets_go_of_the_volume,
 ));
 
 laws!(of_clusters: fences on memory: crate::memory::world(), ceph: crate::ceph::alone(); (

@@ -11,6 +11,7 @@ use crate::node::{Node, NodeStatus, Presence};
 use crate::primary::{Primary, PrimaryWish};
 use crate::record::{Incarnations, NodeLedger, Versioned};
 use crate::storage::VolumePath;
+use crate::storage::benchmark::{Benchmark, BenchmarkId};
 use crate::storage::facts::{OsdFacts, PoolFacts, StorageFacts};
 use crate::storage::osd::OsdId;
 use crate::storage::osd::record::{NodeDevices, Osd};
@@ -125,6 +126,8 @@ pub struct Cluster {
     pub osds: OrdMap<OsdId, Arc<Versioned<Osd>>>,
     /// The nodes' devices, as far as OSDs are concerned.
     pub devices: OrdMap<NodeName, Arc<Versioned<NodeDevices>>>,
+    /// The benchmarks that are kept, and the one that goes on.
+    pub benchmarks: OrdMap<BenchmarkId, Arc<Versioned<Benchmark>>>,
     /// What the storage says of itself; `None` where there is no storage, or nobody has asked it yet.
     pub storage_facts: Option<Arc<Versioned<StorageFacts>>>,
     /// What it says of its pools.

@@ -125,6 +125,12 @@ name_type!(
     "snapshot name",
     "-_."
 );
+name_type!(
+    /// A benchmark's name.
+    BenchmarkName,
+    "benchmark name",
+    "-_."
+);
 
 /// A VM's identity: the UUID of its libvirt document.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -209,6 +209,27 @@ pub const STORAGE_TASKS_AT_ONCE_MAX: usize = 4;
 /// How long a change of a storage that does not answer is tried before it counts as failed.
 pub const STORAGE_PATIENCE: Span = Span::seconds(120);
 
+/// How large the volume is that a benchmark writes to, unless somebody says otherwise: larger than the caches of most.
+pub const BENCHMARK_BYTES_DEFAULT: u64 = 64 << 30;
+
+/// The smallest volume of a benchmark: as much as its pieces are that are under way at once.
+pub const BENCHMARK_BYTES_MIN: u64 = 256 << 20;
+
+/// The pieces that a benchmark's large trials write and read: those that Ceph keeps volumes in.
+pub const BENCHMARK_PIECE_BYTES_MAX: u64 = 4 << 20;
+
+/// The pieces of its small trials: those that most file systems of guests write and read.
+pub const BENCHMARK_PIECE_BYTES_MIN: u64 = 4 << 10;
+
+/// For how long a trial of a benchmark goes on before it is measured: caches fill, and clients find their way.
+pub const BENCHMARK_RAMP: Span = Span::seconds(15);
+
+/// For how long a trial of a benchmark is measured.
+pub const BENCHMARK_SPAN: Span = Span::seconds(60);
+
+/// How many benchmarks are kept; the oldest is forgotten for the next. Every daemon has their records in its memory.
+pub const BENCHMARKS_KEPT_MAX: usize = 16;
+
 /// How long an upload may be announced without a byte of it coming.
 pub const UPLOAD_PATIENCE: Span = Span::seconds(30);
 

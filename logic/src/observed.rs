@@ -65,7 +65,7 @@ pub struct StepFailure {
 }
 
 /// The stage of a task that is done, though its record does not say so yet.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct StageDone {
     /// Which stage, counted from zero.
     pub stage: u32,

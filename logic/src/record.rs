@@ -12,6 +12,7 @@ use crate::node::drain::NodeWish;
 use crate::node::{Node, NodeStatus, Presence};
 use crate::primary::{Primary, PrimaryWish};
 use crate::storage::VolumePath;
+use crate::storage::benchmark::{Benchmark, BenchmarkId};
 use crate::storage::facts::{OsdFacts, PoolFacts, StorageFacts};
 use crate::storage::osd::OsdId;
 use crate::storage::osd::record::{NodeDevices, Osd};
@@ -68,6 +69,8 @@ pub enum RecordId {
     Osd(OsdId),
     /// A node's devices, as far as OSDs are concerned. Written as an OSD is.
     NodeDevices(NodeName),
+    /// A benchmark. Written by the API with its task, and by the worker with what was measured.
+    Benchmark(BenchmarkId),
     /// What the storage says of itself. Written by the primary's node daemon.
     StorageFacts,
     /// What it says of its pools. Written by the primary's node daemon.
@@ -103,6 +106,7 @@ pub enum Record {
     Volume(Volume),
     Osd(Osd),
     NodeDevices(NodeDevices),
+    Benchmark(Benchmark),
     StorageFacts(StorageFacts),
     PoolFacts(PoolFacts),
     OsdFacts(OsdFacts),
@@ -280,6 +284,7 @@ record_from!(
     Volume(Volume),
     Osd(Osd),
     NodeDevices(NodeDevices),
+    Benchmark(Benchmark),
     StorageFacts(StorageFacts),
     PoolFacts(PoolFacts),
     OsdFacts(OsdFacts),
@@ -299,4 +304,12 @@ macro_rules! record_into {
     };
 }
 
-record_into!(VmXml(VmXml), Vm(Vm), VmFact(VmFact), Task(Task), TaskFact(TaskFact), NodeStatus(NodeStatus));
+record_into!(
+    VmXml(VmXml),
+    Vm(Vm),
+    VmFact(VmFact),
+    Task(Task),
+    TaskFact(TaskFact),
+    NodeStatus(NodeStatus),
+    Benchmark(Benchmark),
+);

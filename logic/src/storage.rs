@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::{BadId, PoolName, SnapshotName, VolumeName};
 
 pub mod accept;
+pub mod benchmark;
 pub mod change;
 pub mod end;
 pub mod facts;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{NodeName, VmId};
 use crate::plan::Action;
+use crate::storage::benchmark::Trial;
 use crate::storage::osd::OsdId;
 use crate::storage::osd::work::OsdWork;
 use crate::storage::work::StorageWork;
@@ -64,6 +65,8 @@ pub enum Part {
     Down(VmId),
     /// By what comes over the link, or does not: see [`crate::observed::Upload`].
     Content,
+    /// By a step of the worker as well: a trial of a benchmark, of which earlier ones say how it is made.
+    Trial(Trial),
 }
 
 impl Work {

@@ -7,12 +7,15 @@ use host::clock::{Clock as _, ManualClock};
 use logic::cluster::Cluster;
 use logic::cluster::accept::{Overwrite, initialise};
 use logic::id::{NodeName, TaskId, VmId, VmName};
+use logic::limits::BENCHMARK_BYTES_DEFAULT;
 use logic::node::drain::{Duty, domain_states, wish_duty};
 use logic::primary::accept::{wish_primary, wish_secondary};
 use logic::primary::coordinator_state;
 use logic::record::Records;
 use logic::refusal::Refusal;
 use logic::storage::accept::{self, Content, Occasion, Source};
+use logic::storage::benchmark::accept::BenchmarkRequest;
+use logic::storage::benchmark::{self, BenchmarkState};
 use logic::storage::osd::accept::{AddOsd, ReplaceOsd};
 use logic::storage::osd::{self, DbSize, OsdUuid, Weight};
 use logic::storage::record::Volume;
@@ -176,6 +179,15 @@ impl Operator {
             let shown = format!("{:?}, {} {}", osd.state, osd.node, osd.device).to_lowercase();
             now.insert(format!("osd {id}"), shown);
         }
+        for benchmark in seen.benchmarks.values().map(|benchmark| &benchmark.value) {
+            let state = match &benchmark.state {
+                BenchmarkState::Running => "running".to_owned(),
+                BenchmarkState::Done => "done".to_owned(),
+                BenchmarkState::Failed { why } => format!("failed: {why}"),
+            };
+            let shown = format!("{state}, {} measured", benchmark.results.len());
+            now.insert(format!("benchmark {}", benchmark.name), shown);
+        }
         for (node, devices) in &seen.devices {
             let doing = devices.value.task.as_ref().map_or("nobody's", |(_, doing)| doing.as_str());
             let db = devices
@@ -308,6 +320,14 @@ impl Operator {
             StorageAsk::RenameSnapshot { snapshot, to } => accept::rename_snapshot(on, snapshot, to)?,
             StorageAsk::RemoveSnapshot { snapshot } => accept::remove_snapshot(on, snapshot)?,
             StorageAsk::RollBack { snapshot } => accept::roll_back(on, snapshot)?,
+            StorageAsk::Benchmark { pool, name } => {
+                let (pool, name) = (pool.clone(), name.clone());
+                let size_bytes = BENCHMARK_BYTES_DEFAULT;
+                benchmark::accept::begin(on, &BenchmarkRequest { pool, name, size_bytes })?
+            }
+            StorageAsk::CancelBenchmark { name } => {
+                return benchmark::accept::cancel(cluster, name.as_str());
+            }
         };
         Ok(records)
     }

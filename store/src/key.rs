@@ -77,6 +77,7 @@ pub fn path(record: &RecordId) -> Key {
         RecordId::Volume(path) => format!("{ROOT}/volumes/{}/{}", path.pool, path.volume),
         RecordId::Osd(id) => format!("{ROOT}/osds/{id}"),
         RecordId::NodeDevices(name) => format!("{ROOT}/devices/{name}"),
+        RecordId::Benchmark(id) => format!("{ROOT}/benchmarks/{id}"),
         RecordId::StorageFacts => format!("{ROOT}/facts/storage"),
         RecordId::PoolFacts => format!("{ROOT}/facts/pools"),
         RecordId::OsdFacts => format!("{ROOT}/facts/osds"),
@@ -112,6 +113,7 @@ pub fn record_at(key: &Key) -> Option<RecordId> {
         }
         ["osds", id] => RecordId::Osd(id.parse().ok()?),
         ["devices", name] => RecordId::NodeDevices(name.parse().ok()?),
+        ["benchmarks", id] => RecordId::Benchmark(id.parse().ok()?),
         ["facts", "storage"] => RecordId::StorageFacts,
         ["facts", "pools"] => RecordId::PoolFacts,
         ["facts", "osds"] => RecordId::OsdFacts,

@@ -78,6 +78,7 @@ pub fn decode(id: &RecordId, bytes: &[u8]) -> Result<Record, Error> {
         RecordId::Volume(_) => read::<logic::storage::record::Volume>(bytes),
         RecordId::Osd(_) => read::<logic::storage::osd::record::Osd>(bytes),
         RecordId::NodeDevices(_) => read::<logic::storage::osd::record::NodeDevices>(bytes),
+        RecordId::Benchmark(_) => read::<logic::storage::benchmark::Benchmark>(bytes),
         RecordId::StorageFacts => read::<logic::storage::facts::StorageFacts>(bytes),
         RecordId::PoolFacts => read::<logic::storage::facts::PoolFacts>(bytes),
         RecordId::OsdFacts => read::<logic::storage::facts::OsdFacts>(bytes),

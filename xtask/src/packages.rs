@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use crate::command::{output, program, run};
 
 /// Every package, and what it is needed for. The list of the whole project: nothing else names a package.
-pub const PACKAGES: [(&str, &str); 31] = [
+pub const PACKAGES: [(&str, &str); 32] = [
     ("git", "the tests look at the tracked files"),
     ("systemd", "its systemd-analyze checks the units; nothing of it is run"),
     ("ca-certificates", "crates and packages come over HTTPS"),
@@ -34,6 +34,7 @@ pub const PACKAGES: [(&str, &str); 31] = [
     ("qemu-block-extra", "QEMU reaches volumes in Ceph"),
     ("librados2", "the node daemon speaks to Ceph"),
     ("librbd1", "the node daemon speaks to Ceph"),
+    ("fio", "measures the storage"),
     ("ceph-common", "the tests look at Ceph past PVC"),
     ("ceph-mon", "the tests' own Ceph"),
     ("ceph-mgr", "the tests' own Ceph"),

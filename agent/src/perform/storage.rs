@@ -1,10 +1,12 @@
 //! A step on the storage, performed: one call of the port for each change, and no choice.
 
-use host::storage::{Onward, Pool, Watch, whole};
+use host::storage::{Exercise, Onward, Pool, Storage, Watch, whole};
 use logic::storage::change::Change;
+use logic::storage::record::Looked;
 use logic::time::BootTime;
 
 use super::Done;
+use crate::course::Course;
 use crate::world::{Fault, World};
 
 /// Changes something of the storage, or looks at it. A transfer ends when the lease does.
@@ -39,12 +41,26 @@ pub fn change_storage(world: &World, change: &Change, not_after: Option<BootTime
         Change::RenameSnapshot { snapshot, to } => port.rename_snapshot(snapshot, to)?,
         Change::RemoveSnapshot { snapshot } => port.remove_snapshot(snapshot)?,
         Change::RollBack { snapshot } => port.roll_back(snapshot)?,
+        Change::CreatePlainVolume { volume, size_bytes } => port.create_plain(volume, *size_bytes)?,
+        Change::RunTrial(exercise) => return run_trial(world, port, exercise),
+        Change::ClearVolume { volume } => whole::clear(port, volume)?,
         Change::LookAtStorage { volumes, pools } => {
             return Ok(Done { looked: Some(whole::look(port, volumes, pools)?), ..Done::default() });
         }
         Change::SweepPool { pool } => drop(port.sweep(pool)?),
     }
     Ok(Done::default())
+}
+
+/// Makes a trial of a benchmark. It begins within the lease of whoever decided it, and goes on for longer.
+fn run_trial(world: &World, port: &dyn Storage, exercise: &Exercise) -> Result<Done, Fault> {
+    world.within_lease(exercise.begin_by)?;
+    let course = Course::begin(&*world.store, &*world.clock, exercise.benchmark);
+    let measured = port.run_trial(exercise, &course);
+    // Whoever has lost the lease in between does not say how it went: it is made again.
+    course.holds()?;
+    let looked = Looked { measured: Some(Box::new(measured?)), ..Looked::default() };
+    Ok(Done { looked: Some(looked), ..Done::default() })
 }
 
 /// Lets a transfer go on as long as the lease holds.

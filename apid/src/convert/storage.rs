@@ -209,6 +209,7 @@ fn volume_state(state: &VolumeState) -> Option<String> {
         VolumeState::Copying => "copying".into(),
         VolumeState::Snapshotting => "snapshotting".into(),
         VolumeState::RollingBack => "rolling back".into(),
+        VolumeState::Benchmarking => "benchmarking".into(),
         VolumeState::Broken { why } => format!("broken: {why}"),
     })
 }

@@ -21,6 +21,7 @@ use crate::handlers::now;
 use crate::parameters::{NoParameters, Parameters};
 use crate::view::Change;
 
+pub mod benchmark;
 pub mod osd;
 pub mod pool;
 pub mod snapshot;

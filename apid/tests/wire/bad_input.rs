@@ -169,7 +169,7 @@ async fn what_is_not_there_is_told_apart() {
     refused(&desk.get("/vm/web1/device").await, 405, &["not allowed"]);
     for (method, path) in [
         ("GET", "/network"),
-        ("POST", "/storage/ceph/benchmark"),
+        ("POST", "/provisioner/create"),
         ("PUT", "/provisioner/script/a"),
         ("PATCH", "/vm/web1/snapshot/receive/block"),
         ("DELETE", "/faults"),

@@ -2,10 +2,12 @@
 
 use clap::{Args as Options, Subcommand};
 
+mod benchmark;
 mod osd;
 mod pool;
 mod volume;
 
+pub(crate) use benchmark::{BenchmarkCommand, BenchmarkRun};
 pub(crate) use osd::{OsdAdd, OsdCommand, OsdReplace};
 pub(crate) use pool::PoolCommand;
 pub(crate) use volume::{SnapshotCommand, SnapshotList, VolumeCommand, VolumeList, VolumePlace};
@@ -19,6 +21,9 @@ pub(crate) enum StorageCommand {
     /// Show what of the storage is used, in its own words
     #[command(after_help = "Example:\n  pvc storage util")]
     Util,
+    /// How fast the storage is
+    #[command(subcommand, arg_required_else_help = true)]
+    Benchmark(BenchmarkCommand),
     /// Prepare a device of a node for the databases of its OSDs
     #[command(after_help = "Example:\n  pvc storage create-db-vg hv1 /dev/nvme0n1 --yes")]
     CreateDbVg(DbDevice),

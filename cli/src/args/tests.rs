@@ -30,9 +30,13 @@ fn the_tree_is_sound() {
 }
 
 /// The commands about storage.
-const STORAGE: [&str; 29] = [
+const STORAGE: [&str; 33] = [
     "pvc storage status",
     "pvc storage util",
+    "pvc storage benchmark run",
+    "pvc storage benchmark info",
+    "pvc storage benchmark list",
+    "pvc storage benchmark cancel",
     "pvc storage create-db-vg",
     "pvc storage osd list",
     "pvc storage osd create-db-vg",
@@ -63,7 +67,11 @@ const STORAGE: [&str; 29] = [
 ];
 
 /// Lines about storage that are accepted.
-const STORAGE_LINES: [&str; 24] = [
+const STORAGE_LINES: [&str; 28] = [
+    "pvc storage benchmark run vms --name first --size 16G --no-wait -y",
+    "pvc storage benchmark info first -f json",
+    "pvc storage benchmark list first -f json-pretty",
+    "pvc storage benchmark cancel first -y",
     "pvc storage create-db-vg hv1 /dev/sdx --wait -y",
     "pvc storage osd create-db-vg hv1 /dev/sdx --no-wait -y",
     "pvc storage osd add hv1 /dev/sdb -w 1.5 -r 0.05 -c 2 --no-wait -y",

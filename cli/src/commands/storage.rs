@@ -10,6 +10,7 @@ use crate::failure::Failure;
 use crate::print::storage as print;
 use crate::session::Session;
 
+mod benchmark;
 mod osd;
 mod pool;
 mod snapshot;
@@ -21,6 +22,7 @@ pub(crate) fn run(command: StorageCommand, session: &Session) -> Result<(), Fail
         StorageCommand::Status => show_text(session, "status"),
         StorageCommand::Util => show_text(session, "utilization"),
         StorageCommand::CreateDbVg(device) => create_db_vg(session, &device),
+        StorageCommand::Benchmark(command) => benchmark::run(command, session),
         StorageCommand::Osd(command) => osd::run(command, session),
         StorageCommand::Pool(command) => pool::run(command, session),
         StorageCommand::Volume(command) => volume::run(command, session),

@@ -209,7 +209,7 @@ fn or_dash(text: &str) -> Cell {
 }
 
 /// A size in the largest unit in which it has a digit before the point.
-fn size(bytes: u64) -> String {
+pub(super) fn size(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     if bytes < 1024 {
         return format!("{bytes} B");

@@ -6,7 +6,9 @@ use std::path::Path;
 
 use api::client::{Endpoint, Scheme};
 use api::{
-    ClusterStatus, Node, Osd, Pool, StorageText, TaskList, TaskStatus, Vm, VmTags, Volume, VolumeSnapshot,
+    Benchmark, BenchmarkJob, BenchmarkLatency, BenchmarkPercentiles, BenchmarkResources, BenchmarkResult,
+    BenchmarkSide, BenchmarkTest, ClusterStatus, Node, Osd, Pool, StorageText, TaskList, TaskStatus, Vm,
+    VmTags, Volume, VolumeSnapshot,
 };
 use serde::de::DeserializeOwned;
 
@@ -218,4 +220,90 @@ fn osds_pools_volumes_and_snapshots_are_listed() {
     golden("storage-volume-list.txt", &storage::volumes(&volumes, Paint::Plain));
     let snapshots: Vec<VolumeSnapshot> = recorded("storage_snapshot.json");
     golden("storage-snapshot-list.txt", &storage::snapshots(&snapshots, Paint::Plain));
+}
+
+/// A benchmark whose tests differ by their place.
+fn benchmark(state: &str, result: BenchmarkResult) -> Benchmark {
+    Benchmark {
+        id: 3,
+        job: "before-upgrade".into(),
+        test_format: 2,
+        benchmark_result: result,
+        pool: "vms".into(),
+        size_bytes: 64 << 30,
+        state: state.into(),
+        failed_reason: String::new(),
+        task: "1a2b3c4d".into(),
+        begin_timestamp: "Fri Nov 20 10:00:00 2026".into(),
+    }
+}
+
+fn tests() -> BTreeMap<String, BenchmarkTest> {
+    let names = [
+        "seq_write",
+        "seq_read",
+        "rand_write_4M",
+        "rand_read_4M",
+        "rand_write_4K",
+        "rand_read_4K",
+        "rand_write_4K_lowdepth",
+        "rand_read_4K_lowdepth",
+    ];
+    let test = |(place, name): (u32, &str)| {
+        let factor = f64::from(place);
+        let percentile = [("95.000000".to_owned(), 9e6 * factor), ("99.000000".to_owned(), 9.9e6 * factor)];
+        let side = BenchmarkSide {
+            bw_bytes: 100_000_000 * u64::from(place),
+            iops: 25.25 * factor,
+            total_ios: 7,
+            lat_ns: BenchmarkLatency { mean: 5e5 * factor, max: 3e8 * factor, ..BenchmarkLatency::default() },
+            clat_ns: BenchmarkPercentiles { percentile: percentile.into() },
+            ..BenchmarkSide::default()
+        };
+        let job = match name.contains("write") {
+            true => BenchmarkJob { write: side, ..BenchmarkJob::default() },
+            false => BenchmarkJob { read: side, ..BenchmarkJob::default() },
+        };
+        let resources = BenchmarkResources {
+            cpu_count: 4,
+            cpu_percent: 10.0 * factor,
+            load: factor,
+            osd_count: 2,
+            osd_cpu_percent: 20.0 * factor,
+            memory_total: 16_384,
+            memory_used: 4_096,
+            network_rx_bytes: Some(1e6 * factor),
+            ..BenchmarkResources::default()
+        };
+        let access = if place == 8 { "cached" } else { "client" };
+        let test = BenchmarkTest {
+            jobs: vec![job],
+            node: "hv1".into(),
+            access: access.into(),
+            region_bytes: 6 << 30,
+            resources,
+        };
+        (name.to_owned(), test)
+    };
+    (1..).zip(names).map(test).collect()
+}
+
+#[test]
+fn benchmarks_are_shown_with_what_they_have_measured() {
+    let done = benchmark("done", BenchmarkResult::Tests(tests()));
+    let running = Benchmark {
+        id: 4,
+        job: "now".into(),
+        ..benchmark("running", BenchmarkResult::Word("Running".into()))
+    };
+    let failed = Benchmark {
+        id: 5,
+        job: "never".into(),
+        failed_reason: "it was cancelled by the operator".into(),
+        ..benchmark("failed", BenchmarkResult::default())
+    };
+    golden("storage-benchmark-info.txt", &super::benchmark::details(&done, Paint::Plain));
+    golden("storage-benchmark-info-running.txt", &super::benchmark::details(&running, Paint::Plain));
+    golden("storage-benchmark-info-failed.txt", &super::benchmark::details(&failed, Paint::Plain));
+    golden("storage-benchmark-list.txt", &super::benchmark::list(&[done, running, failed], Paint::Plain));
 }

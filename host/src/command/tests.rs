@@ -36,3 +36,18 @@ fn a_program_that_is_not_wanted_any_more_is_ended() {
     assert_eq!(error.to_string(), "sleep was ended, as was asked");
     assert!(began.elapsed() < Duration::from_secs(30));
 }
+
+#[test]
+fn a_program_that_is_ended_gently_has_time_to_clear_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let (begun, ended) = (folder.path().join("begun"), folder.path().join("ended"));
+    let script = format!(
+        "trap 'touch {}; exit' TERM; touch {}; while :; do sleep 0.05; done",
+        ended.display(),
+        begun.display()
+    );
+    let mut is_wanted = || !begun.exists();
+    let error = run_gently("sh", &["-c", &script], Duration::from_secs(60), &mut is_wanted).unwrap_err();
+    assert_eq!(error.to_string(), "sh was ended, as was asked");
+    assert!(ended.exists());
+}

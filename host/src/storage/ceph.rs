@@ -28,6 +28,7 @@ mod rados;
 mod roster;
 mod snapshots;
 mod transfers;
+mod trials;
 mod volumes;
 
 use image::Image;

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `POOL/.pool` | says that the folder is a pool |
 //! | `POOL/VOLUME.qcow2` | a volume; its snapshots are in it |
-//! | `POOL/VOLUME.raw` | a volume that was brought here as it is: it has no snapshots |
+//! | `POOL/VOLUME.raw` | a volume that was brought here as it is, or is measured: it has no snapshots |
 //! | `POOL/.base/ID.qcow2` | what a snapshot showed when it was first cloned: clones keep only what differs |
 //! | `POOL/.base/ID.of` | which snapshot that was |
 //! | `POOL/.make.VOLUME`, `.part.VOLUME`, `.fill.VOLUME` | what is not whole yet |
@@ -34,6 +34,7 @@ mod image;
 mod pools;
 mod snapshots;
 mod transfers;
+mod trials;
 mod volumes;
 
 use image::Image;

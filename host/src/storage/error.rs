@@ -50,6 +50,14 @@ pub enum Error {
         /// What to do.
         remedy: String,
     },
+    /// It cannot be done yet, and nothing was. To make it again is safe.
+    #[error("{what} is not done yet: {why}")]
+    NotYet {
+        /// What was asked, as what precedes "is not done".
+        what: String,
+        /// Why.
+        why: String,
+    },
     /// It was refused.
     #[error("the storage refused to {what}: {why}; {remedy}")]
     Refused {
@@ -69,7 +77,7 @@ impl Error {
     pub fn cause(&self) -> Option<Cause> {
         match self {
             Self::Refused { cause, .. } => Some(*cause),
-            Self::Silent { .. } | Self::Unreachable { .. } => None,
+            Self::Silent { .. } | Self::Unreachable { .. } | Self::NotYet { .. } => None,
         }
     }
 

@@ -19,6 +19,7 @@ mod client;
 mod fence;
 mod state;
 mod transfer;
+mod trials;
 
 pub use client::Client;
 

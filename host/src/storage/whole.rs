@@ -72,6 +72,20 @@ pub fn remove(port: &dyn Storage, volume: &VolumePath) -> Result<(), Error> {
     port.remove(volume)
 }
 
+/// The same of a volume that is in nobody's way: while somebody has it open it is not yet time, and no refusal. Who has
+/// died is told of for a while.
+///
+/// # Errors
+/// Somebody has it open, or the storage does not do it.
+pub fn clear(port: &dyn Storage, volume: &VolumePath) -> Result<(), Error> {
+    match remove(port, volume) {
+        Err(Error::Refused { cause: Cause::InUse, why, .. }) => {
+            Err(Error::NotYet { what: format!("The removal of {volume}"), why })
+        }
+        told => told,
+    }
+}
+
 /// The target is there as a copy. It was not there when this was tried first, so that one that is there is the copy: it
 /// is seen only when it is whole.
 ///

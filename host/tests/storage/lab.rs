@@ -16,7 +16,7 @@ const MONITORS: &str = "[v2:10.98.0.1:3300/0,v1:10.98.0.1:6789/0],[v2:10.98.0.1:
     [v2:10.98.0.1:3302/0,v1:10.98.0.1:6791/0]";
 
 /// Programs and the packages that they are in.
-const PROGRAMS: [(&str, &str); 9] = [
+const PROGRAMS: [(&str, &str); 10] = [
     ("/usr/bin/ceph-mon", "ceph-mon"),
     ("/usr/bin/ceph-mgr", "ceph-mgr"),
     ("/usr/bin/ceph-osd", "ceph-osd"),
@@ -26,6 +26,7 @@ const PROGRAMS: [(&str, &str); 9] = [
     ("/usr/bin/tini", "tini"),
     ("/usr/sbin/ip", "iproute2"),
     ("/usr/bin/setpriv", "util-linux"),
+    ("/usr/bin/fio", "fio"),
 ];
 
 /// What the first process does before it waits for the end.

@@ -54,7 +54,7 @@ pub fn worker(cluster: &Cluster) -> Result<NodeName, Refusal> {
 
 impl Occasion<'_> {
     /// Adds the task to what is written.
-    fn begin(&self, work: StorageWork, records: Records) -> Accepted {
+    pub(super) fn begin(&self, work: StorageWork, records: Records) -> Accepted {
         self.begin_on(worker(self.cluster)?, work, records)
     }
 
@@ -66,7 +66,7 @@ impl Occasion<'_> {
     }
 
     /// A pool in which something can be done now.
-    fn ready_pool(&self, name: &PoolName) -> Result<&Versioned<Pool>, StorageRefusal> {
+    pub(super) fn ready_pool(&self, name: &PoolName) -> Result<&Versioned<Pool>, StorageRefusal> {
         let pool = self.free_pool(name)?;
         match &pool.value.state {
             PoolState::Broken { why } => {
@@ -119,7 +119,7 @@ impl Occasion<'_> {
     }
 
     /// The name of a volume that is to be: free, in a pool that is ready.
-    fn free_name(&self, path: &VolumePath) -> Result<(), StorageRefusal> {
+    pub(super) fn free_name(&self, path: &VolumePath) -> Result<(), StorageRefusal> {
         self.ready_pool(&path.pool)?;
         match self.cluster.volumes.get(path).map(|volume| (&volume.value.state, volume.value.task)) {
             None => Ok(()),
@@ -137,7 +137,7 @@ impl Occasion<'_> {
     }
 
     /// Counts in the pool's record what takes room in it, so that two who decide at once do not both find it.
-    fn book(&self, records: Records, name: &PoolName) -> Result<Records, StorageRefusal> {
+    pub(super) fn book(&self, records: Records, name: &PoolName) -> Result<Records, StorageRefusal> {
         let pool = self.ready_pool(name)?;
         let booked = Pool { bookings: pool.value.bookings + 1, ..pool.value.clone() };
         Ok(records.write(RecordId::Pool(name.clone()), pool.expect(), booked.into()))
@@ -156,7 +156,7 @@ impl Occasion<'_> {
     }
 
     /// A volume that is to be made by the task.
-    fn fresh(&self, size_bytes: u64, state: VolumeState) -> Volume {
+    pub(super) fn fresh(&self, size_bytes: u64, state: VolumeState) -> Volume {
         Volume {
             size_bytes,
             state,

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::benchmark::Exercise;
 use super::{Replication, SnapshotPath, Tier, VolumePath};
 use crate::id::{PoolName, SnapshotName, VolumeName};
 
@@ -109,6 +110,21 @@ pub enum Change {
         /// The snapshot.
         snapshot: SnapshotPath,
     },
+    /// The volume is there, and its bytes lie as they are, so that it can be measured.
+    CreatePlainVolume {
+        /// Which.
+        volume: VolumePath,
+        /// How large.
+        size_bytes: u64,
+    },
+    /// One trial of a benchmark, which takes as long as it takes. It can be made again: only the last one counts.
+    RunTrial(Exercise),
+    /// The volume of a benchmark is gone. While somebody has it open nothing is done, and it is tried again: who has just
+    /// died is told of for a while.
+    ClearVolume {
+        /// Which.
+        volume: VolumePath,
+    },
     /// Nothing changes; what is there is told.
     LookAtStorage {
         /// These volumes.
@@ -143,6 +159,9 @@ impl Change {
             Self::RenameSnapshot { .. } => "rename-snapshot",
             Self::RemoveSnapshot { .. } => "remove-snapshot",
             Self::RollBack { .. } => "roll-back",
+            Self::CreatePlainVolume { .. } => "create-plain-volume",
+            Self::RunTrial(_) => "run-trial",
+            Self::ClearVolume { .. } => "clear-volume",
             Self::LookAtStorage { .. } => "look-at-storage",
             Self::SweepPool { .. } => "sweep-pool",
         }

@@ -6,7 +6,7 @@
 
 use super::record::{Looked, Pool, PoolState, Shown, Snapshot, Volume, VolumeFeatures, VolumeState};
 use super::work::StorageWork;
-use super::{SnapshotPath, VolumePath};
+use super::{SnapshotPath, VolumePath, benchmark};
 use crate::cluster::Cluster;
 use crate::id::{SnapshotName, TaskId, VmId, VmName};
 use crate::record::{RecordId, Records, Versioned, Write};
@@ -71,6 +71,11 @@ pub fn ended(finished: Finished<'_>) -> End {
     finished.pool(&mut end);
     if let StorageWork::RemoveVm { vm, name, .. } = finished.work {
         finished.vm(*vm, name, &mut end);
+    }
+    if let StorageWork::Benchmark(plan) = finished.work {
+        let failure = end.failure.as_deref();
+        let ended = benchmark::ended(finished.cluster, plan, finished.task, failure);
+        end.records = std::mem::take(&mut end.records).and(ended);
     }
     if let StorageWork::RenameSnapshot { snapshot, to } = finished.work {
         finished.follow(snapshot, to, &mut end);
@@ -141,6 +146,13 @@ impl Finished<'_> {
                 fail("was removed, and is there again");
                 Some(self.ready(volume, Some(shown)))
             }
+            (VolumeState::Benchmarking, _) if !self.had_begun() => None,
+            (VolumeState::Benchmarking, Some(None)) => None,
+            (VolumeState::Benchmarking, Some(Some(_))) => broken(fail("was left by its benchmark")),
+            (VolumeState::Benchmarking, None) => match failure {
+                None => None,
+                Some(why) => broken(why.clone()),
+            },
             (VolumeState::Scanning, Some(None)) => {
                 fail("is not at the storage any more, and is forgotten");
                 None

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::benchmark::TrialFigures;
 use super::{Replication, SnapshotPath, Tier, VolumePath};
 use crate::id::{PoolName, SnapshotName, TaskId, VolumeName};
 use crate::time::WallTime;
@@ -84,6 +85,8 @@ pub enum VolumeState {
     Snapshotting,
     /// It is being brought back to what one of its snapshots shows.
     RollingBack,
+    /// It is there for a benchmark alone, which makes it, writes to it, and removes it.
+    Benchmarking,
     /// What a failed change left cannot be used: it can be scanned or removed, and nothing else.
     Broken {
         /// What failed.
@@ -106,6 +109,7 @@ impl VolumeState {
             Self::Copying => Some("being copied"),
             Self::Snapshotting => Some("having its snapshots changed"),
             Self::RollingBack => Some("being rolled back"),
+            Self::Benchmarking => Some("in use by a benchmark"),
         }
     }
 }
@@ -156,7 +160,7 @@ pub struct Volume {
 impl Volume {
     /// Whether it is there, whatever is being done with it.
     pub fn is_there(&self) -> bool {
-        !matches!(self.state, VolumeState::Making | VolumeState::Awaited { .. })
+        !matches!(self.state, VolumeState::Making | VolumeState::Awaited { .. } | VolumeState::Benchmarking)
     }
 }
 
@@ -178,7 +182,7 @@ pub struct Shown {
 }
 
 /// What a look at the storage showed, at the end of a task. Absent where nothing is there.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Looked {
     /// The volumes that were looked for, and are there.
     pub volumes: BTreeMap<VolumePath, Shown>,
@@ -186,4 +190,6 @@ pub struct Looked {
     pub pools: BTreeMap<PoolName, u32>,
     /// What a look at OSDs showed.
     pub osds: super::osd::record::OsdsLooked,
+    /// What was measured, where the look was a trial of a benchmark.
+    pub measured: Option<Box<TrialFigures>>,
 }

@@ -80,6 +80,8 @@ pub enum StorageRefusal {
     SameName,
     #[error(transparent)]
     Osd(#[from] super::osd::OsdRefusal),
+    #[error(transparent)]
+    Benchmark(#[from] super::benchmark::BenchmarkRefusal),
     #[error("Task {task} is no upload that goes on.")]
     NoUpload { task: TaskId },
 }

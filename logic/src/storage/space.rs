@@ -75,7 +75,7 @@ fn figures(cluster: &Cluster, name: &PoolName, now: WallTime) -> Result<PoolFigu
 /// What tasks that have not ended will add to a pool.
 pub fn pending_bytes(cluster: &Cluster, pool: &PoolName) -> u64 {
     let adds = |state: &VolumeState, size_bytes: u64| match state {
-        VolumeState::Making => size_bytes,
+        VolumeState::Making | VolumeState::Benchmarking => size_bytes,
         VolumeState::Resizing { to_bytes } => to_bytes.saturating_sub(size_bytes),
         _ => 0,
     };

@@ -7,11 +7,13 @@
 //! | a pool's removal | each of its volumes is removed; the pool is; a look | a look |
 //! | a VM's removal | its guest is down; each of its volumes is removed, the last first; a look | a look |
 //! | an upload | the content comes over a link; a look | a look |
+//! | a benchmark | as a making; each of its trials; its volume is removed; a look | if the first had passed: as a making |
 //!
 //! The last stage is always a look, because the records at the end tell what is there, and not what was wanted.
 
 use serde::{Deserialize, Serialize};
 
+use super::benchmark::{BenchmarkPlan, Trial};
 use super::change::Change;
 use super::size::shown;
 use super::{Format, Replication, SnapshotPath, Tier, VolumePath};
@@ -123,6 +125,8 @@ pub enum StorageWork {
         /// What they are.
         format: Format,
     },
+    /// Measure a pool.
+    Benchmark(BenchmarkPlan),
     /// Take a snapshot.
     AddSnapshot {
         /// Which.
@@ -163,6 +167,7 @@ impl StorageWork {
             Self::FlushLocks { .. } => "vm.flush_locks",
             Self::ScanVolume { .. } => "storage.volume_scan",
             Self::Upload { .. } => "storage.volume_upload",
+            Self::Benchmark(_) => "storage.benchmark",
             Self::AddSnapshot { .. } => "storage.snapshot_add",
             Self::RenameSnapshot { .. } => "storage.snapshot_rename",
             Self::RemoveSnapshot { .. } => "storage.snapshot_remove",
@@ -208,6 +213,10 @@ impl StorageWork {
             Self::Upload { volume, .. } => {
                 format!("Uploaded image to volume \"{}\" in pool \"{}\".", volume.volume, volume.pool)
             }
+            Self::Benchmark(plan) => {
+                let (name, pool) = (&plan.name, &plan.volume.pool);
+                format!("Measured pool \"{pool}\". See: pvc storage benchmark info {name}")
+            }
             Self::AddSnapshot { snapshot } => {
                 format!("Created RBD snapshot \"{}\" of volume \"{}\".", snapshot.snapshot, snapshot.of)
             }
@@ -248,6 +257,7 @@ impl StorageWork {
             | Self::RemoveVolume { volume }
             | Self::ScanVolume { volume }
             | Self::Upload { volume, .. } => vec![volume.clone()],
+            Self::Benchmark(plan) => vec![plan.volume.clone()],
             Self::RenameVolume { volume, to } => vec![volume.clone(), volume.beside(to)],
             Self::CopyVolume { from, to } => vec![from.clone(), to.clone()],
             Self::CloneVolume { snapshot, to } => vec![snapshot.of.clone(), to.clone()],
@@ -324,6 +334,7 @@ impl StorageWork {
             Self::RemoveVolume { volume } => vec![removal(volume)],
             Self::ScanVolume { .. } => Vec::new(),
             Self::Upload { .. } => vec![Stage { text: "Taking in the content".into(), part: Part::Content }],
+            Self::Benchmark(plan) => trials(plan),
             Self::AddSnapshot { snapshot } => {
                 let expected = Change::ExpectNoSnapshot { snapshot: snapshot.clone() };
                 let expected = stage("Looking for one of that name", expected);
@@ -352,6 +363,7 @@ impl StorageWork {
             Self::CopyVolume { to, .. } | Self::CloneVolume { to, .. } => {
                 undoing(Change::RemoveVolume { volume: to })
             }
+            Self::Benchmark(plan) => undoing(Change::ClearVolume { volume: plan.volume }),
             Self::AddSnapshot { snapshot } => undoing(Change::RemoveSnapshot { snapshot }),
             _ => None,
         }
@@ -364,6 +376,19 @@ fn listed(volumes: &[VolumePath]) -> String {
 
 fn stage(text: &str, change: Change) -> Stage {
     Stage { text: text.into(), part: Part::Step(Action::Storage(change)) }
+}
+
+/// The stages of a benchmark but for the look.
+fn trials(plan: BenchmarkPlan) -> Vec<Stage> {
+    let BenchmarkPlan { volume, size_bytes, .. } = plan;
+    let made = Change::CreatePlainVolume { volume: volume.clone(), size_bytes };
+    let trial = |trial: Trial| {
+        let text = format!("Measuring {}: {trial}", trial.name());
+        Stage { text, part: Part::Trial(trial) }
+    };
+    let before = [vacancy(&volume), stage("Making the volume", made)];
+    let after = stage("Removing the volume", Change::ClearVolume { volume });
+    before.into_iter().chain(Trial::ALL.map(trial)).chain([after]).collect()
 }
 
 fn vacancy(volume: &VolumePath) -> Stage {

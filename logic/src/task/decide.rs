@@ -20,9 +20,12 @@ use crate::node::{DaemonState, shown_daemon_state};
 use crate::observed::{Observed, StageDone, Upload};
 use crate::plan::{Action, Plan, Reason, Resource, Step};
 use crate::record::{Expect, Guard, RecordId, Records, expect_of};
+use crate::storage::benchmark::{self, BenchmarkPlan, Trial};
+use crate::storage::change::Change;
 use crate::storage::end::{End, Finished, ended, passed};
 use crate::storage::osd::end::{OsdsFinished, osds_ended};
 use crate::storage::reason::StorageReason;
+use crate::storage::record::Looked;
 use crate::storage::work::StorageWork;
 use crate::time::{Now, Span, WallTime};
 
@@ -138,16 +141,21 @@ impl Desk<'_> {
                 Some(why) => Some(StageDone { stage: fact.stage, failure: Some(why), looked: None }),
                 None => self.performed(fact, is_last),
             },
+            Part::Trial(_) => match self.cancelled() {
+                Some(why) => Some(StageDone { stage: fact.stage, failure: Some(why), looked: None }),
+                None => self.performed(fact, is_last),
+            },
             Part::Down(vm) => self.down(*vm, fact, plan),
             Part::Content => self.brought(fact, plan),
         };
         plan.steps.extend(match (done, part) {
             (None, Part::Step(action)) => Some(self.perform(fact, action)),
+            (None, Part::Trial(trial)) => self.run(fact, trial),
             (None, Part::Content | Part::Down(_)) => None,
-            (Some(done), _) => Some(match done.failure {
+            (Some(done), part) => Some(match done.failure {
                 Some(why) => self.fail(fact, why, is_last),
                 None if is_last => self.end(fact, done.looked),
-                None => self.next(fact),
+                None => self.next(fact, self.measured(&part, done.looked)),
             }),
         });
     }
@@ -161,9 +169,11 @@ impl Desk<'_> {
         let is_over = self.now.wall.0 > fact.at.0.saturating_add(STORAGE_PATIENCE.0);
         let failure =
             self.observed.failures.get(&Resource::Task(self.id)).filter(|failure| !failure.overtaken);
-        let gives_up = is_over && !is_last && fact.failed.is_none();
-        let why = failure
-            .filter(|_| gives_up && matches!(self.entry.task.value.work, Work::Storage(_) | Work::Osd(_)))?;
+        let work = &self.entry.task.value.work;
+        // What others may have been given is looked after for as long as it takes; a benchmark's volume is nobody's.
+        let may_be_left = fact.failed.is_none() || self.benchmark().is_some();
+        let gives_up = is_over && !is_last && may_be_left;
+        let why = failure.filter(|_| gives_up && matches!(work, Work::Storage(_) | Work::Osd(_)))?;
         Some(StageDone { stage: fact.stage, failure: Some(why.why.clone()), looked: None })
     }
 
@@ -189,6 +199,38 @@ impl Desk<'_> {
                 })
             }
             _ => None,
+        }
+    }
+
+    /// What the task measures, if it is a benchmark.
+    fn benchmark(&self) -> Option<&BenchmarkPlan> {
+        match &self.entry.task.value.work {
+            Work::Storage(StorageWork::Benchmark(plan)) => Some(plan),
+            _ => None,
+        }
+    }
+
+    /// Why a benchmark does not go on, where it was cancelled.
+    fn cancelled(&self) -> Option<String> {
+        self.benchmark()?.hindrance(self.cluster)
+    }
+
+    /// A trial of a benchmark. It takes longer than any lease: it has to begin within this one, and is ended with those
+    /// that come after.
+    fn run(&self, fact: &TaskFact, trial: Trial) -> Option<Step> {
+        let exercise = self.benchmark()?.exercise(self.cluster, trial, self.observed.lease_until);
+        let action = Action::Storage(Change::RunTrial(exercise));
+        Some(Step { not_after: None, ..self.perform(fact, action) })
+    }
+
+    /// What is written of a trial that was made.
+    fn measured(&self, part: &Part, looked: Option<Looked>) -> Records {
+        let figures = looked.and_then(|looked| looked.measured);
+        match (self.benchmark(), part, figures) {
+            (Some(plan), Part::Trial(trial), Some(figures)) => {
+                benchmark::passed(self.cluster, plan, (*trial, &figures), &self.observed.name)
+            }
+            _ => Records::default(),
         }
     }
 
@@ -243,8 +285,8 @@ impl Desk<'_> {
         Step { resource: Resource::Task(self.id), action, guards, not_after, reason }
     }
 
-    /// The next stage of the same course.
-    fn next(&self, fact: &TaskFact) -> Step {
+    /// The next stage of the same course, and what else is written of the one that has passed.
+    fn next(&self, fact: &TaskFact, measured: Records) -> Step {
         let task = &self.entry.task.value;
         let stage = fact.stage + 1;
         let next = TaskFact { stage, ..fact.clone() };
@@ -254,7 +296,11 @@ impl Desk<'_> {
             (Work::Storage(work), None) => passed(self.cluster, work, fact.stage),
             _ => Records::default(),
         };
-        self.record(TaskFact { message, at: self.now.wall, ..next }, Reason::TaskStageDone, more)
+        self.record(
+            TaskFact { message, at: self.now.wall, ..next },
+            Reason::TaskStageDone,
+            more.and(measured),
+        )
     }
 
     /// A stage failed. What it left is undone and looked at, where the work has a way back.
@@ -288,7 +334,7 @@ impl Desk<'_> {
     }
 
     /// All stages have ended.
-    fn end(&self, fact: &TaskFact, looked: Option<crate::storage::record::Looked>) -> Step {
+    fn end(&self, fact: &TaskFact, looked: Option<Looked>) -> Step {
         let task = &self.entry.task.value;
         let End { failure, records } = match &task.work {
             Work::Storage(work) => ended(Finished {

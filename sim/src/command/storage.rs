@@ -3,7 +3,7 @@
 use std::fmt;
 
 use anyhow::Result;
-use logic::id::{PoolName, SnapshotName, VolumeName};
+use logic::id::{BenchmarkName, PoolName, SnapshotName, VolumeName};
 use logic::storage::space::Insistence;
 use logic::storage::{SnapshotPath, VolumePath};
 
@@ -26,6 +26,8 @@ pub enum StorageAsk {
     RenameSnapshot { snapshot: SnapshotPath, to: SnapshotName },
     RemoveSnapshot { snapshot: SnapshotPath },
     RollBack { snapshot: SnapshotPath },
+    Benchmark { pool: PoolName, name: Option<BenchmarkName> },
+    CancelBenchmark { name: BenchmarkName },
 }
 
 /// What befalls the storage.
@@ -78,6 +80,9 @@ pub(super) fn parse_ask(words: &[&str]) -> Result<Option<StorageAsk>> {
         }
         ["snapshot-remove", snapshot] => StorageAsk::RemoveSnapshot { snapshot: snapshot.parse()? },
         ["roll-back", snapshot] => StorageAsk::RollBack { snapshot: snapshot.parse()? },
+        ["benchmark", pool] => StorageAsk::Benchmark { pool: pool.parse()?, name: None },
+        ["benchmark", pool, name] => StorageAsk::Benchmark { pool: pool.parse()?, name: Some(name.parse()?) },
+        ["benchmark-cancel", name] => StorageAsk::CancelBenchmark { name: name.parse()? },
         _ => return Ok(None),
     }))
 }
@@ -117,6 +122,9 @@ impl fmt::Display for StorageAsk {
             Self::RenameSnapshot { snapshot, to } => write!(f, "snapshot-rename {snapshot} {to}"),
             Self::RemoveSnapshot { snapshot } => write!(f, "snapshot-remove {snapshot}"),
             Self::RollBack { snapshot } => write!(f, "roll-back {snapshot}"),
+            Self::Benchmark { pool, name: None } => write!(f, "benchmark {pool}"),
+            Self::Benchmark { pool, name: Some(name) } => write!(f, "benchmark {pool} {name}"),
+            Self::CancelBenchmark { name } => write!(f, "benchmark-cancel {name}"),
         }
     }
 }

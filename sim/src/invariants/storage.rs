@@ -2,11 +2,14 @@
 //! and what the records call ready is what is there.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use host::storage::memory::Contents;
 use logic::cluster::Cluster;
 use logic::id::PoolName;
+use logic::record::Versioned;
 use logic::storage::VolumePath;
+use logic::storage::benchmark::{Benchmark, BenchmarkState};
 use logic::storage::record::{PoolState, VolumeState};
 
 use crate::command::{Misfortune, StorageAsk};
@@ -75,6 +78,10 @@ impl Keeper {
                 return Err(format!("the volume {path} is gone, and nobody asked for that"));
             }
         }
+        let goes_on = |one: &&Arc<Versioned<Benchmark>>| one.value.state == BenchmarkState::Running;
+        if cluster.benchmarks.values().filter(goes_on).count() > 1 {
+            return Err("two benchmarks go on at once, and measure each other".into());
+        }
         self.owned.retain(|id, _| there.contains_key(id));
         for (path, volume) in &cluster.volumes {
             let is_ready = volume.value.state == VolumeState::Ready;
@@ -108,6 +115,10 @@ impl Keeper {
         }
         if let Some(left) = contents.pools.iter().find(|name| !cluster.pools.contains_key(*name)) {
             return Err(format!("the pool {left} is left over"));
+        }
+        if let Some(one) = cluster.benchmarks.values().find(|one| one.value.state == BenchmarkState::Running)
+        {
+            return Err(format!("the benchmark {} still goes on", one.value.name));
         }
         for (path, volume) in &cluster.volumes {
             let volume = &volume.value;

@@ -8,7 +8,7 @@ use rand::{RngExt as _, SeedableRng as _};
 
 use super::TROUBLE;
 use super::fault::{Fated, fault};
-use super::storage::storage;
+use super::storage::{benchmarks, storage};
 use crate::command::{Ask, Command, Kind, Manner, Place};
 
 /// An order and its time.
@@ -69,6 +69,8 @@ pub fn script(seed: u64) -> Vec<Order> {
     // Its own source: what is asked of the storage leaves the rest of a seed's script as it is.
     let mut random = StdRng::seed_from_u64(seed ^ 0x5eed_5709_a6e0_0000);
     storage(&mut random, nodes, &mut script);
+    let mut random = StdRng::seed_from_u64(seed ^ 0x5eed_be4c_44a6_0000);
+    benchmarks(&mut random, nodes, &mut script);
     script.sort_by_key(|(at, _)| *at);
     script
 }

@@ -25,6 +25,10 @@ const STEPS: [&str; 10] = [
     "record",
 ];
 
+/// The same for benchmarks.
+const STEPS_OF_BENCHMARKS: [&str; 5] =
+    ["create-plain-volume", "run-trial", "run-trial", "clear-volume", "look-at-storage"];
+
 /// The orders about the storage of a seed whose cluster has so many nodes.
 pub(super) fn storage(random: &mut StdRng, nodes: u64, script: &mut Vec<Order>) {
     if random.random_ratio(1, 2) {
@@ -41,6 +45,29 @@ pub(super) fn storage(random: &mut StdRng, nodes: u64, script: &mut Vec<Order>) 
     for _ in 0..random.random_range(0..8) {
         let at = Span(random.random_range(2500..TROUBLE.0));
         misfortune(random, at, nodes, script);
+    }
+}
+
+/// The benchmarks of a seed whose cluster has so many nodes: in one of four, two at a time, and what befalls them.
+pub(super) fn benchmarks(random: &mut StdRng, nodes: u64, script: &mut Vec<Order>) {
+    if !random.random_ratio(1, 4) {
+        return;
+    }
+    for _ in 0..random.random_range(1..4) {
+        let at = random.random_range(20_000..TROUBLE.0);
+        script.push((Span(at), asked(StorageAsk::Benchmark { pool: pool(random), name: None })));
+        let later = Span(at + random.random_range(0..4_000));
+        let name = random.random_ratio(1, 2).then(|| "again".parse().expect("it is a name"));
+        script.push((later, asked(StorageAsk::Benchmark { pool: pool(random), name })));
+        match random.random_range(0..3) {
+            0 => {
+                let name = ["benchmark-1", "benchmark-2", "again"][random.random_range(0..3)];
+                let name = name.parse().expect("it is a name");
+                script.push((later, asked(StorageAsk::CancelBenchmark { name })));
+            }
+            1 => befall(random, &STEPS_OF_BENCHMARKS, (Span(at), later), nodes, script),
+            _ => {}
+        }
     }
 }
 
@@ -104,14 +131,23 @@ fn misfortune(random: &mut StdRng, at: Span, nodes: u64, script: &mut Vec<Order>
         2 => add(at, Command::Storage(Misfortune::Refuse(random.random_range(1..4)))),
         3 => add(at, Command::Storage(Misfortune::LoseAnswers(random.random_range(1..4)))),
         4 => add(at, Command::Storage(Misfortune::MadeByHand(path(random)))),
-        _ => {
-            let place = Place { kind: Kind::Workerd, node: node(random.random_range(1..=nodes)) };
-            let moment = if random.random_ratio(1, 2) { Moment::Checked } else { Moment::Acted };
-            let stall = Blow::Stall(Span(random.random_range(100..15_000)));
-            let blow = if random.random_ratio(2, 3) { Blow::Kill } else { stall };
-            let step = STEPS[random.random_range(0..STEPS.len())].to_owned();
-            add(at, Command::Break { place: place.clone(), moment, step, blow });
-            add(later, Command::Run(place));
-        }
+        _ => befall(random, &STEPS, (at, later), nodes, script),
     }
+}
+
+/// A worker dies or stands still at one of these steps, and is there again later.
+fn befall(
+    random: &mut StdRng,
+    steps: &[&str],
+    (at, later): (Span, Span),
+    nodes: u64,
+    script: &mut Vec<Order>,
+) {
+    let place = Place { kind: Kind::Workerd, node: node(random.random_range(1..=nodes)) };
+    let moment = if random.random_ratio(1, 2) { Moment::Checked } else { Moment::Acted };
+    let stall = Blow::Stall(Span(random.random_range(100..15_000)));
+    let blow = if random.random_ratio(2, 3) { Blow::Kill } else { stall };
+    let step = steps[random.random_range(0..steps.len())].to_owned();
+    script.push((at, Command::Break { place: place.clone(), moment, step, blow }));
+    script.push((later, Command::Run(place)));
 }

@@ -106,17 +106,39 @@ impl Builder {
             },
             RecordId::Task(task) => self.task(*task, pick(record, |r| take!(r, Task))),
             RecordId::TaskFact(task) => self.task_fact(*task, pick(record, |r| take!(r, TaskFact))),
+            RecordId::Pool(_)
+            | RecordId::Volume(_)
+            | RecordId::Osd(_)
+            | RecordId::NodeDevices(_)
+            | RecordId::Benchmark(_)
+            | RecordId::StorageFacts
+            | RecordId::PoolFacts
+            | RecordId::OsdFacts => self.put_storage(id, record),
+        }
+    }
+
+    /// Puts a record about the storage.
+    ///
+    /// # Panics
+    /// When it is about something else.
+    fn put_storage(&mut self, id: &RecordId, record: Option<Versioned<Record>>) {
+        let cluster = &mut self.cluster;
+        match id {
             RecordId::Pool(pool) => set(&mut cluster.pools, pool, pick(record, |r| take!(r, Pool))),
             RecordId::Volume(path) => set(&mut cluster.volumes, path, pick(record, |r| take!(r, Volume))),
             RecordId::Osd(osd) => set(&mut cluster.osds, osd, pick(record, |r| take!(r, Osd))),
             RecordId::NodeDevices(node) => {
                 set(&mut cluster.devices, node, pick(record, |r| take!(r, NodeDevices)));
             }
+            RecordId::Benchmark(id) => {
+                set(&mut cluster.benchmarks, id, pick(record, |r| take!(r, Benchmark)))
+            }
             RecordId::StorageFacts => {
                 cluster.storage_facts = shared(pick(record, |r| take!(r, StorageFacts)))
             }
             RecordId::PoolFacts => cluster.pool_facts = shared(pick(record, |r| take!(r, PoolFacts))),
             RecordId::OsdFacts => cluster.osd_facts = shared(pick(record, |r| take!(r, OsdFacts))),
+            other => unreachable!("{other:?} is not about the storage"),
         }
     }
 

@@ -51,6 +51,7 @@ fn every_record_has_a_key_of_its_own_and_is_found_by_it() {
         RecordId::Volume("vms/web1_disk0".parse().unwrap()),
         RecordId::Osd("3".parse().unwrap()),
         RecordId::NodeDevices(node.clone()),
+        RecordId::Benchmark("3".parse().unwrap()),
         RecordId::StorageFacts,
         RecordId::PoolFacts,
         RecordId::OsdFacts,

@@ -289,3 +289,113 @@ mod storage {
         assert_eq!(resources, ["task:00000001", "task:00000005", "task:00000006", "task:00000007"]);
     }
 }
+
+mod of_benchmarks {
+    use super::*;
+    use crate::plan::Step;
+    use crate::storage::benchmark::{
+        Benchmark, BenchmarkId, BenchmarkState, BenchmarkWish, TrialFigures, VOLUME, figures::IoFigures,
+    };
+    use crate::storage::record::Looked;
+    use crate::time::BootTime;
+
+    /// A benchmark at this stage, of which this is wished.
+    fn at_stage(stage: u32, wish: BenchmarkWish) -> Cluster {
+        let mut cluster = cluster();
+        let volume = format!("vms/{VOLUME}").parse::<crate::storage::VolumePath>().unwrap();
+        let benchmark = Benchmark {
+            name: "first".parse().unwrap(),
+            volume: volume.clone(),
+            size_bytes: 64 << 30,
+            task: TASK,
+            asked: NOW.wall,
+            state: BenchmarkState::Running,
+            wish,
+            results: Default::default(),
+        };
+        let plan = BenchmarkPlan {
+            benchmark: BenchmarkId(1),
+            name: benchmark.name.clone(),
+            volume,
+            size_bytes: 64 << 30,
+        };
+        cluster.benchmarks.insert(BenchmarkId(1), at(benchmark).into());
+        let work = Work::Storage(StorageWork::Benchmark(plan));
+        let task = Task { work, run_on: hv1(), asked: NOW.wall };
+        let fact = Some(at(TaskFact { stage, ..running() }));
+        cluster.tasks.insert(TASK, TaskEntry { task: at(task), fact }.into());
+        cluster
+    }
+
+    fn step(cluster: &Cluster, seen: &Observed, now: Now) -> Step {
+        decide(cluster, seen, TASK, now).steps.remove(0)
+    }
+
+    #[test]
+    fn a_trial_begins_within_the_lease_and_may_outlive_it() {
+        let seen = Observed { lease_until: Some(BootTime(123_456)), ..observed(&[]) };
+        let first = step(&at_stage(2, BenchmarkWish::Made), &seen, NOW);
+        let Action::Storage(Change::RunTrial(exercise)) = &first.action else { panic!("{first:?}") };
+        assert_eq!((exercise.trial, exercise.begin_by), (Trial::SequentialWrite, seen.lease_until));
+        assert_eq!(first.not_after, None);
+        assert_eq!(exercise.region_bytes, 64 << 30);
+        let made = step(&at_stage(1, BenchmarkWish::Made), &seen, NOW);
+        assert_eq!((made.action.name(), made.not_after), ("create-plain-volume", seen.lease_until));
+    }
+
+    #[test]
+    fn what_a_trial_has_measured_is_written_with_its_stage() {
+        let mut seen = observed(&[]);
+        let io = IoFigures { byte_count: 5 << 30, ..IoFigures::default() };
+        let figures = TrialFigures { io, ..TrialFigures::default() };
+        let looked = Some(Looked { measured: Some(Box::new(figures)), ..Looked::default() });
+        seen.stages.insert(TASK, StageDone { stage: 2, failure: None, looked });
+        let written = step(&at_stage(2, BenchmarkWish::Made), &seen, NOW);
+        let Action::Record(records) = &written.action else { panic!("{written:?}") };
+        let result = records.writes.iter().find_map(|write| match &write.value {
+            Some(Record::Benchmark(benchmark)) => benchmark.results.get(&Trial::SequentialWrite).cloned(),
+            _ => None,
+        });
+        assert_eq!(result.unwrap().figures.io.byte_count, 5 << 30);
+        assert!(records.writes.iter().any(
+            |write| matches!(&write.value, Some(Record::TaskFact(fact)) if fact.stage == 3 && fact.message.contains("seq_read"))
+        ));
+    }
+
+    #[test]
+    fn one_that_is_cancelled_goes_back_before_its_next_trial() {
+        let seen = observed(&[]);
+        let cancelled = at_stage(4, BenchmarkWish::Ended);
+        assert_eq!(
+            decided(&cancelled, &seen, NOW),
+            Some(("Running 5 Undoing what was begun".to_owned(), "task-stage-failed"))
+        );
+        // While it clears up it is not asked again.
+        let clearing = at_stage(10, BenchmarkWish::Ended);
+        assert_eq!(decided(&clearing, &seen, NOW), Some(("clear-volume".to_owned(), "task-stage")));
+    }
+
+    #[test]
+    fn a_volume_that_somebody_keeps_open_is_left_after_a_while() {
+        let mut seen = observed(&[]);
+        let failure = crate::observed::StepFailure {
+            step: "clear-volume",
+            incarnation: 0,
+            why: "somebody has it open".into(),
+            at: NOW.boot,
+            in_a_row: 9,
+            overtaken: false,
+        };
+        seen.failures.insert(Resource::Task(TASK), failure);
+        let mut cluster = at_stage(6, BenchmarkWish::Made);
+        let mut entry = (**cluster.tasks.get(&TASK).unwrap()).clone();
+        let failed = Some(Failed { stage: 5, why: "the lights went out".into() });
+        entry.fact = Some(at(TaskFact { stage: 6, failed, ..running() }));
+        cluster.tasks.insert(TASK, entry.into());
+        assert_eq!(decided(&cluster, &seen, NOW).unwrap().0, "clear-volume");
+        let later = Now { wall: WallTime(NOW.wall.0 + STORAGE_PATIENCE.0 + 1), ..NOW };
+        let (what, reason) = decided(&cluster, &seen, later).unwrap();
+        assert!(what.starts_with("Running 7"), "{what}");
+        assert_eq!(reason, "task-stage-failed");
+    }
+}

@@ -158,7 +158,7 @@ fn without_its_node_an_osd_is_removed_by_force_alone_and_that_says_what_it_skips
         .iter()
         .map(|stage| match &stage.part {
             crate::task::Part::Step(action) => action.name(),
-            crate::task::Part::Content | crate::task::Part::Down(_) => "content",
+            _ => "content",
         })
         .collect();
     assert_eq!(names, ["mark-osd-out", "purge-osd", "look-at-osds"]);
@@ -189,7 +189,7 @@ fn a_removal_waits_until_it_is_safe_and_no_stage_says_otherwise() {
         let (task, _) = remove(on(&cluster), OsdId(0), care).unwrap();
         let name = |stage: crate::task::Stage| match stage.part {
             crate::task::Part::Step(action) => action.name(),
-            crate::task::Part::Content | crate::task::Part::Down(_) => "content",
+            _ => "content",
         };
         task.work.forward().into_iter().map(name).collect()
     };

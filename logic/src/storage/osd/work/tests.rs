@@ -5,7 +5,7 @@ use super::*;
 fn names(stages: Vec<Stage>) -> Vec<&'static str> {
     let name = |stage: Stage| match stage.part {
         Part::Step(action) => action.name(),
-        Part::Content | Part::Down(_) => "content",
+        _ => "content",
     };
     stages.into_iter().map(name).collect()
 }
