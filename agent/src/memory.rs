@@ -14,7 +14,7 @@ use logic::node::Presence;
 use logic::observed::{StageDone, StepFailure};
 use logic::plan::{Action, Reason, Resource, Step};
 use logic::record::{Record, Records, Version};
-use logic::storage::record::Looked;
+use logic::task::Left;
 use logic::time::{BootTime, Span};
 use logic::vm::Phase;
 use logic::vm::migrate::{MoveId, Stage};
@@ -250,14 +250,23 @@ impl Memory {
             }
             (Action::Record(_), Resource::Task(task)) => drop(self.stages.remove(task)),
             (_, Resource::Pool(pool)) => drop(self.swept.insert(pool.clone())),
-            (_, Resource::Task(task)) => self.note_stage(*task, step, (None, done.looked.clone())),
+            (_, Resource::Task(task)) => {
+                let looked = done.looked.clone();
+                self.note_stage(*task, step, |stage| StageDone {
+                    stage,
+                    failure: None,
+                    left: Left::Own,
+                    looked,
+                });
+            }
             _ => {}
         }
     }
 
     fn note_fault(&mut self, step: &Step, fault: &Fault, at: BootTime) {
         if let (Resource::Task(task), true) = (&step.resource, is_refusal(fault)) {
-            self.note_stage(*task, step, (Some(fault.to_string()), None));
+            let (failure, left) = (Some(fault.to_string()), left_by(fault));
+            self.note_stage(*task, step, |stage| StageDone { stage, failure, left, looked: None });
             return;
         }
         let before = self.failures.get(&step.resource).map_or(0, |failure| failure.in_a_row);
@@ -288,9 +297,9 @@ impl Memory {
         self.failures.insert(step.resource.clone(), failure);
     }
 
-    fn note_stage(&mut self, task: TaskId, step: &Step, (failure, looked): (Option<String>, Option<Looked>)) {
+    fn note_stage(&mut self, task: TaskId, step: &Step, done: impl FnOnce(u32) -> StageDone) {
         if let Reason::TaskStage { stage } = step.reason {
-            self.stages.insert(task, StageDone { stage, failure, looked });
+            self.stages.insert(task, done(stage));
         }
     }
 }
@@ -355,6 +364,14 @@ fn is_refusal(fault: &Fault) -> bool {
             | Fault::NoStorage
             | Fault::Document(_)
     )
+}
+
+/// Whose is what is there after this fault: what a call refuses because something else is there is not the caller's.
+fn left_by(fault: &Fault) -> Left {
+    match fault {
+        Fault::Storage(error) if error.cause() == Some(host::storage::Cause::Exists) => Left::Strange,
+        _ => Left::Own,
+    }
 }
 
 /// Whether the step was only overtaken: by a newer wish, or by the end of the lease. Nothing failed then.

@@ -192,6 +192,7 @@ impl Daemon {
             storage,
             devices: devices_of(config),
             clock: Arc::clone(&clock),
+            pause: Arc::new(host::osd::ByTheClock),
             guests: guests(config),
         });
         let uploads = Arc::new(uploads(&world, &mirror, &passes));

@@ -6,7 +6,7 @@ use host::clock::Clock;
 use host::hypervisor::{self, Hypervisor};
 use host::migration::Migration;
 use host::network::{self, Network};
-use host::osd::Devices;
+use host::osd::{Devices, Pause};
 use host::storage::{self, Storage};
 use logic::id::NodeName;
 use logic::record::{Expect, Guard};
@@ -50,6 +50,8 @@ pub struct World {
     pub devices: Arc<dyn Devices>,
     /// The clocks.
     pub clock: Arc<dyn Clock>,
+    /// How a step that waits for the storage lets time pass.
+    pub pause: Arc<dyn Pause>,
     /// How guests are run.
     pub guests: GuestSettings,
 }

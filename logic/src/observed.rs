@@ -11,6 +11,7 @@ use crate::node::{Foreign, Node, Presence};
 use crate::plan::Resource;
 use crate::storage::measure::Measured;
 use crate::storage::record::Looked;
+use crate::task::Left;
 use crate::time::BootTime;
 use crate::vm::migrate::{MoveId, Seen};
 use crate::vm::volumes::Looks;
@@ -71,8 +72,17 @@ pub struct StageDone {
     pub stage: u32,
     /// Why it failed; `None` when it succeeded.
     pub failure: Option<String>,
+    /// Whose is what the stage left, if it failed.
+    pub left: Left,
     /// What it saw of the storage, when it was a look.
     pub looked: Option<Looked>,
+}
+
+impl StageDone {
+    /// A stage that failed, and what it left is the task's.
+    pub fn failed(stage: u32, why: String) -> Self {
+        Self { stage, failure: Some(why), left: Left::Own, looked: None }
+    }
 }
 
 /// Content that is brought over the link for a task of this worker.

@@ -104,12 +104,12 @@ impl Work {
         }
     }
 
-    /// Its stages once one has failed, which was the one of this number.
-    pub fn back(&self, failed: u32) -> Vec<Stage> {
+    /// Its stages once one has failed.
+    pub fn back(&self, failed: &Failed) -> Vec<Stage> {
         match self {
             Work::AttachDevice { .. } | Work::DetachDevice { .. } | Work::MoveVm { .. } => Vec::new(),
             Work::Storage(work) => work.back(failed),
-            Work::Osd(work) => work.back(failed),
+            Work::Osd(work) => work.back(failed.stage),
         }
     }
 
@@ -191,4 +191,18 @@ pub struct Failed {
     pub stage: u32,
     /// Why.
     pub why: String,
+    /// Whose is what it left.
+    #[serde(default)]
+    pub left: Left,
+}
+
+/// Whose is what is there after a stage that failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Left {
+    /// The task's, as far as it has come: it may undo that.
+    #[default]
+    Own,
+    /// Somebody else's: the stage was refused because that was there, and each call of the task's own could be made again.
+    Strange,
 }

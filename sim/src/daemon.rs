@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use agent::agent::{Agent, Inbox, Parts, Passed, Pool};
 use agent::gauge::Gauge;
@@ -20,6 +21,7 @@ use host::memory::migration::ClusterNetwork;
 use host::migration::Migration;
 use host::network::Network;
 use host::network::memory::Stack;
+use host::osd::Pause;
 use host::storage::Storage;
 use logic::config::{MoveSettings, Timers};
 use logic::decide;
@@ -143,6 +145,16 @@ impl Pool for Queue {
     }
 }
 
+/// A step takes no time while it acts: what waits in it for the storage has waited long enough at once.
+#[derive(Debug)]
+struct NoTime;
+
+impl Pause for NoTime {
+    fn pause(&self, _time: Duration) -> bool {
+        true
+    }
+}
+
 /// One process.
 #[derive(Debug)]
 pub struct Daemon {
@@ -202,6 +214,7 @@ impl Daemon {
             storage: Some(Arc::clone(&storage)),
             devices: Arc::clone(&ground.devices) as _,
             clock,
+            pause: Arc::new(NoTime),
             guests,
         };
         let agent = Agent::new(Parts {

@@ -17,6 +17,7 @@ use crate::invariants::role::Role;
 
 pub mod capacity;
 pub mod floating;
+pub mod osds;
 pub mod role;
 pub mod storage;
 

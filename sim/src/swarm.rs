@@ -16,6 +16,7 @@ use crate::world::rest::Ending;
 use crate::world::{Keepalives, World};
 
 mod fault;
+mod osds;
 mod script;
 mod shrink;
 mod storage;

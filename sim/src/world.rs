@@ -20,6 +20,7 @@ use crate::daemon::{Chore, Daemon, Ground};
 use crate::invariants::Judge;
 use crate::invariants::capacity::Capacity;
 use crate::invariants::floating::Floating;
+use crate::invariants::osds::Stock;
 use crate::invariants::storage::Keeper;
 use crate::operator::Operator;
 use crate::world::chance::Chance;
@@ -109,6 +110,7 @@ pub struct World {
     capacity: Capacity,
     floating: Floating,
     keeper: Keeper,
+    stock: Stock,
     /// How many calls the storage had when it was last looked at.
     storage_calls: u64,
     /// The primary whose loop goes on hanging though the faults have ended.
@@ -157,6 +159,7 @@ impl World {
             capacity: Capacity::default(),
             floating: Floating::default(),
             keeper: Keeper::default(),
+            stock: Stock::default(),
             storage_calls: 0,
             hung: None,
             log: String::new(),

@@ -23,7 +23,7 @@ cargo xtask COMMAND
   sim replay SEED       play one seed again, with its story; sim shrink SEED makes a failing one shorter
   sim scenarios [--bless]
                         run the recorded scenarios
-  sim mutations         take each guard away in turn; the swarm must notice each
+  sim mutations [NAME]  take each guard away in turn; whoever guards it must notice
   test [SUITE]          run every test, or one suite: lints, pure, sim, contracts, lab, cluster
   lab up|down|...       several machines with networks between them, to be broken and mended; lab alone tells how
   bench store|api|handover|migrate|drain|footprint|storage

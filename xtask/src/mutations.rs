@@ -1,7 +1,8 @@
 //! Mutations: each is a patch that takes one guard away, tried out on a copy of the sources.
 //!
-//! A patch begins with a sentence that says which guard it takes away. Only a swarm that fails counts as having
-//! noticed; a patch that does not apply or does not compile is an error of the patch.
+//! A patch begins with a sentence that says which guard it takes away. The swarm has to notice it, unless a line of the
+//! patch's head says that the scenarios or the tables of a crate do. A patch that does not apply or does not compile is an
+//! error of the patch.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,10 +19,37 @@ pub struct Mutation {
     pub name: String,
     /// What it takes away, as its first line says.
     pub what: String,
+    /// Who has to notice it.
+    pub witness: Witness,
     /// The files it changes, from the root of the repository.
     pub changes: Vec<String>,
     /// Its text.
     text: String,
+}
+
+/// Who notices that a guard is missing.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Witness {
+    /// The swarm, in so many seeds as it is given.
+    Swarm,
+    /// The recorded scenarios: patches say `Noticed by the scenarios.`
+    Scenarios,
+    /// The unit tests of a crate: patches say `Noticed by the tables of CRATE.`
+    Tables(String),
+}
+
+impl Witness {
+    /// The one that a patch's head names.
+    fn parse(head: &str) -> Result<Self> {
+        let mut named =
+            head.lines().filter_map(|line| line.strip_prefix("Noticed by the ")?.strip_suffix('.'));
+        let Some(name) = named.next() else { return Ok(Self::Swarm) };
+        match (name, name.strip_prefix("tables of ")) {
+            ("scenarios", _) => Ok(Self::Scenarios),
+            (_, Some(owner)) => Ok(Self::Tables(owner.trim_matches('`').into())),
+            _ => bail!("it is noticed by the swarm, by the scenarios, or by the tables of a crate"),
+        }
+    }
 }
 
 impl Mutation {
@@ -44,7 +72,8 @@ impl Mutation {
         if changes.is_empty() {
             bail!("it changes nothing");
         }
-        Ok(Self { name: name.into(), what: what.into(), changes, text: text.into() })
+        let witness = Witness::parse(text.split("\n--- ").next().unwrap_or_default())?;
+        Ok(Self { name: name.into(), what: what.into(), witness, changes, text: text.into() })
     }
 
     /// What is wrong with it: it must change product code that is there.
@@ -99,26 +128,42 @@ impl Workbench {
     }
 
     /// Builds the simulator.
-    ///
-    /// # Errors
-    /// When it does not compile.
-    pub fn build(&self) -> Result<()> {
+    fn build(&self) -> Result<()> {
         let mut cargo = program("cargo");
         cargo.args(["build", "--quiet", "--release", "-p", "sim", "--bin", "sim"]);
         output(self.cargo(&mut cargo)).map(drop)
     }
 
-    /// Runs the swarm; what it said is the answer when it failed.
+    /// Asks who has to notice; what they said is the answer when they failed. The swarm has so many seeds.
     ///
     /// # Errors
-    /// When it cannot be started.
-    pub fn swarm(&self, seeds: u32) -> Result<Option<String>> {
-        let mut swarm = program(self.target.join("release/sim"));
-        swarm.args(["swarm", "--seeds", &seeds.to_string()]).current_dir(&self.tree);
-        let ended = capture(&mut swarm)?;
+    /// When they cannot be asked: their program does not compile, or cannot be started.
+    pub fn ask(&self, witness: &Witness, seeds: u32) -> Result<Option<String>> {
+        let mut asked = match witness {
+            Witness::Swarm | Witness::Scenarios => {
+                self.build()?;
+                program(self.target.join("release/sim"))
+            }
+            Witness::Tables(owner) => {
+                self.build_tables(owner)?;
+                program("cargo")
+            }
+        };
+        match witness {
+            Witness::Swarm => asked.args(["swarm", "--seeds", &seeds.to_string()]),
+            Witness::Scenarios => asked.arg("scenarios"),
+            Witness::Tables(owner) => asked.args(["test", "--quiet", "--lib", "-p", owner]),
+        };
+        let ended = capture(self.cargo(&mut asked))?;
         let said = [ended.stdout, ended.stderr].concat();
         let failed = !ended.status.success();
-        Ok(failed.then(|| tail(&String::from_utf8_lossy(&said), 30)))
+        Ok(failed.then(|| tail(&String::from_utf8_lossy(&said), 60)))
+    }
+
+    fn build_tables(&self, owner: &str) -> Result<()> {
+        let mut cargo = program("cargo");
+        cargo.args(["test", "--quiet", "--no-run", "--lib", "-p", owner]);
+        output(self.cargo(&mut cargo)).map(drop)
     }
 
     /// Does something with the copy while the mutation is in it.
@@ -141,8 +186,7 @@ impl Workbench {
                     bail!("{} left {path} as it was", mutation.name);
                 }
             }
-            self.build().with_context(|| format!("{} does not compile", mutation.name))?;
-            work(self)
+            work(self).with_context(|| format!("{} does not compile", mutation.name))
         });
         for (path, old) in mutation.changes.iter().zip(&before) {
             self.write(path, old)?;
@@ -167,14 +211,17 @@ impl Workbench {
             ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1"),
             ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16"),
             ("CARGO_PROFILE_RELEASE_STRIP", "none"),
+            ("CARGO_PROFILE_RELEASE_INCREMENTAL", "true"),
         ])
     }
 }
 
 /// The line of the swarm's words that tells what was broken.
 pub fn verdict(said: &str) -> String {
-    let telling =
-        |line: &&str| ["invariant", "panicked", "violated", "seed"].iter().any(|word| line.contains(word));
+    let telling = |line: &&str| {
+        let words = ["NOT as expected", "panicked at", " failed: ", "does not apply", "error"];
+        words.iter().any(|word| line.contains(word))
+    };
     let line = said.lines().find(telling).or_else(|| said.lines().last()).unwrap_or_default();
     line.trim().chars().take(100).collect()
 }

@@ -57,3 +57,29 @@ fn the_silence_of_a_holder_counts_from_its_last_word_and_only_while_this_nodes_o
     );
     assert_eq!(since(&mut memory, &cluster(2, 8), 33, Some(33)), Some(33), "what was before does not count");
 }
+
+#[test]
+fn what_stands_in_the_way_of_a_step_on_the_storage_is_not_the_tasks() {
+    let task = TaskId(7);
+    let volume: logic::storage::VolumePath = "vms/web".parse().unwrap();
+    let change = logic::storage::change::Change::CreateVolume { volume, size_bytes: 1 << 30 };
+    let refused = |cause| {
+        let (what, why, remedy) = ("make vms/web".to_owned(), "no".to_owned(), "see".to_owned());
+        Fault::Storage(host::storage::Error::Refused { what, cause, why, remedy })
+    };
+    for (cause, left) in
+        [(host::storage::Cause::Exists, Left::Strange), (host::storage::Cause::Other, Left::Own)]
+    {
+        let step = Step {
+            resource: Resource::Task(task),
+            action: Action::Storage(change.clone()),
+            guards: Vec::new(),
+            not_after: None,
+            reason: Reason::TaskStage { stage: 1 },
+        };
+        let mut memory = Memory::default();
+        let (at, took, outcome) = (BootTime(1), Span(0), Err(refused(cause)));
+        memory.note(&Ended { step: Arc::new(step), outcome, at, took, ticket: 1 });
+        assert_eq!(memory.stages[&task].left, left, "{cause:?}");
+    }
+}

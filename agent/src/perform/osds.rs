@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use host::osd::{ByTheClock, await_safe, await_up, whole};
+use host::osd::{await_safe, await_up, whole};
 use logic::storage::osd::change::OsdChange;
 use logic::storage::record::Looked;
 use logic::time::Span;
@@ -25,11 +25,11 @@ pub fn change_osds(world: &World, change: &OsdChange) -> Result<Done, Fault> {
         OsdChange::RestoreOsd { device, uuid, .. } => whole::restore(devices, roster, device, *uuid)?,
         OsdChange::PlaceOsd { osd, node, weight } => whole::place(roster, *osd, node, *weight)?,
         OsdChange::StartOsd { osd } => devices.start(*osd)?,
-        OsdChange::AwaitOsdUp { osd, limit } => await_up(roster, *osd, by_the_clock(*limit), &ByTheClock)?,
+        OsdChange::AwaitOsdUp { osd, limit } => await_up(roster, *osd, lasting(*limit), &*world.pause)?,
         OsdChange::MarkOsdIn { osd } => roster.mark_in(*osd)?,
         OsdChange::MarkOsdOut { osd } => roster.mark_out(*osd)?,
         OsdChange::AwaitOsdSafe { osd, patience } => {
-            await_safe(roster, *osd, by_the_clock(*patience), &ByTheClock)?;
+            await_safe(roster, *osd, lasting(*patience), &*world.pause)?;
         }
         OsdChange::StopOsd { osd } => devices.stop(*osd)?,
         OsdChange::DestroyOsd { osd, uuid } => whole::destroy(roster, *osd, *uuid)?,
@@ -46,6 +46,6 @@ pub fn change_osds(world: &World, change: &OsdChange) -> Result<Done, Fault> {
     Ok(Done::default())
 }
 
-fn by_the_clock(span: Span) -> Duration {
+fn lasting(span: Span) -> Duration {
     Duration::from_millis(span.0)
 }

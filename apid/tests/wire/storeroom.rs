@@ -214,9 +214,9 @@ async fn work(api: Arc<Api>, store: Arc<MemoryStore>, mood: Arc<Mutex<Mood>>, up
         let broken = brought.get(&id.to_string()).and_then(|brought| brought.clone().err());
         let failure = match (mood, broken) {
             (Mood::Idle, _) => continue,
-            (_, Some(why)) => Some(Failed { stage: 0, why }),
+            (_, Some(why)) => Some(Failed { stage: 0, why, left: Default::default() }),
             (Mood::Willing, None) => None,
-            (Mood::Failing(why), None) => Some(Failed { stage: 1, why }),
+            (Mood::Failing(why), None) => Some(Failed { stage: 1, why, left: Default::default() }),
         };
         // A task that others have changed meanwhile is looked at again.
         drop(commit_records(&*store, &end(&cluster, id, failure)));

@@ -1,7 +1,9 @@
 //! OSDs in memory: the members of a storage, and the devices of machines, with faults to order.
 //!
-//! [`Members`] is the storage's roster. A [`Machine`] has devices, and what it runs is up in the roster. A member that is
-//! out has given its placement groups away by the next look at it, as long as others are up and in to take them.
+//! [`Members`] is the storage's roster. A [`Machine`] has devices, and what it runs is up in the roster. Every member that
+//! is up and in has a copy of everything, as soon as somebody has one who can give it. A member that is out has given its
+//! placement groups away by the next look at it, as long as others are up and in to take them. What goes with data on it is
+//! remembered as a [`Loss`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -14,19 +16,35 @@ use crate::storage::{Cause, Error as StorageError};
 
 mod machine;
 
-pub use machine::Machine;
+pub use machine::{Laid, Machine};
 
 /// How many placement groups a member that is up and in keeps.
 const GROUPS: u32 = 8;
 
-#[derive(Clone, Debug)]
-struct Entry {
-    /// `None` of one that was destroyed.
-    uuid: Option<OsdUuid>,
-    is_up: bool,
-    is_in: bool,
-    place: Option<(NodeName, Weight)>,
-    group_count: u32,
+/// A member as it truly is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its identity; `None` of one that was destroyed.
+    pub uuid: Option<OsdUuid>,
+    /// Whether it is up.
+    pub is_up: bool,
+    /// Whether data is placed on it.
+    pub is_in: bool,
+    /// Where it is in the placement rules, and with what weight.
+    pub place: Option<(NodeName, Weight)>,
+    /// How many placement groups it has a copy of.
+    pub group_count: u32,
+}
+
+/// A member that was destroyed, forgotten or wiped while it had data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// Its number.
+    pub id: OsdId,
+    /// Its identity.
+    pub uuid: OsdUuid,
+    /// Whether nobody else had a copy.
+    pub was_last: bool,
 }
 
 #[derive(Debug, Default)]
@@ -36,6 +54,11 @@ struct World {
     /// Whether data moves.
     is_stuck: bool,
     silent: bool,
+    refusals: u32,
+    lost_answers: u32,
+    losses: Vec<Loss>,
+    /// How often anything may have changed, here or on a machine's devices.
+    changes: u64,
 }
 
 /// The members of a storage in memory.
@@ -74,6 +97,31 @@ impl Members {
         self.lock().silent = false;
     }
 
+    /// The next calls that change something are refused.
+    pub fn refuse(&self, count: u32) {
+        self.lock().refusals = count;
+    }
+
+    /// The next calls that change something take effect, and nobody is told.
+    pub fn lose_answers(&self, count: u32) {
+        self.lock().lost_answers = count;
+    }
+
+    /// All that there is, destroyed ones among them, by number.
+    pub fn entries(&self) -> BTreeMap<OsdId, Entry> {
+        self.lock().members.iter().map(|(id, entry)| (OsdId(*id), entry.clone())).collect()
+    }
+
+    /// What went with data on it, since this was last asked.
+    pub fn losses(&self) -> Vec<Loss> {
+        std::mem::take(&mut self.lock().losses)
+    }
+
+    /// How often anything may have changed, also on the devices of the machines.
+    pub fn changes(&self) -> u64 {
+        self.lock().changes
+    }
+
     /// The flags that are set.
     pub fn flags(&self) -> Vec<OsdFlag> {
         self.lock().flags.iter().copied().collect()
@@ -96,8 +144,31 @@ impl Members {
         }
     }
 
+    /// Has it change something, unless it was ordered to refuse; whether that is told is another matter.
+    fn tell<T>(
+        &self,
+        what: &str,
+        act: impl FnOnce(&mut World) -> Result<T, StorageError>,
+    ) -> Result<T, StorageError> {
+        self.ask(what, |world| {
+            world.changes += 1;
+            if world.refusals > 0 {
+                world.refusals -= 1;
+                return Err(refused(what, Cause::Other, "it has a bad day".into()));
+            }
+            let told = act(world)?;
+            world.spread();
+            let is_lost = world.lost_answers > 0;
+            world.lost_answers = world.lost_answers.saturating_sub(1);
+            match is_lost {
+                true => Err(StorageError::Silent { what: what.into(), deadline_ms: 0 }),
+                false => Ok(told),
+            }
+        })
+    }
+
     fn change(&self, what: &str, osd: OsdId, act: impl FnOnce(&mut Entry)) -> Result<(), StorageError> {
-        self.ask(what, |world| match world.members.get_mut(&osd.0) {
+        self.tell(what, |world| match world.members.get_mut(&osd.0) {
             Some(entry) => {
                 act(entry);
                 Ok(())
@@ -108,11 +179,21 @@ impl Members {
 
     /// What the machine that runs it tells of a member.
     fn runs(&self, osd: OsdId, uuid: OsdUuid, is_up: bool) {
-        if let Some(entry) = self.lock().members.get_mut(&osd.0).filter(|entry| entry.uuid == Some(uuid)) {
+        let mut world = self.lock();
+        world.changes += 1;
+        if let Some(entry) = world.members.get_mut(&osd.0).filter(|entry| entry.uuid == Some(uuid)) {
             entry.is_up = is_up;
-            if is_up && entry.is_in {
-                entry.group_count = GROUPS;
-            }
+        }
+        world.spread();
+    }
+
+    /// Something changed on a machine's devices; with an identity, what bore that OSD is empty now.
+    fn devices_changed(&self, wiped: Option<OsdUuid>) {
+        let mut world = self.lock();
+        world.changes += 1;
+        let is_wiped = |(_, entry): &(&u32, &Entry)| wiped.is_some() && entry.uuid == wiped;
+        if let Some(id) = world.members.iter().find(is_wiped).map(|(id, _)| *id) {
+            world.lose(OsdId(id));
         }
     }
 }
@@ -129,14 +210,34 @@ impl World {
         }
     }
 
-    /// Gives a member's placement groups away, if anybody can take them.
+    /// Gives everybody who is up and in a copy of everything, if somebody who is up has one, or nobody at all has data.
+    fn spread(&mut self) {
+        let holds = |entry: &Entry| entry.group_count > 0;
+        let can_give = self.members.values().any(|entry| holds(entry) && entry.is_up);
+        if can_give || !self.members.values().any(holds) {
+            let takers = self.members.values_mut().filter(|entry| entry.is_up && entry.is_in);
+            takers.for_each(|entry| entry.group_count = GROUPS);
+        }
+    }
+
+    /// Gives a member's placement groups away, if others have them all.
     fn drain(&mut self, osd: OsdId) {
-        let others = self.members.iter().any(|(id, entry)| *id != osd.0 && entry.is_up && entry.is_in);
-        let is_stuck = self.is_stuck;
-        if let Some(entry) = self.members.get_mut(&osd.0).filter(|entry| !entry.is_in && others && !is_stuck)
-        {
+        self.spread();
+        let takes = |entry: &Entry| entry.is_up && entry.is_in && entry.group_count > 0;
+        let is_taken = self.members.iter().any(|(id, entry)| *id != osd.0 && takes(entry)) && !self.is_stuck;
+        if let Some(entry) = self.members.get_mut(&osd.0).filter(|entry| !entry.is_in && is_taken) {
             entry.group_count = 0;
         }
+    }
+
+    /// What a member has is gone.
+    fn lose(&mut self, osd: OsdId) {
+        let was_last = self.members.iter().all(|(id, entry)| *id == osd.0 || entry.group_count == 0);
+        let Some(entry) = self.members.get_mut(&osd.0) else { return };
+        if let (Some(uuid), 1..) = (entry.uuid, entry.group_count) {
+            self.losses.push(Loss { id: osd, uuid, was_last });
+        }
+        entry.group_count = 0;
     }
 }
 
@@ -149,7 +250,7 @@ impl Roster for Members {
     }
 
     fn register(&self, osd: OsdUuid, replaces: Option<OsdId>) -> Result<Member, StorageError> {
-        self.ask("register the OSD", |world| {
+        self.tell("register the OSD", |world| {
             let there = world.members.iter().find(|(_, entry)| entry.uuid == Some(osd)).map(|(id, _)| *id);
             let id = match (there, replaces) {
                 (Some(id), _) => id,
@@ -180,12 +281,7 @@ impl Roster for Members {
     }
 
     fn mark_in(&self, osd: OsdId) -> Result<(), StorageError> {
-        self.change("put the OSD in", osd, |entry| {
-            entry.is_in = true;
-            if entry.is_up {
-                entry.group_count = GROUPS;
-            }
-        })
+        self.change("put the OSD in", osd, |entry| entry.is_in = true)
     }
 
     fn mark_out(&self, osd: OsdId) -> Result<(), StorageError> {
@@ -209,33 +305,34 @@ impl Roster for Members {
     }
 
     fn destroy(&self, osd: OsdId) -> Result<(), StorageError> {
-        self.ask("destroy the OSD", |world| {
+        self.tell("destroy the OSD", |world| {
             world.must_be_down("destroy the OSD", osd)?;
+            world.lose(osd);
             if let Some(entry) = world.members.get_mut(&osd.0) {
                 entry.uuid = None;
-                entry.group_count = 0;
             }
             Ok(())
         })
     }
 
     fn purge(&self, osd: OsdId) -> Result<(), StorageError> {
-        self.ask("purge the OSD", |world| {
+        self.tell("purge the OSD", |world| {
             world.must_be_down("purge the OSD", osd)?;
+            world.lose(osd);
             world.members.remove(&osd.0);
             Ok(())
         })
     }
 
     fn set_flag(&self, flag: OsdFlag) -> Result<(), StorageError> {
-        self.ask("set the flag", |world| {
+        self.tell("set the flag", |world| {
             world.flags.insert(flag);
             Ok(())
         })
     }
 
     fn unset_flag(&self, flag: OsdFlag) -> Result<(), StorageError> {
-        self.ask("unset the flag", |world| {
+        self.tell("unset the flag", |world| {
             world.flags.remove(&flag);
             Ok(())
         })

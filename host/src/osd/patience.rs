@@ -11,7 +11,7 @@ use super::{Error, Roster, Safety, Standing};
 const INTERVAL: Duration = Duration::from_millis(500);
 
 /// Lets time pass between two looks.
-pub trait Pause {
+pub trait Pause: Send + Sync + std::fmt::Debug {
     /// Lets this time pass. Says whether whoever waits shall go on.
     fn pause(&self, time: Duration) -> bool;
 }
@@ -34,15 +34,18 @@ fn ended(osd: OsdId) -> Error {
 /// Waits until the storage says that an OSD is up.
 ///
 /// # Errors
-/// It is not after so long, or the storage does not know it.
+/// It is not after so long, or the storage does not know it, or does not tell.
 pub fn await_up(roster: &dyn Roster, osd: OsdUuid, limit: Duration, pause: &dyn Pause) -> Result<(), Error> {
     let id = demand(roster, osd)?;
     let mut waited = Duration::ZERO;
     loop {
-        if roster.standing(id)?.is_some_and(|standing| standing.is_up) {
+        // A storage that is in trouble for a while is no reason to end: the OSD may be up, and take data.
+        let told = roster.standing(id);
+        if matches!(&told, Ok(Some(standing)) if standing.is_up) {
             return Ok(());
         }
         if waited >= limit {
+            told?;
             let why = format!(
                 "it was started {} s ago, and the storage does not say that it is up",
                 limit.as_secs()

@@ -211,11 +211,13 @@ impl Cluster {
 
     /// The next calls that change something are refused.
     pub fn refuse(&self, count: u32, why: &str) {
+        self.members.refuse(count);
         self.lock().refusals = (count, why.into());
     }
 
     /// The next calls that change something take effect, and nobody is told.
     pub fn lose_answers(&self, count: u32) {
+        self.members.lose_answers(count);
         self.lock().lost_answers = count;
     }
 

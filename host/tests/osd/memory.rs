@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use host::osd::memory::{Machine, Members};
-use host::osd::{Devices, Roster};
-use logic::storage::osd::OsdUuid;
+use host::osd::memory::{Loss, Machine, Members};
+use host::osd::{Devices, Roster, Safety};
+use logic::storage::osd::{OsdId, OsdUuid};
 
 use crate::laws::{self, World};
 
@@ -88,4 +88,43 @@ fn devices_are_detected_by_name_and_size() {
     assert_eq!(found("detect:samsung:0.8T:0").unwrap(), "/dev/sda");
     assert!(found("detect:intel:800G:2").is_err());
     assert!(found("detect:intel:1T:0").is_err());
+}
+
+#[test]
+fn what_goes_with_data_on_it_is_remembered_and_whether_anybody_else_had_it() {
+    let world = world();
+    let preparation = |number: u128| logic::storage::osd::change::Preparation {
+        uuid: OsdUuid(uuid::Uuid::from_u128(number)),
+        replaces: None,
+        device: world.device().parse().unwrap(),
+        part: 0,
+        parts: 1,
+        db: None,
+    };
+    let up = |number: u128| {
+        let preparation = preparation(number);
+        let member = world.members.register(preparation.uuid, None).unwrap();
+        world.machine.prepare(&member, &preparation).unwrap();
+        world.machine.start(preparation.uuid).unwrap();
+        member
+    };
+    let (first, second) = (up(11), up(12));
+    assert_eq!(world.members.losses(), []);
+    world.machine.stop(first.uuid).unwrap();
+    world.members.purge(first.id).unwrap();
+    let loss = |member: &host::osd::Member, was_last| Loss { id: member.id, uuid: member.uuid, was_last };
+    assert_eq!(world.members.losses(), [loss(&first, false)]);
+    // The one elsewhere gives what it has to the second, and goes without anything.
+    let elsewhere = OsdId(0);
+    world.members.mark_out(elsewhere).unwrap();
+    assert_eq!(world.members.standing(elsewhere).unwrap().unwrap().safety, Safety::Safe);
+    world.machine.stop(second.uuid).unwrap();
+    world.machine.wipe(second.uuid).unwrap();
+    assert_eq!(world.members.losses(), [loss(&second, true)]);
+    let third = up(13);
+    world.members.refuse(1);
+    assert!(world.members.mark_out(third.id).is_err());
+    world.members.lose_answers(1);
+    assert!(world.members.mark_out(third.id).is_err());
+    assert!(!world.members.standing(third.id).unwrap().unwrap().is_in, "it took effect, and nobody was told");
 }

@@ -10,7 +10,7 @@ use super::{SnapshotPath, VolumePath, benchmark};
 use crate::cluster::Cluster;
 use crate::id::{SnapshotName, TaskId, VmId, VmName};
 use crate::record::{RecordId, Records, Versioned, Write};
-use crate::task::Failed;
+use crate::task::{Failed, Left};
 use crate::time::WallTime;
 use crate::vm::Vm;
 use crate::vm::accept::removal;
@@ -95,9 +95,9 @@ impl Finished<'_> {
         is_own.then_some(&**volume)
     }
 
-    /// Whether the first stage had passed: from then on, what is there is the task's.
+    /// Whether the first stage had passed: from then on, what is there is the task's, unless it stood in its way.
     fn had_begun(&self) -> bool {
-        self.failed.is_none_or(|failed| failed.stage > 0)
+        self.failed.is_none_or(|failed| failed.stage > 0 && failed.left == Left::Own)
     }
 
     fn shown(&self, path: &VolumePath) -> Option<&Shown> {

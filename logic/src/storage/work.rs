@@ -19,7 +19,7 @@ use super::size::shown;
 use super::{Format, Replication, SnapshotPath, Tier, VolumePath};
 use crate::id::{PoolName, SnapshotName, VmId, VmName, VolumeName};
 use crate::plan::Action;
-use crate::task::{Part, Stage};
+use crate::task::{Failed, Left, Part, Stage};
 
 /// What is to be done with the storage.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -240,10 +240,10 @@ impl StorageWork {
         stages
     }
 
-    /// Its stages once one of the others has failed, which was the one of this number.
-    pub fn back(&self, failed: u32) -> Vec<Stage> {
-        // Before the first stage passed, what is there is not the task's.
-        let undo = self.undo().filter(|_| failed > 0);
+    /// Its stages once one of the others has failed.
+    pub fn back(&self, failed: &Failed) -> Vec<Stage> {
+        // Before the first stage passed, what is there is not the task's; nor is it what stood in the way of a later one.
+        let undo = self.undo().filter(|_| failed.stage > 0 && failed.left == Left::Own);
         undo.into_iter().chain([self.look()]).collect()
     }
 

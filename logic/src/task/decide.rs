@@ -12,7 +12,7 @@
 //!
 //! The end is written together with the records of what the task was about: see [`crate::storage::end`].
 
-use super::{Failed, Part, Stage, Task, TaskFact, TaskState, Work};
+use super::{Failed, Left, Part, Stage, Task, TaskFact, TaskState, Work};
 use crate::cluster::{Cluster, TaskEntry};
 use crate::id::{NodeName, TaskId, VmId};
 use crate::limits::{STORAGE_PATIENCE, STORAGE_TASKS_AT_ONCE_MAX, TASK_KEPT, UPLOAD_PATIENCE};
@@ -23,6 +23,7 @@ use crate::record::{Expect, Guard, RecordId, Records, expect_of};
 use crate::storage::benchmark::{self, BenchmarkPlan, Trial};
 use crate::storage::change::Change;
 use crate::storage::end::{End, Finished, ended, passed};
+use crate::storage::osd::change::OsdChange;
 use crate::storage::osd::end::{OsdsFinished, osds_ended};
 use crate::storage::reason::StorageReason;
 use crate::storage::record::Looked;
@@ -115,7 +116,7 @@ fn course(task: &Task, fact: &TaskFact) -> (Vec<Stage>, u32) {
     match &fact.failed {
         None => (task.work.forward(), fact.stage),
         // The stage that failed was one of the others: those that undo come after it.
-        Some(failed) => (task.work.back(failed.stage), fact.stage.saturating_sub(failed.stage + 1)),
+        Some(failed) => (task.work.back(failed), fact.stage.saturating_sub(failed.stage + 1)),
     }
 }
 
@@ -138,11 +139,11 @@ impl Desk<'_> {
         };
         let done = match &part {
             Part::Step(action) => match self.hindrance(action) {
-                Some(why) => Some(StageDone { stage: fact.stage, failure: Some(why), looked: None }),
-                None => self.performed(fact, is_last),
+                Some(why) => Some(StageDone::failed(fact.stage, why)),
+                None => self.performed(fact, is_last || waits_to_hear(action)),
             },
             Part::Trial(_) => match self.cancelled() {
-                Some(why) => Some(StageDone { stage: fact.stage, failure: Some(why), looked: None }),
+                Some(why) => Some(StageDone::failed(fact.stage, why)),
                 None => self.performed(fact, is_last),
             },
             Part::Down(vm) => self.down(*vm, fact, plan),
@@ -153,7 +154,7 @@ impl Desk<'_> {
             (None, Part::Trial(trial)) => self.run(fact, trial),
             (None, Part::Content | Part::Down(_)) => None,
             (Some(done), part) => Some(match done.failure {
-                Some(why) => self.fail(fact, why, is_last),
+                Some(why) => self.fail(fact, (why, done.left), is_last),
                 None if is_last => self.end(fact, done.looked),
                 None => self.next(fact, self.measured(&part, done.looked)),
             }),
@@ -162,7 +163,7 @@ impl Desk<'_> {
 
     /// How the stage's step ended, if it has. A storage that is silent for too long has failed it, unless there is
     /// nothing to do but to look.
-    fn performed(&self, fact: &TaskFact, is_last: bool) -> Option<StageDone> {
+    fn performed(&self, fact: &TaskFact, is_look: bool) -> Option<StageDone> {
         if let Some(done) = self.observed.stages.get(&self.id).filter(|done| done.stage == fact.stage) {
             return Some(done.clone());
         }
@@ -172,9 +173,9 @@ impl Desk<'_> {
         let work = &self.entry.task.value.work;
         // What others may have been given is looked after for as long as it takes; a benchmark's volume is nobody's.
         let may_be_left = fact.failed.is_none() || self.benchmark().is_some();
-        let gives_up = is_over && !is_last && may_be_left;
+        let gives_up = is_over && !is_look && may_be_left;
         let why = failure.filter(|_| gives_up && matches!(work, Work::Storage(_) | Work::Osd(_)))?;
-        Some(StageDone { stage: fact.stage, failure: Some(why.why.clone()), looked: None })
+        Some(StageDone::failed(fact.stage, why.why.clone()))
     }
 
     /// Why a step about a VM's volumes cannot be made any more, because of what became of the VM meanwhile.
@@ -250,7 +251,7 @@ impl Desk<'_> {
                 running.value.node
             )),
         };
-        Some(StageDone { stage: fact.stage, failure, looked: None })
+        Some(StageDone { stage: fact.stage, failure, left: Left::Own, looked: None })
     }
 
     /// How the content that is brought has fared, if that is known.
@@ -270,14 +271,19 @@ impl Desk<'_> {
                 Some("nothing is brought any more; begin the upload again".into())
             }
         };
-        Some(StageDone { stage: fact.stage, failure, looked: None })
+        Some(StageDone { stage: fact.stage, failure, left: Left::Own, looked: None })
     }
 
     fn perform(&self, fact: &TaskFact, action: Action) -> Step {
-        let guards = vec![
+        let mut guards = vec![
             Guard { record: RecordId::Task(self.id), expect: self.entry.task.expect() },
             Guard { record: RecordId::TaskFact(self.id), expect: expect_of(self.entry.fact.as_ref()) },
         ];
+        // The locks of one that is started in between are its own.
+        if let Work::Storage(StorageWork::FlushLocks { vm, .. }) = &self.entry.task.value.work {
+            let fact = self.cluster.vms.get(vm).and_then(|entry| entry.fact.as_ref());
+            guards.push(Guard { record: RecordId::VmFact(*vm), expect: expect_of(fact) });
+        }
         // What another machine would do as well must have ended when others take this one for dead.
         let is_of_any_node = self.entry.task.value.work.is_of_any_node();
         let not_after = self.observed.lease_until.filter(|_| is_of_any_node);
@@ -304,17 +310,16 @@ impl Desk<'_> {
     }
 
     /// A stage failed. What it left is undone and looked at, where the work has a way back.
-    fn fail(&self, fact: &TaskFact, why: String, is_last: bool) -> Step {
+    fn fail(&self, fact: &TaskFact, (why, left): (String, Left), is_last: bool) -> Step {
         let task = &self.entry.task.value;
         let (stage, at) = (fact.stage + 1, self.now.wall);
         match &fact.failed {
             None if is_last && task.work.looks() => self.end(fact, None),
             None => {
-                let failed = Failed { stage: fact.stage, why };
-                let Some(first) = task.work.back(failed.stage).into_iter().next() else {
-                    let (state, message) = (TaskState::Failure, failed.why);
-                    let failure = TaskFact { state, message, at, ..fact.clone() };
-                    return self.record(failure, Reason::TaskFailed, Records::default());
+                let failed = Failed { stage: fact.stage, why, left };
+                // What has no way back has ended, and lets go of what it held.
+                let Some(first) = task.work.back(&failed).into_iter().next() else {
+                    return self.end(&TaskFact { failed: Some(failed), ..fact.clone() }, None);
                 };
                 let undone =
                     TaskFact { stage, message: first.text, at, failed: Some(failed), ..fact.clone() };
@@ -373,6 +378,11 @@ impl Desk<'_> {
         );
         write(*id, records, reason)
     }
+}
+
+/// Whether a stage does nothing but wait for the storage's word on an OSD, which may have taken data meanwhile.
+fn waits_to_hear(action: &Action) -> bool {
+    matches!(action, Action::Osd(OsdChange::AwaitOsdUp { .. } | OsdChange::AwaitOsdSafe { .. }))
 }
 
 /// The primary's worker takes work about the storage from a node that is gone. It rests on the node's absence and on the

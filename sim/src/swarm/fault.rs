@@ -156,6 +156,9 @@ fn fault_of_a_move(random: &mut StdRng, fated: &Fated, later: Span, add: &mut Ad
         _ => {
             add(at, Command::Restless(fated.vm.clone()));
             add(at, Command::BreakMove(host::memory::migration::Fault::TornInTwo));
+            // A move that it can befall: post-copy comes when pre-copy was in vain.
+            let asked = Ask::Move { vm: fated.vm.clone(), to: None, manner: Manner::Live };
+            add(Span(at.0 + random.random_range(1..1_000)), Command::Ask(asked));
             if random.random_ratio(1, 2) {
                 // About when it is torn: what a node loses then cannot be joined any more.
                 let then = Span(at.0 + random.random_range(8_000..30_000));

@@ -92,10 +92,12 @@ impl World {
         places_of(node).iter().for_each(|place| self.befall(place, Blow::Kill));
         self.events.retain(|_, event| !matches!(event, Event::Act(work) if work.place.node == *node));
         self.nets.befall(node, Mishap::PowerCut);
+        self.devices.get(node).into_iter().for_each(|machine| machine.switch_off());
         site.lose_power();
     }
 
     fn run_all(&mut self, node: &NodeName) {
+        self.devices.get(node).into_iter().for_each(|machine| machine.switch_on());
         places_of(node).iter().for_each(|place| self.run(place));
     }
 

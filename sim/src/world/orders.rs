@@ -54,9 +54,12 @@ impl World {
         self.keeper.befell(misfortune, &before, &after);
     }
 
-    fn befall_devices(&self, node: &NodeName, fate: &Fate) {
+    fn befall_devices(&mut self, node: &NodeName, fate: &Fate) {
         let Some(machine) = self.devices.get(node) else { return };
+        self.stock.befell(node, fate);
         match fate {
+            // It would be noticed on the device that an OSD lies on.
+            Fate::Filled(path) if machine.is_borne(path) => {}
             Fate::New(path) => machine.add_device(path, "ACME disk", 2 << 40),
             Fate::Filled(path) => machine.fill_device(path, "a file system"),
             Fate::Lost(path) => machine.lose_device(path),
@@ -85,6 +88,9 @@ impl World {
         let answer = self.operator.ask(ask);
         if let (Ask::Storage(ask), Answer::Done(_) | Answer::Unknown(_)) = (ask, &answer) {
             self.keeper.asked(ask);
+        }
+        if let (Ask::Osd(ask), Answer::Done(_) | Answer::Unknown(_)) = (ask, &answer) {
+            self.stock.asked(ask, self.operator.seen());
         }
         if let (Ask::RemoveWithVolumes { vm }, Answer::Done(_) | Answer::Unknown(_)) = (ask, &answer) {
             self.volumes_are_to_go(vm);

@@ -60,6 +60,7 @@ impl World {
         self.storage.make_room();
         self.storage.refuse(0, "");
         self.storage.lose_answers(0);
+        self.devices.values().for_each(|machine| machine.fail(0));
         let hung = self.hung_primary();
         let until = self.now() + self.succession();
         for (place, daemon) in &mut self.daemons {
@@ -173,6 +174,7 @@ impl World {
             return Err(format!("node {node} is {}", state.as_str()));
         }
         self.keeper.rests(&self.storage.contents(), &cluster)?;
+        self.stock.rests(self.storage.members(), &self.devices, &cluster)?;
         self.role_rests(&cluster)?;
         if self.now() - self.last_work < CALM {
             return Err("the daemons go on doing things".into());

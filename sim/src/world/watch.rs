@@ -5,8 +5,10 @@ use std::fmt::Write as _;
 
 use host::hypervisor::Guest;
 use host::memory::Happening;
+use host::osd::memory::{Entry, Laid};
 use host::storage::memory::Contents;
 use logic::id::{NodeName, VmId};
+use logic::storage::osd::{OsdId, OsdUuid};
 use logic::time::Span;
 
 use super::World;
@@ -26,6 +28,8 @@ pub(super) struct Sum {
     changes: u64,
     guests: BTreeMap<NodeName, Vec<Guest>>,
     storage: Contents,
+    members: BTreeMap<OsdId, Entry>,
+    laid: Vec<BTreeMap<OsdUuid, Laid>>,
 }
 
 impl World {
@@ -35,6 +39,7 @@ impl World {
         self.write_ledgers();
         self.tell_of_networks();
         self.look_at_storage();
+        self.look_at_osds();
         if self.is_unsure {
             self.learn();
         }
@@ -55,6 +60,7 @@ impl World {
         self.tell_of_storage();
         let judged = self.keeper.look(&self.storage.contents(), self.operator.seen());
         self.judge_by(judged);
+        self.look_at_osds();
         let roles = self.operator.role_news();
         for (node, state) in services.into_iter().chain(roles) {
             self.counts.add("services", state);
@@ -69,6 +75,12 @@ impl World {
             return;
         }
         let judged = self.keeper.look(&self.storage.contents(), self.operator.seen());
+        self.judge_by(judged);
+    }
+
+    /// What OSDs there are, whenever that may have changed.
+    fn look_at_osds(&mut self) {
+        let judged = self.stock.look(self.storage.members(), &self.devices, self.operator.seen());
         self.judge_by(judged);
     }
 
@@ -198,6 +210,12 @@ impl World {
     /// Everything that steps can change, as it is now.
     pub(super) fn sum(&self) -> Sum {
         let guests = self.sites.iter().map(|(node, site)| (node.clone(), site.machine.guests())).collect();
-        Sum { changes: self.memory.changes(), guests, storage: self.storage.contents() }
+        Sum {
+            changes: self.memory.changes(),
+            guests,
+            storage: self.storage.contents(),
+            members: self.storage.members().entries(),
+            laid: self.devices.values().map(|machine| machine.laid()).collect(),
+        }
     }
 }

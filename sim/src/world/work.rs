@@ -68,7 +68,9 @@ impl World {
             self.act_again(&work.job, &outcome);
         }
         let mut span = self.chance.to_report();
-        if matches!(outcome, Err(Fault::Storage(storage::Error::Silent { .. }))) {
+        let silent = |error: &storage::Error| matches!(error, storage::Error::Silent { .. });
+        if matches!(&outcome, Err(Fault::Storage(error) | Fault::Osd(host::osd::Error::Storage(error))) if silent(error))
+        {
             span = CALL_DEADLINE;
         }
         if matches!(outcome, Err(Fault::Hypervisor(hypervisor::Error::Silent { .. }))) {
@@ -107,8 +109,13 @@ impl World {
     /// The daemon is dead, and its call is performed all the same.
     pub(super) fn act_late(&mut self, work: &Work) {
         let Work { place, job, .. } = work;
-        // A call of the storage ends with the process that makes it: there is no other that performs it.
-        if matches!(job.step.action, Action::Record(_) | Action::Announce(_) | Action::Storage(_)) {
+        // A call of the storage, and a program on a machine's devices, end with the process that began them: there is no
+        // other that performs them.
+        let ends_with_it = matches!(
+            job.step.action,
+            Action::Record(_) | Action::Announce(_) | Action::Storage(_) | Action::Osd(_)
+        );
+        if ends_with_it {
             return;
         }
         self.counts.add("faults", "act-outlives-daemon");

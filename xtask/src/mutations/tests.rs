@@ -17,6 +17,18 @@ fn a_patch_with_a_sentence_is_read() {
 }
 
 #[test]
+fn a_patch_names_who_has_to_notice_it_and_else_the_swarm_has() {
+    let of = |line: &str| {
+        let text = GOOD.replace("gone.\n", &format!("gone.\n{line}\n"));
+        Mutation::parse("x.patch", &text).map(|mutation| mutation.witness).ok()
+    };
+    assert_eq!(of(""), Some(Witness::Swarm));
+    assert_eq!(of("Noticed by the scenarios."), Some(Witness::Scenarios));
+    assert_eq!(of("Noticed by the tables of logic."), Some(Witness::Tables("logic".into())));
+    assert_eq!(of("Noticed by the operator."), None);
+}
+
+#[test]
 fn a_patch_without_a_sentence_or_of_nothing_is_refused() {
     assert!(Mutation::parse("x.patch", "--- a/b\n+++ b/b\n").is_err());
     assert!(Mutation::parse("x.patch", "It changes nothing at all.\n").is_err());

@@ -35,8 +35,25 @@ struct Inside {
     forgotten: BTreeMap<OsdUuid, Bearing>,
     running: BTreeSet<OsdUuid>,
     db_device: Option<String>,
+    /// OSDs of which a wipe failed.
+    unwiped: BTreeSet<OsdUuid>,
     failures: u32,
     breaks: u32,
+}
+
+/// An OSD as a machine's devices truly bear it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Laid {
+    /// The number that it was laid out with.
+    pub id: OsdId,
+    /// What bears it.
+    pub borne: Borne,
+    /// Whether it was laid out to its end.
+    pub is_whole: bool,
+    /// Whether it runs.
+    pub is_running: bool,
+    /// What else is on the device.
+    pub beside: Option<String>,
 }
 
 /// The devices of a machine in memory.
@@ -110,6 +127,45 @@ impl Machine {
         inside.forgotten.extend(known);
         inside.running.clear();
         inside.db_device = None;
+    }
+
+    /// It has no power: nothing of what it runs is up, until [`Machine::switch_on`].
+    pub fn switch_off(&self) {
+        self.tell_of_runs(false);
+    }
+
+    /// It has power again, and runs what it ran.
+    pub fn switch_on(&self) {
+        self.tell_of_runs(true);
+    }
+
+    fn tell_of_runs(&self, are_up: bool) {
+        let inside = self.lock();
+        for (osd, bearing) in inside.bearings.iter().filter(|(osd, _)| inside.running.contains(osd)) {
+            self.members.runs(bearing.id, *osd, are_up);
+        }
+    }
+
+    /// The OSDs that its devices bear and that it knows of.
+    pub fn laid(&self) -> BTreeMap<OsdUuid, Laid> {
+        let inside = self.lock();
+        let laid = |(osd, bearing): (&OsdUuid, &Bearing)| {
+            let beside = inside.disks.get(&bearing.borne.device).and_then(|disk| disk.content.clone());
+            let (borne, is_running) = (bearing.borne.clone(), inside.running.contains(osd));
+            (*osd, Laid { id: bearing.id, borne, is_whole: bearing.is_whole, is_running, beside })
+        };
+        inside.bearings.iter().map(laid).collect()
+    }
+
+    /// The OSDs that a wipe was to take away, and failed.
+    pub fn unwiped(&self) -> BTreeSet<OsdUuid> {
+        self.lock().unwiped.clone()
+    }
+
+    /// Whether any OSD lies on this device.
+    pub fn is_borne(&self, path: &str) -> bool {
+        let inside = self.lock();
+        inside.bearings.values().chain(inside.forgotten.values()).any(|bearing| bearing.borne.device == path)
     }
 
     /// What it runs.
@@ -205,6 +261,7 @@ impl Devices for Machine {
         let is_whole = inside.breaks == 0;
         inside.breaks = inside.breaks.saturating_sub(1);
         inside.bearings.insert(member.uuid, Bearing { id: member.id, borne, is_whole });
+        self.members.devices_changed(None);
         match is_whole {
             true => Ok(()),
             false => Err(Error::failed("lay out the OSD", "it was killed half way")),
@@ -244,11 +301,16 @@ impl Devices for Machine {
 
     fn wipe(&self, osd: OsdUuid) -> Result<(), Error> {
         let mut inside = self.lock();
-        inside.change("wipe the OSD")?;
+        if let Err(error) = inside.change("wipe the OSD") {
+            inside.unwiped.insert(osd);
+            return Err(error);
+        }
         if inside.running.contains(&osd) {
             return Err(Error::refused(format!("OSD {osd} runs"), "stop it first"));
         }
-        inside.bearings.remove(&osd);
+        if inside.bearings.remove(&osd).is_some() {
+            self.members.devices_changed(Some(osd));
+        }
         Ok(())
     }
 

@@ -312,3 +312,109 @@ fn what_is_accepted_locks_the_volume_books_its_room_and_asks_the_primarys_worker
     let vacant = Cluster { primary: None, ..cluster };
     assert!(refusal(scan_volume(on(&vacant), &path("vms/web"))).contains("Nobody holds the primary role"));
 }
+
+/// The cluster with VM `web1` as it is wished and told of, with these volumes.
+fn with_vm(power: Power, told: Option<crate::vm::VmFact>, volumes: &[&str]) -> Cluster {
+    let mut cluster = cluster();
+    let mut entry: VmEntry = (**cluster.vms.get(&VM).unwrap()).clone();
+    entry.vm.value.wish.power = power;
+    entry.fact = told.map(at);
+    entry.vm.value.volumes = volumes
+        .iter()
+        .map(|name| VolumeUse { path: path(name), dev: "vda".into(), sharing: Default::default() })
+        .collect();
+    cluster.vms.insert(VM, entry.into());
+    cluster
+}
+
+#[test]
+fn a_vm_is_removed_with_its_volumes_the_last_disks_first() {
+    let cluster =
+        with_vm(Power::Start, Some(fact(Phase::Running)), &["vms/used", "vms/strange", "vms/fresh"]);
+    let (task, records) = remove_vm(on(&cluster), VM).unwrap();
+    let volumes = vec![path("vms/fresh"), path("vms/used")];
+    let work = StorageWork::RemoveVm { vm: VM, name: "web1".parse().unwrap(), volumes: volumes.clone() };
+    assert_eq!(
+        (task.work, task.run_on),
+        (Work::Storage(work), hv1()),
+        "what PVC does not know is not touched"
+    );
+    let locked = records.writes.iter().filter_map(|write| match (&write.record, &write.value) {
+        (RecordId::Volume(path), Some(Record::Volume(volume))) => {
+            assert_eq!((&volume.state, volume.task), (&VolumeState::Removing, Some(TASK)));
+            Some(path.clone())
+        }
+        _ => None,
+    });
+    assert_eq!(locked.collect::<Vec<_>>(), volumes);
+    let vm = crate::testing::written_vm(&records);
+    assert_eq!((vm.wish.power, vm.wish.serial, vm.removal), (Power::DisableNow, 2, Some(TASK)));
+    let pool = RecordId::Pool("vms".parse().unwrap());
+    assert!(records.guards.iter().any(|guard| guard.record == pool), "its pool is not being removed");
+    let bare = with_vm(Power::Stop, None, &[]);
+    let (task, _) = remove_vm(on(&bare), VM).unwrap();
+    assert!(matches!(task.work, Work::Storage(StorageWork::RemoveVm { volumes, .. }) if volumes.is_empty()));
+}
+
+#[test]
+fn a_vm_is_not_removed_while_one_of_its_volumes_is_needed() {
+    let removed = |cluster: &Cluster| refusal(remove_vm(on(cluster), VM));
+    let with = |volumes: &[&str]| with_vm(Power::Stop, Some(fact(Phase::Stopped)), volumes);
+    assert!(
+        removed(&with(&["vms/used", "vms/busy"])).contains("\"vms/busy\" is being resized by task 00000009")
+    );
+    assert!(removed(&with(&["vms/used", "vms/web"])).contains("\"vms/web\" has clones"));
+    let mut shared = with(&["vms/used"]);
+    let other = crate::id::VmId(uuid::Uuid::from_u128(2));
+    let mut entry: VmEntry = (**shared.vms.get(&VM).unwrap()).clone();
+    entry.vm.value.name = "web2".parse().unwrap();
+    shared.vms.insert(other, entry.into());
+    assert!(removed(&shared).contains("used by VM \"web2\": take the volume from one of the two"));
+    let mut going = with(&["vms/used"]);
+    let mut entry: VmEntry = (**going.vms.get(&VM).unwrap()).clone();
+    entry.vm.value.removal = Some(OTHER);
+    going.vms.insert(VM, entry.into());
+    assert!(removed(&going).contains("wait until it is removed"));
+    going.vms.remove(&VM);
+    assert!(matches!(remove_vm(on(&going), VM), Err(Refusal::VmUnknown { .. })));
+}
+
+#[test]
+fn locks_are_flushed_of_a_vm_that_is_down_and_of_no_other() {
+    let failed = crate::vm::Failure { reason: "it is locked".into(), attempts: 1, retry_at: NOW.boot };
+    let failed = crate::vm::VmFact { failure: Some(failed), ..fact(Phase::Stopped) };
+    let gone_on = crate::vm::VmFact { phase: Phase::Starting, ..failed.clone() };
+    let (stopped, running) = (Some(fact(Phase::Stopped)), Some(fact(Phase::Running)));
+    for (power, told, remedy) in [
+        (Power::Stop, stopped.clone(), None),
+        (Power::Stop, None, None),
+        (Power::Disable, stopped.clone(), None),
+        (Power::Start, Some(failed), None),
+        (Power::Start, Some(gone_on), Some("its guest is not down yet")),
+        (Power::Stop, running.clone(), Some("its guest is not down yet")),
+        (Power::DisableNow, running.clone(), Some("its guest is not down yet")),
+        (Power::Start, None, Some("stop it first")),
+        (Power::Start, stopped.clone(), Some("stop it first")),
+        (Power::Start, running.clone(), Some("stop it first")),
+        (Power::Restart, running.clone(), Some("stop it first")),
+    ] {
+        let cluster = with_vm(power, told.clone(), &["vms/used", "vms/fresh"]);
+        match (flush_locks(on(&cluster), VM), remedy) {
+            (Ok((task, records)), None) => {
+                let volumes = vec![path("vms/used"), path("vms/fresh")];
+                let work = StorageWork::FlushLocks { vm: VM, name: "web1".parse().unwrap(), volumes };
+                assert_eq!(task.work, Work::Storage(work));
+                let guarded: Vec<_> = records.guards.iter().map(|guard| guard.record.clone()).collect();
+                assert_eq!(guarded, [RecordId::Vm(VM), RecordId::VmFact(VM)], "it is not started meanwhile");
+            }
+            (Err(refusal), Some(remedy)) => {
+                assert!(refusal.to_string().contains(remedy), "{power:?} {told:?}: {refusal}");
+            }
+            (other, _) => panic!("{power:?} {told:?}: {other:?}"),
+        }
+    }
+    let bare = with_vm(Power::Stop, stopped, &[]);
+    assert!(refusal(flush_locks(on(&bare), VM)).contains("has no volumes"));
+    let nobody = crate::id::VmId(uuid::Uuid::from_u128(2));
+    assert!(matches!(flush_locks(on(&bare), nobody), Err(Refusal::VmUnknown { .. })));
+}

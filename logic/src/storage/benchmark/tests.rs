@@ -248,7 +248,8 @@ fn end(
         volumes: there.iter().map(|path| (path.clone(), shown.clone())).collect(),
         ..Looked::default()
     });
-    let failed = failed.map(|stage| Failed { stage, why: "the lights went out".into() });
+    let failed =
+        failed.map(|stage| Failed { stage, why: "the lights went out".into(), left: Default::default() });
     let work = StorageWork::Benchmark(plan(2));
     let (failed, looked) = (failed.as_ref(), looked.as_ref());
     let finished = Finished { cluster: &cluster, task: TASK, work: &work, failed, looked, now: NOW.wall };

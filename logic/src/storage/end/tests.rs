@@ -48,7 +48,7 @@ fn end(
     for (name, volume) in recorded {
         cluster.volumes.insert(path(name), at(volume).into());
     }
-    let failed = failed.map(|stage| Failed { stage, why: "it had a bad day".into() });
+    let failed = failed.map(|stage| Failed { stage, why: "it had a bad day".into(), left: Left::Own });
     let looked = there.map(|there| Looked {
         volumes: there.into_iter().map(|(name, shown)| (path(name), shown)).collect(),
         ..Looked::default()
@@ -168,4 +168,80 @@ fn a_pools_removal_forgets_each_volume_as_it_goes_and_keeps_the_others_when_it_f
     assert_eq!(written[0], ("vms/b".into(), None), "it was gone after all");
     let kept = written[1].1.clone().unwrap();
     assert!(kept.snapshots.is_empty() && kept.state == VolumeState::Ready, "its snapshots are gone already");
+}
+
+mod of_a_vm {
+    //! A VM that goes with its volumes: the volumes' records first, the VM's at the end, or not at all.
+
+    use super::*;
+    use crate::testing::{VM, cluster_with_vm, fact, written_vm};
+    use crate::vm::{Phase, Power};
+
+    fn work() -> StorageWork {
+        let volumes = vec![path("vms/b"), path("vms/a")];
+        StorageWork::RemoveVm { vm: VM, name: "web1".parse().unwrap(), volumes }
+    }
+
+    /// The cluster with the VM that this task removes, and these of its volumes.
+    fn going(task: TaskId, volumes: &[&str]) -> Cluster {
+        let mut cluster = cluster_with_vm(Power::DisableNow, Some(fact(Phase::Stopped)));
+        let mut entry = (**cluster.vms.get(&VM).unwrap()).clone();
+        entry.vm.value.removal = Some(task);
+        cluster.vms.insert(VM, entry.into());
+        for name in volumes {
+            cluster.volumes.insert(path(name), at(volume(VolumeState::Removing, Some(TASK))).into());
+        }
+        cluster
+    }
+
+    fn ends(cluster: &Cluster, failed: Option<&str>, there: &[&str]) -> End {
+        let failed = failed.map(|why| Failed { stage: 1, why: why.into(), left: Left::Own });
+        let volumes = there.iter().map(|name| (path(name), shown(&[]))).collect();
+        let looked = Looked { volumes, ..Looked::default() };
+        let (failed, looked) = (failed.as_ref(), Some(&looked));
+        ended(Finished { cluster, task: TASK, work: &work(), failed, looked, now: NOW.wall })
+    }
+
+    fn deletes(end: &End, record: &RecordId) -> bool {
+        end.records.writes.iter().any(|write| write.record == *record && write.value.is_none())
+    }
+
+    #[test]
+    fn each_volumes_record_goes_when_its_stage_has_passed_and_none_with_the_guests_end() {
+        let cluster = going(TASK, &["vms/a", "vms/b"]);
+        assert_eq!(passed(&cluster, &work(), 0), Records::default());
+        for (stage, name) in [(1, "vms/b"), (2, "vms/a")] {
+            let records = passed(&cluster, &work(), stage);
+            let gone: Vec<_> =
+                records.writes.iter().map(|write| (&write.record, write.value.is_none())).collect();
+            assert_eq!(gone, [(&RecordId::Volume(path(name)), true)]);
+        }
+        assert_eq!(passed(&cluster, &work(), 3), Records::default());
+    }
+
+    #[test]
+    fn the_vm_goes_when_all_of_its_volumes_are_gone() {
+        let end = ends(&going(TASK, &[]), None, &[]);
+        assert_eq!(end.failure, None);
+        assert!(deletes(&end, &RecordId::Vm(VM)) && deletes(&end, &RecordId::VmFact(VM)));
+        let name = RecordId::VmName("web1".parse().unwrap());
+        assert!(deletes(&end, &name), "its name is free again");
+        let anothers = ends(&going(TaskId(9), &[]), None, &[]);
+        assert!(!deletes(&anothers, &RecordId::Vm(VM)), "another task removes it");
+    }
+
+    #[test]
+    fn a_vm_of_which_a_volume_is_left_stays_and_tells_which() {
+        let end = ends(&going(TASK, &["vms/a"]), Some("somebody has it open"), &["vms/a"]);
+        let told = end.failure.clone().unwrap();
+        assert!(told.contains("\"web1\" is stopped and not removed: somebody has it open"), "{told}");
+        assert!(told.contains("Of its volumes vms/a is left"), "{told}");
+        assert_eq!(written_vm(&end.records).removal, None);
+        assert!(!deletes(&end, &RecordId::Vm(VM)) && !deletes(&end, &RecordId::Volume(path("vms/a"))));
+        let again = ends(&going(TASK, &["vms/a"]), None, &["vms/a"]);
+        assert!(again.failure.clone().unwrap().contains("is there again"), "{again:?}");
+        assert!(!deletes(&again, &RecordId::Vm(VM)), "somebody made it anew");
+        let none = ends(&going(TASK, &["vms/a"]), Some("its guest is not down"), &[]);
+        assert!(none.failure.unwrap().contains("nothing is left"));
+    }
 }

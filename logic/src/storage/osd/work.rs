@@ -2,14 +2,15 @@
 //!
 //! | work | its stages | when one fails |
 //! |---|---|---|
-//! | add | the device is empty; each OSD is prepared, placed, started and seen up; a look | each is stopped, purged and wiped; a look |
+//! | add | the device is empty; each OSD is prepared, placed, started and seen up; a look | those that were not seen up are stopped, purged and wiped; a look |
 //! | remove | out; its data is elsewhere; stopped; purged; wiped; a look | before it is stopped: in again; before it is purged: started and in again; a look |
-//! | replace | the new device is empty; as a removal that keeps the number; then as an addition; in; a look | as a removal; once it is destroyed: what is new is wiped, and the number is kept |
+//! | replace | the new device is empty; as a removal that keeps the number; then as an addition; in; a look | as a removal; once it is destroyed: what is new and was not seen up is wiped, and the number is kept |
 //! | refresh | the device bears it; restored; started; seen up; a look | stopped; a look |
 //! | a device for databases | it is made; a look | a look |
 //! | in, out, set, unset | that | nothing |
 //!
-//! That an OSD is safe to destroy is never concluded from the time that was waited. Only force leaves that stage out.
+//! That an OSD is safe to destroy is never concluded from the time that was waited. Only force leaves that stage out. One
+//! that was seen up takes part: nothing that fails later destroys it.
 
 use serde::{Deserialize, Serialize};
 
@@ -311,7 +312,11 @@ impl OsdWork {
             {
                 Vec::new()
             }
-            Self::Add { osds, .. } => osds.iter().rev().flat_map(|osd| discarding(*osd)).collect(),
+            // Those before the one that failed are up: data may lie on them, and they stay.
+            Self::Add { osds, .. } => {
+                let kept = failed_osd(failed).and_then(|failed| osds.iter().position(|osd| *osd == failed));
+                osds.iter().skip(kept.unwrap_or(osds.len())).flat_map(|osd| discarding(*osd)).collect()
+            }
             Self::Refresh { uuid, .. } => vec![stage("Stopping the OSD", OsdChange::StopOsd { osd: *uuid })],
             Self::Remove { osd, uuid, side, .. } | Self::Replace { osd, old: uuid, side, .. } => match failed
             {
@@ -326,7 +331,8 @@ impl OsdWork {
                 OsdChange::DestroyOsd { .. } | OsdChange::PurgeOsd { .. } | OsdChange::LookAtOsds { .. } => {
                     Vec::new()
                 }
-                OsdChange::WipeOsd { .. } => Vec::new(),
+                // Nothing is discarded that is up, or whose device failed.
+                OsdChange::WipeOsd { .. } | OsdChange::MarkOsdIn { .. } => Vec::new(),
                 _ => self.discarding_new(),
             },
             _ => Vec::new(),
@@ -401,6 +407,17 @@ fn coming(preparation: Preparation, node: &NodeName, weight: Weight) -> Vec<Stag
         stage("Starting the OSD", OsdChange::StartOsd { osd }),
         await_up(osd),
     ]
+}
+
+/// The OSD that a stage of an addition brings into use.
+fn failed_osd(failed: &OsdChange) -> Option<OsdUuid> {
+    match failed {
+        OsdChange::PrepareOsd(preparation) => Some(preparation.uuid),
+        OsdChange::PlaceOsd { osd, .. } | OsdChange::StartOsd { osd } | OsdChange::AwaitOsdUp { osd, .. } => {
+            Some(*osd)
+        }
+        _ => None,
+    }
 }
 
 /// An OSD that was to be, and is not to be any more.

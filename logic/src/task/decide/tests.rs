@@ -41,9 +41,9 @@ fn a_task_is_claimed_performed_and_ended() {
     assert_eq!(decided(&with_task(None), &seen, NOW), Some(claimed));
     let began = with_task(Some(running()));
     assert_eq!(decided(&began, &seen, NOW), Some(("attach-device".into(), "task-stage")));
-    seen.stages.insert(TASK, StageDone { stage: 0, failure: None, looked: None });
+    seen.stages.insert(TASK, StageDone { stage: 0, failure: None, left: Left::Own, looked: None });
     assert_eq!(decided(&began, &seen, NOW), Some(("Success 1 The device is attached".into(), "task-done")));
-    seen.stages.insert(TASK, StageDone { stage: 0, failure: Some("no such bus".into()), looked: None });
+    seen.stages.insert(TASK, StageDone::failed(0, "no such bus".into()));
     assert_eq!(decided(&began, &seen, NOW), Some(("Failure 0 no such bus".into(), "task-failed")));
 }
 
@@ -74,7 +74,8 @@ mod storage {
     use crate::storage::VolumePath;
     use crate::storage::record::{Looked, Shown, Volume, VolumeState};
     use crate::storage::work::StorageWork;
-    use crate::testing::BOOT;
+    use crate::testing::{BOOT, cluster_with_vm, fact};
+    use crate::vm::{Phase, Power};
 
     fn path() -> VolumePath {
         "vms/web".parse().unwrap()
@@ -138,21 +139,26 @@ mod storage {
     }
 
     fn at_stage(stage: u32, failed: Option<u32>) -> TaskFact {
-        let failed = failed.map(|stage| Failed { stage, why: "no room".into() });
+        let failed = failed.map(|stage| Failed { stage, why: "no room".into(), left: Left::Own });
         TaskFact { stage, failed, ..running() }
     }
 
     fn well(stage: u32) -> Option<StageDone> {
-        Some(StageDone { stage, failure: None, looked: None })
+        Some(StageDone { stage, failure: None, left: Left::Own, looked: None })
     }
 
     fn badly(stage: u32) -> Option<StageDone> {
-        Some(StageDone { stage, failure: Some("no room".into()), looked: None })
+        Some(StageDone::failed(stage, "no room".into()))
     }
 
     fn saw(stage: u32, volume: Option<Shown>) -> Option<StageDone> {
         let volumes = volume.map(|shown| (path(), shown)).into_iter().collect();
-        Some(StageDone { stage, failure: None, looked: Some(Looked { volumes, ..Looked::default() }) })
+        Some(StageDone {
+            stage,
+            failure: None,
+            left: Left::Own,
+            looked: Some(Looked { volumes, ..Looked::default() }),
+        })
     }
 
     #[test]
@@ -191,6 +197,23 @@ mod storage {
         ] {
             assert_eq!(next(fact.clone(), done), expected, "{fact:?}");
         }
+    }
+
+    #[test]
+    fn what_stood_in_the_way_of_a_making_is_not_undone_and_its_record_goes() {
+        let refused = StageDone { left: Left::Strange, ..StageDone::failed(1, "it exists".into()) };
+        assert_eq!(next(at_stage(1, None), Some(refused.clone())), "Running 2 None");
+        let mut seen = observed(&[]);
+        seen.stages.insert(TASK, refused);
+        let step = decide(&making(Some(at_stage(1, None))), &seen, TASK, NOW).steps.remove(0);
+        let Action::Record(records) = step.action else { panic!("{step:?}") };
+        let written = records.writes.into_iter().find_map(|write| match write.value {
+            Some(Record::TaskFact(fact)) => Some(fact),
+            _ => None,
+        });
+        let fact = written.expect("the failure is written");
+        assert_eq!(next(fact.clone(), None), "look-at-storage");
+        assert_eq!(next(fact, saw(2, Some(shown()))), "Failure 2 Some(\"gone\")");
     }
 
     #[test]
@@ -288,6 +311,149 @@ mod storage {
         let resources: Vec<String> = plan.steps.iter().map(|step| step.resource.to_string()).collect();
         assert_eq!(resources, ["task:00000001", "task:00000005", "task:00000006", "task:00000007"]);
     }
+
+    /// A VM whose guest is in this phase, and a task about its volumes at this stage.
+    fn about_vm(work: StorageWork, phase: Phase, told: TaskFact) -> Cluster {
+        let mut cluster = cluster_with_vm(Power::DisableNow, Some(fact(phase)));
+        let task = Task { work: Work::Storage(work), run_on: hv1(), asked: NOW.wall };
+        cluster.tasks.insert(TASK, TaskEntry { task: at(task), fact: Some(at(told)) }.into());
+        cluster
+    }
+
+    fn removal() -> StorageWork {
+        StorageWork::RemoveVm { vm: VM, name: "web1".parse().unwrap(), volumes: vec![path()] }
+    }
+
+    #[test]
+    fn the_volumes_of_a_vm_are_removed_when_its_guest_is_down_and_not_before() {
+        let seen = observed(&[]);
+        for phase in [Phase::Running, Phase::Starting] {
+            let cluster = about_vm(removal(), phase, at_stage(0, None));
+            let plan = decide(&cluster, &seen, TASK, NOW);
+            let given_up_at = NOW.boot + STORAGE_PATIENCE;
+            assert_eq!((plan.steps.len(), plan.look_again), (0, Some(given_up_at)), "{phase:?}");
+        }
+        assert_eq!(told(&about_vm(removal(), Phase::Stopped, at_stage(0, None)), &seen), "Running 1 None");
+        assert_eq!(told(&about_vm(removal(), Phase::Stopped, at_stage(1, None)), &seen), "remove-volume");
+        let long_ago = TaskFact { at: WallTime(NOW.wall.0 - STORAGE_PATIENCE.0), ..at_stage(0, None) };
+        let given_up = decided(&about_vm(removal(), Phase::Running, long_ago), &seen, NOW);
+        assert_eq!(given_up, Some(("Running 1 Looking at what is there".into(), "task-stage-failed")));
+        assert_eq!(
+            told(&about_vm(removal(), Phase::Running, at_stage(1, Some(0))), &seen),
+            "look-at-storage"
+        );
+    }
+
+    #[test]
+    fn the_locks_of_a_vm_that_was_started_meanwhile_are_its_own() {
+        let work = StorageWork::FlushLocks { vm: VM, name: "web1".parse().unwrap(), volumes: vec![path()] };
+        let seen = observed(&[]);
+        for phase in [Phase::Running, Phase::Starting] {
+            let decided = decide(&about_vm(work.clone(), phase, at_stage(0, None)), &seen, TASK, NOW);
+            let Action::Record(records) = &decided.steps[0].action else { panic!("{decided:?}") };
+            let Some(Record::TaskFact(fact)) = &records.writes[0].value else { panic!("{records:?}") };
+            let why = &fact.failed.as_ref().expect("it failed").why;
+            assert!(why.contains("was started on node \"hv1\" meanwhile"), "{why}");
+        }
+        let flush = decide(&about_vm(work, Phase::Stopped, at_stage(0, None)), &seen, TASK, NOW);
+        assert_eq!(flush.steps[0].action.name(), "flush-locks");
+        let guarded = flush.steps[0].guards.iter().any(|guard| guard.record == RecordId::VmFact(VM));
+        assert!(guarded, "a start between the decision and the step makes the step stale");
+    }
+
+    #[test]
+    fn a_disk_is_resized_by_the_node_that_its_guest_runs_on() {
+        let work = StorageWork::ResizeVolume { volume: path(), size_bytes: 2 << 30, guest: Some(VM) };
+        let cluster = about_vm(work, Phase::Running, at_stage(0, None));
+        assert_eq!(told(&cluster, &observed(&[])), "resize-disk");
+        let mut moved = cluster;
+        let mut entry = (**moved.vms.get(&VM).unwrap()).clone();
+        entry.fact.as_mut().unwrap().value.node = "hv2".parse().unwrap();
+        moved.vms.insert(VM, entry.into());
+        assert_eq!(told(&moved, &observed(&[])), "Running 1 None", "it has failed, and is looked at");
+    }
+
+    #[test]
+    fn silence_does_not_end_the_wait_for_an_osd_that_may_have_taken_data() {
+        use crate::storage::osd::work::{Care, OsdWork, Reach, Side};
+        use crate::storage::osd::{OsdId, OsdUuid};
+        let removal = OsdWork::Remove {
+            node: hv1(),
+            osd: OsdId(3),
+            uuid: OsdUuid(uuid::Uuid::from_u128(1)),
+            side: Side::In,
+            care: Care::Safe,
+            reach: Reach::There,
+        };
+        let silent = |stage: u32| {
+            let long_ago =
+                TaskFact { at: WallTime(NOW.wall.0 - STORAGE_PATIENCE.0 - 1), ..at_stage(stage, None) };
+            let mut cluster = cluster();
+            let task = Task { work: Work::Osd(removal.clone()), run_on: hv1(), asked: NOW.wall };
+            cluster.tasks.insert(TASK, TaskEntry { task: at(task), fact: Some(at(long_ago)) }.into());
+            let failure = StepFailure {
+                step: "await-osd-safe",
+                incarnation: 0,
+                why: "it did not answer".into(),
+                at: NOW.boot,
+                in_a_row: 3,
+                overtaken: false,
+            };
+            let mut seen = observed(&[]);
+            seen.failures.insert(Resource::Task(TASK), failure);
+            told(&cluster, &seen)
+        };
+        assert_eq!(silent(0), "Running 1 None", "it is not put out");
+        assert_eq!(silent(1), "await-osd-safe");
+    }
+
+    #[test]
+    fn an_osd_that_could_not_be_put_in_is_let_go_with_the_tasks_failure() {
+        use crate::storage::osd::record::{Osd, OsdState};
+        use crate::storage::osd::work::OsdWork;
+        use crate::storage::osd::{OsdId, OsdUuid};
+        let osd = Osd {
+            node: hv1(),
+            device: "/dev/sdb".into(),
+            db_device: None,
+            uuid: OsdUuid(uuid::Uuid::from_u128(1)),
+            is_split: false,
+            volume: None,
+            state: OsdState::Marking,
+            task: Some(TASK),
+        };
+        let mut cluster = cluster();
+        cluster.osds.insert(OsdId(3), at(osd).into());
+        let task =
+            Task { work: Work::Osd(OsdWork::MarkIn { osd: OsdId(3) }), run_on: hv1(), asked: NOW.wall };
+        cluster.tasks.insert(TASK, TaskEntry { task: at(task), fact: Some(at(at_stage(0, None))) }.into());
+        let mut seen = observed(&[]);
+        seen.stages.extend(badly(0).map(|done| (TASK, done)));
+        let step = decide(&cluster, &seen, TASK, NOW).steps.remove(0);
+        let Action::Record(records) = step.action else { panic!("{step:?}") };
+        let let_go = records.writes.iter().any(|write| {
+            matches!(&write.value, Some(Record::Osd(osd)) if osd.task.is_none() && osd.state == OsdState::Ready)
+        });
+        assert!(let_go, "{records:?}");
+        assert_eq!(told(&cluster, &seen), "Failure 0 None");
+    }
+
+    #[test]
+    fn what_is_done_at_a_nodes_own_devices_is_done_by_no_other_node() {
+        use crate::storage::osd::work::OsdWork;
+        let hv2: NodeName = "hv2".parse().unwrap();
+        let seen = Observed { name: hv2.clone(), ..observed(&[]) };
+        for (work, taken) in [
+            (OsdWork::AddDb { node: hv1(), device: "/dev/sdb".parse().unwrap() }, ""),
+            (OsdWork::MarkOut { osd: crate::storage::osd::OsdId(3) }, "storage-task-taken-over"),
+        ] {
+            let mut cluster = cluster();
+            cluster.primary = Some(at(Primary { node: hv2.clone(), term: 2, handover: None, former: None }));
+            let task = Task { work: Work::Osd(work), run_on: hv1(), asked: NOW.wall };
+            cluster.tasks.insert(TASK, TaskEntry { task: at(task), fact: None }.into());
+            assert_eq!(told(&cluster, &seen), taken);
+        }
+    }
 }
 
 mod of_benchmarks {
@@ -349,7 +515,7 @@ mod of_benchmarks {
         let io = IoFigures { byte_count: 5 << 30, ..IoFigures::default() };
         let figures = TrialFigures { io, ..TrialFigures::default() };
         let looked = Some(Looked { measured: Some(Box::new(figures)), ..Looked::default() });
-        seen.stages.insert(TASK, StageDone { stage: 2, failure: None, looked });
+        seen.stages.insert(TASK, StageDone { stage: 2, failure: None, left: Left::Own, looked });
         let written = step(&at_stage(2, BenchmarkWish::Made), &seen, NOW);
         let Action::Record(records) = &written.action else { panic!("{written:?}") };
         let result = records.writes.iter().find_map(|write| match &write.value {
@@ -389,7 +555,7 @@ mod of_benchmarks {
         seen.failures.insert(Resource::Task(TASK), failure);
         let mut cluster = at_stage(6, BenchmarkWish::Made);
         let mut entry = (**cluster.tasks.get(&TASK).unwrap()).clone();
-        let failed = Some(Failed { stage: 5, why: "the lights went out".into() });
+        let failed = Some(Failed { stage: 5, why: "the lights went out".into(), left: Left::Own });
         entry.fact = Some(at(TaskFact { stage: 6, failed, ..running() }));
         cluster.tasks.insert(TASK, entry.into());
         assert_eq!(decided(&cluster, &seen, NOW).unwrap().0, "clear-volume");

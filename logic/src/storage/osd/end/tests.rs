@@ -47,7 +47,7 @@ fn end(
     cluster.osds.insert(OsdId(3), at(held(state)).into());
     let busy = NodeDevices { db_device: None, task: Some((TASK, "doing so".into())) };
     cluster.devices.insert(hv1(), at(busy).into());
-    let failed = failure.map(|why| Failed { stage: 1, why: why.into() });
+    let failed = failure.map(|why| Failed { stage: 1, why: why.into(), left: Default::default() });
     let end =
         osds_ended(OsdsFinished { cluster: &cluster, task: TASK, work, failed: failed.as_ref(), looked });
     let freed =

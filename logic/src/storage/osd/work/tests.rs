@@ -37,7 +37,7 @@ fn a_removal_that_fails_before_the_purge_leaves_the_osd_as_it_was() {
 }
 
 #[test]
-fn an_addition_undoes_all_of_its_osds_but_nothing_of_a_device_that_was_not_empty() {
+fn an_addition_undoes_what_was_not_seen_up_but_nothing_of_a_device_that_was_not_empty() {
     let work = OsdWork::Add {
         node: "hv1".parse().unwrap(),
         device: "/dev/sdd".parse().unwrap(),
@@ -47,9 +47,24 @@ fn an_addition_undoes_all_of_its_osds_but_nothing_of_a_device_that_was_not_empty
     };
     assert!(back_from(&work, "expect-empty-device").is_empty());
     let one = ["stop-osd", "purge-osd", "wipe-osd"];
-    for failed in ["prepare-osd", "start-osd", "await-osd-up"] {
+    for failed in ["prepare-osd", "place-osd", "start-osd", "await-osd-up"] {
         assert_eq!(back_from(&work, failed), [one, one].concat());
     }
+    let second =
+        names(work.forward()).into_iter().enumerate().filter(|(_, name)| *name == "prepare-osd").nth(1);
+    let back = work.back(u32::try_from(second.unwrap().0).unwrap());
+    assert_eq!(names(back.clone()), [&one[..], &["look-at-osds"]].concat());
+    let Part::Step(Action::Osd(OsdChange::StopOsd { osd })) = &back[0].part else { panic!("{back:?}") };
+    assert_eq!(*osd, uuid(2), "the first is up, and data may lie on it");
+    assert!(back_from(&work, "look-at-osds").is_empty(), "all of them are up");
+}
+
+#[test]
+fn an_osd_is_empty_before_it_is_stopped_and_forgotten_before_its_device_is_wiped() {
+    let safe = ["mark-osd-out", "await-osd-safe", "stop-osd", "purge-osd", "wipe-osd", "look-at-osds"];
+    assert_eq!(names(removal(Side::In, Care::Safe).forward()), safe);
+    let forced = ["mark-osd-out", "stop-osd", "purge-osd", "wipe-osd", "look-at-osds"];
+    assert_eq!(names(removal(Side::In, Care::Forced).forward()), forced);
 }
 
 #[test]
@@ -70,6 +85,8 @@ fn a_replacement_keeps_the_number_once_the_old_one_is_destroyed() {
     for failed in ["prepare-osd", "place-osd", "await-osd-up"] {
         assert_eq!(back_from(&work, failed), ["stop-osd", "destroy-osd", "wipe-osd"]);
     }
+    let last = u32::try_from(names(work.forward()).len() - 2).unwrap();
+    assert_eq!(names(work.back(last)), ["look-at-osds"], "the new one is up when it cannot be put in");
     let same = OsdWork::Replace {
         node: "hv1".parse().unwrap(),
         osd: OsdId(3),
