@@ -12,7 +12,7 @@ pub const FLOORS: [(&str, usize); 12] = [
     ("cli", 85),
     ("host", 185),
     ("link", 51),
-    ("logic", 262),
+    ("logic", 275),
     ("sim", 13),
     ("store", 100),
     ("suite cluster", 43),
