@@ -104,7 +104,8 @@ fn words(exercise: &Exercise, target: &Target) -> Vec<String> {
         (Order::Random, Direction::Read) => "randread",
         (Order::Random, Direction::Write) => "randwrite",
     };
-    let before = ["--pdeathsig", "TERM", "--", "env"].map(str::to_owned);
+    // The daemons take these signals in a way of their own, and what they start has inherited that they are held back.
+    let before = ["--pdeathsig", "TERM", "--", "env", "--default-signal=HUP,INT,TERM"].map(str::to_owned);
     let fixed = [
         "fio",
         "--thread",

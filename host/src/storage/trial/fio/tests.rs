@@ -27,9 +27,9 @@ fn a_trial_is_asked_for_as_it_is_meant() {
     let words = words(&exercise(Trial::SmallRead), &target).join(" ");
     assert_eq!(
         words,
-        "--pdeathsig TERM -- env CEPH_CONF=/etc/ceph/ceph.conf fio --thread --output-format=json --eta=never \
-         --time_based --numjobs=1 --randrepeat=0 --norandommap --percentile_list=50:95:99:99.9 --name=rand_read_4K \
-         --rw=randread --bs=4096 --iodepth=64 --size=1073741824 --ramp_time=15000ms --runtime=60000ms --ioengine=rbd"
+        "--pdeathsig TERM -- env --default-signal=HUP,INT,TERM CEPH_CONF=/etc/ceph/ceph.conf fio --thread \
+         --output-format=json --eta=never --time_based --numjobs=1 --randrepeat=0 --norandommap \
+         --percentile_list=50:95:99:99.9 --name=rand_read_4K --rw=randread --bs=4096 --iodepth=64 --size=1073741824 --ramp_time=15000ms --runtime=60000ms --ioengine=rbd"
     );
 }
 
