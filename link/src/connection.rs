@@ -3,11 +3,14 @@
 use std::io::{self, Read, Write};
 use std::time::{Duration, Instant};
 
-use crate::frame::{BadFrame, Decoder, Frame};
+use crate::frame::{BadFrame, Decoder, Frame, encode};
+use crate::message::Header;
 use crate::transport::Transport;
 
-/// How much is read at once, in bytes.
+/// How much is read at once, in bytes: as much as the last read has shown to be worth it. Whoever is brought much would
+/// otherwise be woken for every small part of it, and who is not needs no room for more.
 const READ_BYTES: usize = 32 << 10;
+const READ_BYTES_MAX: usize = 256 << 10;
 
 /// Why a frame could not be sent or received.
 #[derive(Debug, thiserror::Error)]
@@ -59,7 +62,17 @@ impl Connection {
 
     /// Sends one frame. Blocks while the other side does not read, for at most `wait_max` without progress.
     pub(crate) fn send(&mut self, frame: &Frame, wait_max: Duration) -> Result<(), Broken> {
-        let bytes = frame.encode().map_err(Broken::BadFrame)?;
+        self.send_parts(&frame.header, &frame.body, wait_max)
+    }
+
+    /// Sends one frame of these parts, as [`Connection::send`].
+    pub(crate) fn send_parts(
+        &mut self,
+        header: &Header,
+        body: &[u8],
+        wait_max: Duration,
+    ) -> Result<(), Broken> {
+        let bytes = encode(header, body).map_err(Broken::BadFrame)?;
         self.transport.bound_writes(wait_max)?;
         self.transport.write_all(&bytes)?;
         Ok(self.transport.flush()?)
@@ -79,7 +92,12 @@ impl Connection {
             self.transport.bound_reads(left)?;
             match self.transport.read(&mut self.buffer) {
                 Ok(0) => return Err(Broken::HungUp),
-                Ok(count) => self.decoder.feed(&self.buffer[..count]),
+                Ok(count) => {
+                    self.decoder.feed(&self.buffer[..count]);
+                    if count == self.buffer.len() && count < READ_BYTES_MAX {
+                        self.buffer.resize(2 * count, 0);
+                    }
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error.into()),
             }

@@ -66,12 +66,16 @@ impl Frame {
     /// # Errors
     /// [`BadFrame`] when a part is too long.
     pub fn encode(&self) -> Result<Vec<u8>, BadFrame> {
-        let header =
-            serde_json::to_vec(&self.header).expect("a header is plain data, with strings as its keys");
-        let header_length = length(&header, HEADER_BYTES_MAX, |bytes| BadFrame::HeaderTooLong { bytes })?;
-        let body_length = length(&self.body, BODY_BYTES_MAX, |bytes| BadFrame::BodyTooLong { bytes })?;
-        Ok([&header_length, &body_length, header.as_slice(), self.body.as_slice()].concat())
+        encode(&self.header, &self.body)
     }
+}
+
+/// A frame of these parts as bytes.
+pub(crate) fn encode(header: &Header, body: &[u8]) -> Result<Vec<u8>, BadFrame> {
+    let header = serde_json::to_vec(header).expect("a header is plain data, with strings as its keys");
+    let header_length = length(&header, HEADER_BYTES_MAX, |bytes| BadFrame::HeaderTooLong { bytes })?;
+    let body_length = length(body, BODY_BYTES_MAX, |bytes| BadFrame::BodyTooLong { bytes })?;
+    Ok([&header_length, &body_length, header.as_slice(), body].concat())
 }
 
 fn length(part: &[u8], bytes_max: usize, too_long: fn(usize) -> BadFrame) -> Result<[u8; 4], BadFrame> {

@@ -1,7 +1,7 @@
 //! Bringing something to a node: its bytes part by part, never more of them on their way than the node takes.
 
 use super::{Client, Error, seen, unexpected};
-use crate::frame::{BODY_BYTES_MAX, Frame};
+use crate::frame::BODY_BYTES_MAX;
 use crate::message::{Header, Request};
 use crate::server::WINDOW_BYTES;
 
@@ -39,7 +39,7 @@ impl Bringing<'_> {
             while self.sent_bytes - self.taken_bytes >= WINDOWS_MAX * WINDOW_BYTES {
                 self.hear()?;
             }
-            self.put(&Frame { header: Header::Data, body: part.to_vec() })?;
+            self.put(&Header::Data, part)?;
             self.sent_bytes += part.len() as u64;
         }
         Ok(())
@@ -50,7 +50,7 @@ impl Bringing<'_> {
     /// # Errors
     /// [`Error`]: the node does not have all of it.
     pub fn end(mut self) -> Result<(), Error> {
-        self.put(&Frame::from(Header::End))?;
+        self.put(&Header::End, &[])?;
         while self.hear()? == Heard::More {}
         Ok(())
     }
@@ -58,12 +58,12 @@ impl Bringing<'_> {
     /// Says that the rest does not come.
     pub fn give_up(mut self, why: &str) {
         // Without it the node sees that the connection ends, which means the same.
-        drop(self.put(&Frame::from(Header::Error { text: why.chars().take(1000).collect() })));
+        drop(self.put(&Header::Error { text: why.chars().take(1000).collect() }, &[]));
     }
 
-    fn put(&mut self, frame: &Frame) -> Result<(), Error> {
+    fn put(&mut self, header: &Header, body: &[u8]) -> Result<(), Error> {
         let wait_max = self.client.patience.next;
-        let sent = self.client.connection.send(frame, wait_max);
+        let sent = self.client.connection.send_parts(header, body, wait_max);
         // A node that hangs up has said why before.
         sent.map_err(|broken| self.last_words().unwrap_or_else(|| seen(broken, wait_max)))
     }

@@ -28,6 +28,11 @@ const UNACKNOWLEDGED_MS: u32 = 20_000;
 /// How long a handshake may take where nobody said how long.
 const HANDSHAKE: Duration = Duration::from_secs(5);
 
+/// How much of a socket is read at once, in bytes. TLS takes 4 KiB at a time, and each read of a socket is two calls of
+/// the kernel's: what is brought through another node's API comes in many MiB.
+const HEARD_BYTES: usize = 4 << 10;
+const HEARD_BYTES_MAX: usize = 64 << 10;
+
 /// How long the other side is listened to after it was refused, so that it can read why before the connection ends.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -174,6 +179,10 @@ struct Stream {
     socket: TcpStream,
     /// When a read has waited long enough. One read of plain bytes may take many of the socket's.
     read_by: Instant,
+    /// What came over the socket; TLS has not taken what is between the two places yet.
+    heard: Vec<u8>,
+    from: usize,
+    to: usize,
 }
 
 impl Stream {
@@ -181,7 +190,8 @@ impl Stream {
         socket.set_nodelay(true)?;
         setsockopt(&socket, TcpUserTimeout, &UNACKNOWLEDGED_MS)?;
         socket.set_write_timeout(bound(HANDSHAKE))?;
-        Ok(Self { tls, socket, read_by: Instant::now() + HANDSHAKE })
+        let (read_by, heard) = (Instant::now() + HANDSHAKE, vec![0; HEARD_BYTES]);
+        Ok(Self { tls, socket, read_by, heard, from: 0, to: 0 })
     }
 
     fn shake_hands(&mut self) -> io::Result<()> {
@@ -206,14 +216,10 @@ impl Stream {
     /// Waits for bytes from the other side, and takes in what they complete.
     fn receive(&mut self) -> io::Result<()> {
         self.send()?;
-        let left = self.read_by.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(io::ErrorKind::TimedOut.into());
+        if self.from == self.to {
+            self.hear()?;
         }
-        self.socket.set_read_timeout(bound(left))?;
-        if self.tls.read_tls(&mut self.socket)? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
+        self.from += self.tls.read_tls(&mut &self.heard[self.from..self.to])?;
         match self.tls.process_new_packets() {
             Ok(_) => Ok(()),
             Err(error) => {
@@ -221,6 +227,24 @@ impl Stream {
                 Err(io::Error::new(io::ErrorKind::InvalidData, error))
             }
         }
+    }
+
+    /// Waits for bytes from the socket. There is room for more of them after a read that filled it.
+    fn hear(&mut self) -> io::Result<()> {
+        let left = self.read_by.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        self.socket.set_read_timeout(bound(left))?;
+        let count = self.socket.read(&mut self.heard)?;
+        if count == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        (self.from, self.to) = (0, count);
+        if count == self.heard.len() && count < HEARD_BYTES_MAX {
+            self.heard.resize(2 * count, 0);
+        }
+        Ok(())
     }
 
     /// Says why the other side is not believed. Closing with bytes unread would take the words back.

@@ -38,6 +38,7 @@ pub(super) fn convert(
     checked(what, source.format, &from, (volume, filled.size_bytes))?;
     // So much time is enough for a disk that writes a few MiB a second.
     let limit = settings.deadlines.stall + Duration::from_millis(filled.size_bytes >> 12);
-    let words = ["convert", "-n", "--target-is-zero", "-f", source.format.as_str(), "-O", "raw", &from, &to];
-    run_while(what, &words, limit, &mut || meter.goes_on()).map(drop)
+    // `-W`: otherwise each piece waits until the one before is written, and one is written at a time.
+    let form = ["convert", "-n", "--target-is-zero", "-W", "-f", source.format.as_str(), "-O", "raw"];
+    run_while(what, &[&form[..], &[&from, &to]].concat(), limit, &mut || meter.goes_on()).map(drop)
 }
