@@ -239,6 +239,8 @@ impl Memory {
                 let look = Look { incarnation: *incarnation, at, volumes };
                 self.volume_looks.insert((*vm, *occasion), look);
             }
+            // It came from another node, as another client than when it was here last, if it was.
+            (Action::ReleaseGuest { vm, .. }, _) => drop(self.volume_looks.remove(&(*vm, Occasion::Run))),
             (Action::BreakLocks { vm, incarnation, .. }, _) => {
                 let broken = Look { incarnation: *incarnation, at, volumes: Vec::new() };
                 self.volume_looks.insert((*vm, Occasion::Break), broken);

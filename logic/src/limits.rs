@@ -26,6 +26,10 @@ pub const START_BACKOFF_FIRST: Span = Span::seconds(5);
 /// The longest wait between two tries of a start that keeps failing.
 pub const START_BACKOFF_MAX: Span = Span::seconds(300);
 
+/// The same where the storage did not tell of the VM's volumes: it is asked at little cost, and the VM shall run soon after
+/// it answers again.
+pub const START_BACKOFF_SILENT_MAX: Span = Span::seconds(20);
+
 /// A guest that ran this long before it crashed is started again at once; one that crashes sooner each time waits.
 pub const CRASH_CALM: Span = Span::seconds(60);
 
@@ -57,6 +61,9 @@ pub const STALE_AFTER: Span = Span::seconds(12);
 
 /// A look at a VM's volumes that is older says nothing about whether its guest may be started.
 pub const VOLUMES_LOOK_AGE_MAX: Span = Span::seconds(5);
+
+/// How soon a running guest's volumes are looked at again when the storage did not show who the guest is.
+pub const VOLUMES_NOTE_INTERVAL: Span = Span::seconds(2);
 
 /// How often the key to the guests' volumes is brought to the hypervisor, in case somebody took it away.
 pub const SECRET_INTERVAL: Span = Span::seconds(60);

@@ -27,6 +27,24 @@ fn a_presence_counts_in_the_session_that_it_was_announced_in_however_late_its_en
 }
 
 #[test]
+fn who_a_guest_was_at_the_storage_is_forgotten_when_it_comes_back_from_another_node() {
+    let vm = logic::id::VmId(uuid::Uuid::from_u128(7));
+    let mut memory = Memory::default();
+    let look = Look { incarnation: 1, at: BootTime(1), volumes: Vec::new() };
+    memory.volume_looks.insert((vm, Occasion::Run), look);
+    let step = Step {
+        resource: Resource::Vm(vm),
+        action: Action::ReleaseGuest { vm, incarnation: 1 },
+        guards: Vec::new(),
+        not_after: None,
+        reason: Reason::TaskClaimed,
+    };
+    let (at, took) = (BootTime(2), Span(0));
+    memory.note(&Ended { step: Arc::new(step), outcome: Ok(Done::default()), at, took, ticket: 1 });
+    assert!(memory.volume_looks.is_empty(), "it is another client now: {:?}", memory.volume_looks);
+}
+
+#[test]
 fn the_silence_of_a_holder_counts_from_its_last_word_and_only_while_this_nodes_own_keepalives_get_through() {
     let cluster = |term, version| {
         let role =

@@ -31,7 +31,7 @@ use crate::cluster::{Cluster, VmEntry};
 use crate::id::{NodeName, VmId};
 use crate::limits::{
     CRASH_BACKOFF_FIRST, CRASH_BACKOFF_MAX, CRASH_CALM, LIVE_ATTEMPTS_MAX, REASON_BYTES_MAX,
-    SHUTDOWN_PRESS_INTERVAL, START_BACKOFF_FIRST, START_BACKOFF_MAX,
+    SHUTDOWN_PRESS_INTERVAL, START_BACKOFF_FIRST, START_BACKOFF_MAX, START_BACKOFF_SILENT_MAX,
 };
 use crate::node::{BootId, DaemonState, shown_daemon_state};
 use crate::observed::{Guests, Observed};
@@ -294,7 +294,12 @@ impl Case<'_> {
 
     fn failed(&self, why: &str) -> VmFact {
         let attempts = self.attempts() + 1;
-        let retry_at = self.now.boot + doubled(START_BACKOFF_FIRST, attempts - 1, START_BACKOFF_MAX);
+        let failure = self.observed.failures.get(&Resource::Vm(self.id));
+        let longest = match failure.map(|failure| failure.step) {
+            Some("look-at-volumes") => START_BACKOFF_SILENT_MAX,
+            _ => START_BACKOFF_MAX,
+        };
+        let retry_at = self.now.boot + doubled(START_BACKOFF_FIRST, attempts - 1, longest);
         let mut reason = why.to_owned();
         reason.truncate(reason.floor_char_boundary(REASON_BYTES_MAX));
         VmFact {

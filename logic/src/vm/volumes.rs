@@ -174,7 +174,7 @@ pub fn verdict((id, vm): (VmId, &Vm), incarnation: u64, looks: &Looks, now: Boot
 }
 
 /// The clients at this node in a look.
-fn clients_here(look: &Look) -> BTreeSet<&str> {
+pub(super) fn clients_here(look: &Look) -> BTreeSet<&str> {
     let clients = look.volumes.iter().flat_map(|volume| &volume.clients);
     clients.filter(|client| client.place == Place::Here).map(|client| client.who.as_str()).collect()
 }

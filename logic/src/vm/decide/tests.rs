@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::limits::VOLUMES_NOTE_INTERVAL;
 use crate::observed::{Secret, StepFailure, StorageSight};
 use crate::record::{Expect, Record, Version};
 use crate::testing::{BOOT, NOW, VM, at, cluster_with_vm, fact, observed};
 use crate::vm::domain::disks::{Sharing, VolumeUse};
-use crate::vm::volumes::{HeldLock, Look, Occasion, Place, Presence, SeenVolume};
+use crate::vm::volumes::{Client, HeldLock, Look, Occasion, Place, Presence, SeenVolume};
 
 /// The one step decided on, as `action` or the phase it records, with its reason's name.
 fn decided(cluster: &Cluster, observed: &Observed, now: Now) -> Option<(String, &'static str)> {
@@ -100,6 +101,37 @@ fn a_start_looks_at_the_volumes_breaks_what_the_dead_hold_and_fails_where_they_c
     assert_eq!(noted(&[]), Some("volumes-noted"));
     assert_eq!(noted(&[(Occasion::Run, look_at(0, there, &[]))]), Some("volumes-noted"));
     assert_eq!(noted(&[(Occasion::Run, look_at(1, there, &[]))]), None);
+    // A look that did not show the guest is not the last one.
+    let with_client = |place| {
+        let mut look = look_at(1, there, &[]);
+        look.volumes[0].clients = vec![Client { who: "client.1".into(), place }];
+        look
+    };
+    let elsewhere = Place::Elsewhere("10.3.0.9".parse().unwrap());
+    for (look, again) in [
+        (look_at(1, there, &[]), Some("volumes-noted")),
+        (with_client(elsewhere), Some("volumes-noted")),
+        (with_client(Place::Here), None),
+    ] {
+        let later = Now { boot: look.at + VOLUMES_NOTE_INTERVAL, ..NOW };
+        let step = decided(&with_volume(Phase::Running), &running(&[(Occasion::Run, look.clone())]), later);
+        assert_eq!(step.map(|step| step.1), again, "{look:?}");
+    }
+}
+
+#[test]
+fn a_start_waits_less_long_for_a_storage_that_is_silent() {
+    for (step, longest) in [("look-at-volumes", START_BACKOFF_SILENT_MAX), ("start-guest", START_BACKOFF_MAX)]
+    {
+        let mut observed = took_one();
+        observed.failures.insert(Resource::Vm(VM), StepFailure { incarnation: 1, ..failure(step) });
+        let before = Failure { reason: "no".into(), attempts: 20, retry_at: NOW.boot };
+        let starting = VmFact { failure: Some(before), ..fact(Phase::Starting) };
+        let plan = decide(&cluster_with_vm(Power::Start, Some(starting)), &observed, VM, NOW);
+        let Action::Record(records) = &plan.steps[0].action else { panic!("{plan:?}") };
+        let Some(Record::VmFact(word)) = &records.writes[0].value else { panic!("{plan:?}") };
+        assert_eq!(word.failure.as_ref().unwrap().retry_at, NOW.boot + longest, "{step}");
+    }
 }
 
 fn failure(step: &'static str) -> StepFailure {

@@ -1,8 +1,10 @@
 //! What a start and a run of a guest need of the VM's volumes: the steps that [`crate::vm::volumes`] calls for.
 
 use super::Case;
+use crate::limits::VOLUMES_NOTE_INTERVAL;
 use crate::plan::{Action, Step, VolumesReason};
-use crate::vm::volumes::{Occasion, Verdict, verdict};
+use crate::vm::domain::disks::Sharing;
+use crate::vm::volumes::{Look, Occasion, Verdict, clients_here, verdict};
 
 impl Case<'_> {
     /// The start of the present incarnation, once its volumes may be used.
@@ -19,11 +21,17 @@ impl Case<'_> {
         }
     }
 
-    /// Who this incarnation is at the storage, if that was not noted yet.
+    /// Who this incarnation is at the storage, if that was not noted yet. A guest that writes has its volumes open: where a
+    /// look did not show that, the storage was silent or late, and is looked at again.
     pub(super) fn note_clients(&self, running: u64) -> Option<Step> {
-        let storage = self.observed.storage.as_ref().filter(|_| !self.entry.vm.value.volumes.is_empty())?;
-        let noted = storage.looks.get(&(self.id, Occasion::Run));
-        if noted.is_some_and(|look| look.incarnation == running) {
+        let volumes = &self.entry.vm.value.volumes;
+        let storage = self.observed.storage.as_ref().filter(|_| !volumes.is_empty())?;
+        let noted = storage.looks.get(&(self.id, Occasion::Run)).filter(|look| look.incarnation == running);
+        let writes = volumes.iter().any(|used| used.sharing == Sharing::Alone);
+        let suffices = |look: &Look| {
+            !writes || !clients_here(look).is_empty() || self.now.boot - look.at < VOLUMES_NOTE_INTERVAL
+        };
+        if noted.is_some_and(suffices) {
             return None;
         }
         self.look_at_volumes(running, Occasion::Run, VolumesReason::Noted)
