@@ -53,9 +53,15 @@ fn text(
 
 /// Since when facts are old, and why.
 pub(super) fn staleness(facts: &StorageFacts, now: WallTime) -> Option<String> {
-    facts.staleness(now).map(|why| match &facts.figures {
-        Some(_) => format!("measured at {}: {why}", calendar::shown(facts.at)),
-        None => format!("never measured: {why}"),
+    let why = facts.staleness(now)?;
+    let measured = match &facts.figures {
+        Some(_) => format!("measured at {}", calendar::shown(facts.at)),
+        None => "never measured".into(),
+    };
+    let since = facts.trouble.as_ref().map(|trouble| calendar::shown(trouble.since));
+    Some(match since {
+        Some(since) => format!("{measured}, asked in vain since {since}: {why}"),
+        None => format!("{measured}: {why}"),
     })
 }
 

@@ -128,8 +128,8 @@ async fn bring(api: &Api, file: &mut File, (id, task): (TaskId, &Task), place: P
             Some(failure) => Err(ApiError::refused(failure)),
             None => Err(ApiError::Unavailable {
                 why: format!(
-                    "The worker on node \"{}\" does not take the upload: {why}. Nothing of it is kept; see whether pvcworkerd \
-                     runs there, and try again.",
+                    "The worker on node \"{}\" has not taken the upload in: {why}. The volume keeps what it had. See whether \
+                     pvcworkerd runs there and the storage answers, and upload it again.",
                     task.run_on
                 ),
             }),
