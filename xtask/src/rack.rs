@@ -26,6 +26,7 @@ pub mod faults;
 pub mod guests;
 pub mod make;
 pub mod network;
+pub mod numbered;
 pub mod power;
 pub mod switch;
 

@@ -1,7 +1,8 @@
 //! The small guest: Debian's own kernel for virtual machines, and a first file system of busybox and one script.
 //!
 //! It counts aloud on its console, with the nonce from its kernel command line, and goes down on the power button. Where
-//! it is given a disk for it, it writes each number there first: the number n into the block n.
+//! it is given a disk for it, it writes each number there first: the number n into the block n, with the boot that wrote
+//! it. A boot goes on after the last number that the disk holds, as [`crate::rack::numbered`] reads it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -50,11 +51,36 @@ echo "$(hostname) is up after $(cut -d' ' -f1 /proc/uptime) s"
 nonce=$(argument pvc.nonce)
 tick=$(argument pvc.tick_us)
 log=$(argument pvc.log)
+boot=$(cat /proc/sys/kernel/random/boot_id)
+# Whether a block of the log holds a number. One that cannot be read is no empty one: it is read until it can be.
+holds() {
+    until dd if="$log" bs=512 skip="$1" count=1 >/block 2>/dev/null; do
+        echo "$nonce cannot read $1"
+        sleep 1
+    done
+    grep -q "^$nonce $1 " /block
+}
 count=0
+if [ -n "$log" ]; then
+    free=1
+    while holds "$free"; do
+        count=$free
+        free=$((free * 2))
+    done
+    while [ $((free - count)) -gt 1 ]; do
+        middle=$(((count + free) / 2))
+        if holds "$middle"; then count=$middle; else free=$middle; fi
+    done
+    echo "$nonce goes on after $count"
+fi
 while :; do
     count=$((count + 1))
     if [ -n "$log" ]; then
-        printf '%-511s\n' "$nonce $count" | dd of="$log" bs=512 seek="$count" conv=notrunc,fsync 2>/dev/null
+        until printf '%-511s\n' "$nonce $count $boot" |
+            dd of="$log" bs=512 seek="$count" conv=notrunc,fsync 2>/dev/null; do
+            echo "$nonce cannot write $count"
+            sleep 1
+        done
     fi
     echo "hello $nonce $count"
     usleep "${tick:-1000000}"
@@ -119,6 +145,22 @@ impl Guest {
         let more = format!("pvc.name={name} pvc.address={address} pvc.tick_us={tick_us}");
         let xml = self.domain_xml(name, uuid, name).replace("<serial type='pty'>", &card);
         xml.replace(&format!("pvc.name={name}"), &more)
+    }
+
+    /// The same with a volume, on which it keeps its numbered log; it counts every so many microseconds.
+    pub fn writing_xml(&self, (name, uuid): (&str, &str), volume: &str, tick_us: u32) -> String {
+        let xml = self.with_volume((name, uuid), volume);
+        let more = format!("pvc.name={name} pvc.log=/dev/vda pvc.tick_us={tick_us}");
+        xml.replace(&format!("pvc.name={name}"), &more)
+    }
+
+    /// The same with a volume as its disk.
+    pub fn with_volume(&self, (name, uuid): (&str, &str), volume: &str) -> String {
+        let disk = format!(
+            "<devices>\n    <disk type='network' device='disk'><source protocol='rbd' name='{volume}'/>\
+             <target dev='vda' bus='virtio'/></disk>"
+        );
+        self.domain_xml(name, uuid, name).replace("<devices>", &disk)
     }
 
     /// A domain's document for this guest, as an operator would write it.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
@@ -11,6 +12,8 @@ use crate::rack::ceph::Storage;
 use crate::rack::network::{self, Network};
 use crate::rack::{Plan, Rack, folder, make, name};
 use crate::say;
+use crate::test::cluster;
+use crate::test::tally::Tally;
 
 /// What `lab` alone prints.
 pub const HELP: &str = "\
@@ -32,6 +35,9 @@ cargo xtask lab COMMAND
   cut N [NETWORK]       pull its cable of one network (upstream, cluster, storage), or all
   drop A B [NETWORK]    machines A and B do not hear each other
   heal                  all cables, pairs and stalled processes are well again; what was ended stays ended
+  story storage [SECONDS]
+                        on a lab with a Ceph: volumes through uploads, clones and refusals, and a guest that writes a
+                        numbered log through moves, kills, a lost OSD and a Ceph that stands still for so long (60 s)
   down                  take it down; nothing stays";
 
 /// Does what the words say.
@@ -66,6 +72,8 @@ pub fn run(words: &[&str], xtask: &Path) -> Result<ExitCode> {
         ["drop", a, b] => rack()?.drop_pair(number(a)?, number(b)?, None)?,
         ["drop", a, b, network] => rack()?.drop_pair(number(a)?, number(b)?, Some(of_name(network)?))?,
         ["heal"] => rack()?.heal()?,
+        ["story", "storage"] => return story(&rack()?, 60),
+        ["story", "storage", seconds] => return story(&rack()?, seconds.parse()?),
         ["down"] => say::line(format!("{} processes ended", make::down(&folder())?)),
         _ => {
             say::complaint(HELP);
@@ -73,6 +81,17 @@ pub fn run(words: &[&str], xtask: &Path) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Plays the story of the storage, and tells how it went.
+fn story(rack: &Rack, seconds: u64) -> Result<ExitCode> {
+    if !rack.has_ceph() {
+        bail!("this lab has no Ceph; take it down, and begin with `cargo xtask lab up --ceph`");
+    }
+    let mut tally = Tally::default();
+    cluster::story(rack, Duration::from_secs(seconds), &mut tally);
+    say::line(tally.report());
+    Ok(if tally.failed() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn up(words: &[&str], xtask: &Path) -> Result<()> {

@@ -1,10 +1,12 @@
 //! Disturbances of a lab that is up: processes killed and stalled, cables pulled, pairs cut; and all of it healed.
 
 use std::fs;
+use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use nix::sys::signal::Signal;
 
+use crate::command::wait_for;
 use crate::rack::ceph::Daemon;
 use crate::rack::network::Network;
 use crate::rack::{Rack, name};
@@ -27,6 +29,35 @@ impl Rack {
     /// When it does not run.
     pub fn stall(&self, number: u8, process: &str) -> Result<()> {
         self.node(number)?.process(&self.known(number, process)?)?.signal(Signal::SIGSTOP)
+    }
+
+    /// Stops the time of all of Ceph, on every machine that is on, until it is healed.
+    ///
+    /// # Errors
+    /// When something of it does not run.
+    pub fn stall_ceph(&self) -> Result<()> {
+        for (number, daemon) in self.ceph_of_all() {
+            self.stall(number, &daemon.name())?;
+        }
+        wait_for("the time of Ceph to stand still", Duration::from_secs(5), || self.ceph_is_stalled())
+    }
+
+    /// Whether the time of all of Ceph stands still.
+    ///
+    /// # Errors
+    /// The first daemon that goes on.
+    pub fn ceph_is_stalled(&self) -> Result<()> {
+        for (number, daemon) in self.ceph_of_all() {
+            let stands = self.node(number)?.is_stalled(&self.kept_name(number, &daemon.name()));
+            ensure!(stands, "{} of {} goes on", daemon.name(), name(number));
+        }
+        Ok(())
+    }
+
+    fn ceph_of_all(&self) -> Vec<(u8, Daemon)> {
+        let on = self.numbers().filter(|number| self.machine(*number).is_some());
+        on.flat_map(|number| self.ceph_daemons(number).into_iter().map(move |daemon| (number, daemon)))
+            .collect()
     }
 
     /// Pulls a machine's cables: that of one network, or all.

@@ -31,11 +31,19 @@ impl Rack {
     /// # Errors
     /// What the command line says.
     pub fn start_document(&self, vm: &str, document: &str, number: u8, more: &[&str]) -> Result<()> {
+        self.define_document(vm, document, number, more)?;
+        self.pvc(1, &["vm", "start", vm]).map(drop)
+    }
+
+    /// Defines a VM with a document of one's own, and does not start it.
+    ///
+    /// # Errors
+    /// What the command line says.
+    pub fn define_document(&self, vm: &str, document: &str, number: u8, more: &[&str]) -> Result<()> {
         let file = self.folder.join(format!("{vm}.xml"));
         fs::write(&file, document)?;
         let file = file.to_str().context("the path is no text")?;
-        self.pvc(1, &[&["vm", "define", "-t", &name(number), file], more].concat())?;
-        self.pvc(1, &["vm", "start", vm]).map(drop)
+        self.pvc(1, &[&["vm", "define", "-t", &name(number), file], more].concat()).map(drop)
     }
 
     /// The QEMU process of a VM's guest on a node.

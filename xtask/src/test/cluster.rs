@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
@@ -20,11 +21,16 @@ mod hypervisor;
 mod live;
 mod nodes;
 mod post_copy;
+mod pools;
 mod power;
 mod primary;
+mod stopped;
 mod storage;
 mod vms;
 mod volumes;
+
+/// How long the story of the storage may take beside its standstill.
+const STORY_BUDGET: Duration = Duration::from_secs(300);
 
 /// Runs the suite.
 pub fn run(tally: &mut Tally, xtask: &Path) {
@@ -45,7 +51,9 @@ pub fn run(tally: &mut Tally, xtask: &Path) {
         primary::checks(&rack, tally);
         vms::checks(&rack, tally);
         live::checks(&rack, tally);
-        volumes::checks(&rack, tally);
+        pools::checks(&rack, tally);
+        // Ceph stands still for no longer than it takes to see what is to be seen.
+        volumes::checks(&rack, tally, Duration::ZERO);
         post_copy::checks(&rack, tally);
         power::checks(&rack, tally);
         faults::checks(&rack, tally);
@@ -58,6 +66,15 @@ pub fn run(tally: &mut Tally, xtask: &Path) {
         nothing_left(&folder)
     });
     hypervisor::checks(tally, xtask);
+}
+
+/// `lab story storage`: on the lab that is up and has a Ceph, the whole of what a guest's volume goes through, with all of
+/// Ceph standing still for so long.
+pub fn story(rack: &Rack, standstill: Duration, tally: &mut Tally) {
+    tally.suite("story storage", STORY_BUDGET + standstill, |tally| {
+        pools::checks(rack, tally);
+        volumes::checks(rack, tally, standstill);
+    });
 }
 
 /// Whether no process has to do with a folder any more, by its command line or its mounts.

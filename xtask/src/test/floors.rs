@@ -15,7 +15,7 @@ pub const FLOORS: [(&str, usize); 12] = [
     ("logic", 275),
     ("sim", 13),
     ("store", 100),
-    ("suite cluster", 43),
+    ("suite cluster", 59),
     ("suite lab", 55),
     ("xtask", 97),
 ];

@@ -1,13 +1,10 @@
-//! The nodes' Ceph: it comes up, and a node whose power is cut takes its part of it along and brings it back.
+//! The nodes' Ceph: it comes up, and its OSDs come, change and go by PVC.
 
 use anyhow::{Result, ensure};
 
 use crate::bench;
-use crate::command::wait_for;
 use crate::rack::Rack;
-use crate::rack::guests::PATIENCE;
 use crate::rack::network::Network;
-use crate::test::cluster::healed;
 use crate::test::tally::Tally;
 
 pub(super) fn checks(rack: &Rack, tally: &mut Tally) {
@@ -24,10 +21,6 @@ pub(super) fn checks(rack: &Rack, tally: &mut Tally) {
     });
     tally.check("an OSD is added on a disk, put out and in, and removed when its data is elsewhere", || {
         osd(rack)
-    });
-    tally.check("a power cut takes the node's Ceph along; it comes back with the node", || {
-        healed(rack, || power_cut(rack))?;
-        rack.ceph_is_well(1, 3)
     });
 }
 
@@ -65,21 +58,4 @@ fn osd(rack: &Rack) -> Result<()> {
     let empty = rack.node(2)?.inside("blkid").args(["-p", &disk]).status()?;
     ensure!(empty.code() == Some(2), "something is left on the disk");
     rack.pvc(1, &["storage", "pool", "remove", "-y", "osds"]).map(drop)
-}
-
-fn power_cut(rack: &Rack) -> Result<()> {
-    ensure!(rack.runs(3, "osd")? && rack.runs(3, "mon")?, "they did not run before");
-    ensure!(rack.kill(3)?, "it was off before");
-    let tells = |up: u64, monitors: usize| {
-        wait_for(&format!("{up} OSDs and {monitors} monitors"), PATIENCE, || {
-            let status = rack.ceph_status(1)?;
-            let seen = status["quorum_names"].as_array().map_or(0, Vec::len);
-            ensure!(status["osdmap"]["num_up_osds"] == up, "the OSDs are {}", status["osdmap"]);
-            ensure!(seen == monitors, "{seen} monitors agree");
-            Ok(())
-        })
-    };
-    tells(2, 2)?;
-    rack.start(3)?;
-    tells(3, 3)
 }

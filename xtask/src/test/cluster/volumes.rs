@@ -1,116 +1,262 @@
-//! A guest on a volume in Ceph, that writes a numbered log: no number is missing, whatever happens to it and its volume.
+//! A guest on a volume in Ceph writes a numbered log: whatever happens to it, its volume and its Ceph, no number is missing
+//! and none is there twice.
 
-use anyhow::{Context as _, Result, ensure};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
 
 use crate::command::{output, wait_for};
 use crate::lab::guest::Guest;
-use crate::rack::Rack;
+use crate::rack::ceph::first_osd;
 use crate::rack::guests::PATIENCE;
+use crate::rack::numbered::{NumberedLog, Told, UNTOLD_MAX};
+use crate::rack::{Rack, name};
+use crate::say;
+use crate::test::cluster::{healed, stopped};
 use crate::test::tally::Tally;
 use crate::tree;
 
-const VM: &str = "writer";
+pub(super) const WRITER: &str = "writer";
+pub(super) const POOL: &str = "vms";
 const UUID: &str = "5b1d7c30-6f6e-4b0a-9a57-0c7d2f1e8a66";
+const IMAGE: &str = "vms/writer_vda";
 const MIB: u64 = 1 << 20;
 
-/// How long a block of the log is.
-const BLOCK: usize = 512;
+/// Between two numbers: as many as an emulated guest brings to its disk one by one.
+const TICK_US: u32 = 50_000;
 
-pub(super) fn checks(rack: &Rack, tally: &mut Tally) {
+/// The checks; Ceph stands still for so long in one of them, or for as long as it takes to see what is to be seen.
+pub(super) fn checks(rack: &Rack, tally: &mut Tally, standstill: Duration) {
+    // A lab may have played this before.
+    let earlier = rack.told_numbers(WRITER);
     tally.check("a guest on a volume in Ceph writes a numbered log", || begins(rack));
     tally.check("its volume grows while it writes", || grows(rack));
     tally.check("it moves to another node while it writes, and a snapshot is taken there", || moves(rack));
-    tally.check("its QEMU ended by force, it runs again at once, the lock of the dead one broken", || {
+    tally.check("what would take its volume from it is refused, and its name told", || kept(rack));
+    tally.check("its QEMU ended by force, it runs again at once and goes on after its last number", || {
         crashes(rack)
     });
+    tally.check("its node's OSD lost, it writes on; that OSD is back, and has all that it missed", || {
+        healed(rack, || osd_lost(rack))
+    });
+    stopped::checks(rack, tally, standstill);
+    tally.check("a power cut takes a node's Ceph along while it writes; it comes back with the node", || {
+        healed(rack, || power_cut(rack))?;
+        rack.ceph_is_well(1, 3)
+    });
+    tally.check("it is stopped and its locks flushed: no number is missing, and none is there twice", || {
+        whole(rack, &earlier)
+    });
     tally
-        .check("no number of its log is missing, and its locks are flushed while it is down", || whole(rack));
+        .check("rolled back, its log is that of the snapshot to the byte, and it goes on from there", || {
+            rolls_back(rack)
+        });
     tally.check("it is removed with its volume", || goes(rack));
 }
 
 fn begins(rack: &Rack) -> Result<()> {
-    rack.pvc(1, &["storage", "pool", "add", "vms", "8", "--replcfg", "copies=2,mincopies=1"])?;
+    rack.pvc(1, &["storage", "pool", "add", POOL, "8"])?;
     wait_for("the pool to be measured", PATIENCE, || {
-        rack.pvc(1, &["storage", "volume", "add", "vms", "writer_vda", "64M"]).map(drop)
+        rack.pvc(1, &["storage", "volume", "add", POOL, "writer_vda", "64M"]).map(drop)
     })?;
-    let disk = "<disk type='network' device='disk'><source protocol='rbd' name='vms/writer_vda'/>\
-        <target dev='vda' bus='virtio'/></disk>";
-    let document = Guest::ensure(&tree::target().join("guest"))?.domain_xml(VM, UUID, VM);
-    let document = document.replace("<devices>", &format!("<devices>{disk}"));
-    let document = document.replace("pvc.name=", "pvc.log=/dev/vda pvc.name=");
-    rack.start_document(VM, &document, 1, &[])?;
-    rack.vm_becomes(VM, ("start", 1), 2)?;
-    rack.counts_on(VM, 1)
+    let guest = Guest::ensure(&tree::target().join("guest"))?;
+    rack.start_document(WRITER, &guest.writing_xml((WRITER, UUID), IMAGE, TICK_US), 1, &[])?;
+    rack.vm_becomes(WRITER, ("start", 1), 2)?;
+    rack.counts_on(WRITER, 1)
 }
 
 fn grows(rack: &Rack) -> Result<()> {
-    rack.pvc(2, &["storage", "volume", "resize", "-y", "vms", "writer_vda", "96M"])?;
-    let told =
-        output(rack.node(1)?.inside("virsh").args(["-q", "-c", "qemu:///system", "domblkinfo", VM, "vda"]))?;
+    rack.pvc(2, &["storage", "volume", "resize", "-y", POOL, "writer_vda", "96M"])?;
+    let told = output(rack.node(1)?.inside("virsh").args([
+        "-q",
+        "-c",
+        "qemu:///system",
+        "domblkinfo",
+        WRITER,
+        "vda",
+    ]))?;
     ensure!(told.contains(&(96 * MIB).to_string()), "the guest sees\n{told}");
-    rack.counts_on(VM, 1)
+    rack.counts_on(WRITER, 1)
 }
 
 fn moves(rack: &Rack) -> Result<()> {
-    rack.pvc(1, &["vm", "move", VM, "-t", "pvc2", "--force-live", "--wait"])?;
-    rack.vm_becomes(VM, ("start", 2), 1)?;
-    rack.pvc(3, &["storage", "volume", "snapshot", "add", "vms", "writer_vda", "moved"])?;
-    rack.counts_on(VM, 2)?;
-    log_is_whole(rack, "vms/writer_vda@moved", 3)
+    rack.pvc(1, &["vm", "move", WRITER, "-t", "pvc2", "--force-live", "--wait"])?;
+    rack.vm_becomes(WRITER, ("start", 2), 1)?;
+    rack.counts_on(WRITER, 2)?;
+    let before = rack.count(WRITER, 2);
+    rack.pvc(3, &["storage", "volume", "snapshot", "add", POOL, "writer_vda", "moved"])?;
+    let after = rack.count(WRITER, 2);
+    let log = rack.numbered_log(WRITER, &format!("{IMAGE}@moved"))?;
+    ensure!(
+        (before..=after + UNTOLD_MAX).contains(&log.last),
+        "it had told {before} before the snapshot and {after} after it, which has {log}"
+    );
+    ensure!(log.boots.len() == 1, "it was started anew: {log}");
+    rack.counts_on(WRITER, 2)
+}
+
+/// While it runs.
+fn kept(rack: &Rack) -> Result<()> {
+    let volume = ["storage", "volume"];
+    for words in [
+        &["snapshot", "rollback", "-y", POOL, "writer_vda", "moved"][..],
+        &["rename", "-y", POOL, "writer_vda", "other"],
+        &["remove", "-y", POOL, "writer_vda"],
+        &["upload", POOL, "writer_vda", "/etc/hosts"],
+    ] {
+        let said = rack.pvc_refuses(1, &[&volume[..], words].concat())?;
+        ensure!(said.contains(WRITER) && said.contains(IMAGE), "{words:?}: {said}");
+    }
+    let said = rack.pvc_refuses(1, &["storage", "volume", "resize", "-y", POOL, "writer_vda", "64M"])?;
+    ensure!(said.contains("smaller"), "{said}");
+    let said = rack.pvc_refuses(1, &["vm", "flush-locks", WRITER])?;
+    ensure!(said.contains("stop it first"), "{said}");
+    rack.counts_on(WRITER, 2)
 }
 
 fn crashes(rack: &Rack) -> Result<()> {
-    let counted = rack.count(VM, 2);
-    let before = rack.guest(VM, 2)?;
+    let before = rack.guest(WRITER, 2)?;
     before.end()?;
-    let begin = std::time::Instant::now();
+    let (begin, counted) = (Instant::now(), rack.count(WRITER, 2));
     wait_for("its next guest", PATIENCE, || {
-        let now = rack.guest(VM, 2)?;
+        let now = rack.guest(WRITER, 2)?;
         ensure!(now != before, "it is still the same");
         Ok(())
     })?;
     ensure!(begin.elapsed().as_secs() < 15, "it took {:?}, with {counted} counted", begin.elapsed());
-    rack.vm_becomes(VM, ("start", 2), 1)?;
-    rack.counts_on(VM, 2)
+    rack.vm_becomes(WRITER, ("start", 2), 1)?;
+    rack.counts_on(WRITER, 2)?;
+    let now = rack.count(WRITER, 2);
+    ensure!(now > counted, "it had counted to {counted}, and counts {now}");
+    Ok(())
 }
 
-fn whole(rack: &Rack) -> Result<()> {
-    ensure!(rack.pvc(1, &["vm", "flush-locks", VM]).is_err(), "the locks of a VM that runs were flushed");
-    rack.pvc(1, &["vm", "stop", "-y", VM])?;
-    wait_for("the locks to be flushed", PATIENCE, || rack.pvc(1, &["vm", "flush-locks", VM]).map(drop))?;
-    log_is_whole(rack, "vms/writer_vda", highest(rack))
+/// The OSD beside the guest is killed. When it is back, everything is read from its own copy.
+fn osd_lost(rack: &Rack) -> Result<()> {
+    let (guest, osd) = (rack.guest(WRITER, 2)?, first_osd(2));
+    let before = rack.count(WRITER, 2);
+    rack.stop(2, "osd")?;
+    ensure!(!rack.runs(2, "osd")?, "it runs");
+    wait_for("the OSD to be down", PATIENCE, || {
+        let status = rack.ceph_status(1)?;
+        ensure!(status["osdmap"]["num_up_osds"] == 2, "the OSDs are {}", status["osdmap"]);
+        Ok(())
+    })?;
+    rack.counts_on(WRITER, 2)?;
+    let missed = rack.count(WRITER, 2);
+    rack.start(2)?;
+    rack.ceph_is_well(1, 3)?;
+    rack.counts_on(WRITER, 2)?;
+    ensure!(guest.is_alive(), "its guest is another one");
+    preferred(rack, Some(osd))?;
+    let outcome = rack.numbered_log(WRITER, IMAGE);
+    preferred(rack, None)?;
+    let log = outcome?;
+    ensure!(log.last >= missed, "{missed} was told without OSD {osd}, which has {log}");
+    said(&format!("{before} to {missed} without OSD {osd}; its own copy has {log}"));
+    Ok(())
 }
 
-/// The highest number that the guest ever told: since it was ended by force it has counted from one again.
-fn highest(rack: &Rack) -> u64 {
-    let (mark, consoles) = (format!("hello {VM} "), [1, 2].map(|number| rack.console(VM, number)));
-    let told = consoles.iter().flat_map(|console| console.split(&mark).skip(1));
-    told.filter_map(|rest| rest.split_whitespace().next()?.parse().ok()).max().unwrap_or_default()
+/// Has everything read from one OSD, which has a copy of all, or from whichever; and waits until it is so.
+fn preferred(rack: &Rack, osd: Option<u32>) -> Result<()> {
+    for other in rack.numbers().map(first_osd) {
+        let affinity = if osd.is_none_or(|osd| osd == other) { "1" } else { "0" };
+        rack.ceph(1, &["osd", "primary-affinity", &other.to_string(), affinity])?;
+    }
+    let Some(osd) = osd else { return Ok(()) };
+    wait_for("one OSD to be asked for everything", PATIENCE, || {
+        let told = rack.ceph(1, &["pg", "ls-by-pool", POOL, "--format", "json"])?;
+        let told: serde_json::Value = serde_json::from_str(&told)?;
+        let groups = told["pg_stats"].as_array().map(Vec::as_slice).unwrap_or_default();
+        ensure!(!groups.is_empty(), "there are no placement groups");
+        for group in groups {
+            let (state, asked) = (&group["state"], &group["acting_primary"]);
+            ensure!(state == "active+clean" && *asked == osd, "{} is {state} at {asked}", group["pgid"]);
+        }
+        Ok(())
+    })
+}
+
+/// Of a node that the guest is not on.
+fn power_cut(rack: &Rack) -> Result<()> {
+    let guest = rack.guest(WRITER, 2)?;
+    ensure!(rack.runs(3, "osd")? && rack.runs(3, "mon")?, "they did not run before");
+    ensure!(rack.kill(3)?, "it was off before");
+    let tells = |up: u64, monitors: usize| {
+        wait_for(&format!("{up} OSDs and {monitors} monitors"), PATIENCE, || {
+            let status = rack.ceph_status(1)?;
+            let seen = status["quorum_names"].as_array().map_or(0, Vec::len);
+            ensure!(status["osdmap"]["num_up_osds"] == up, "the OSDs are {}", status["osdmap"]);
+            ensure!(seen == monitors, "{seen} monitors agree");
+            Ok(())
+        })
+    };
+    tells(2, 2)?;
+    rack.counts_on(WRITER, 2)?;
+    rack.start(3)?;
+    tells(3, 3)?;
+    rack.counts_on(WRITER, 2)?;
+    ensure!(guest.is_alive(), "its guest is another one");
+    Ok(())
+}
+
+/// The log of a guest that is down: it holds what was told, each number once, and no guest saw its disk fail.
+fn read(rack: &Rack) -> Result<NumberedLog> {
+    for number in rack.numbers() {
+        for complaint in ["cannot write", "cannot read", "I/O error"] {
+            let there = rack.console(WRITER, number).contains(complaint);
+            ensure!(!there, "on {} its console says \"{complaint}\"", name(number));
+        }
+    }
+    rack.numbered_log(WRITER, IMAGE)
+}
+
+fn down(rack: &Rack) -> Result<()> {
+    rack.pvc(1, &["vm", "stop", "-y", WRITER])?;
+    wait_for("its guest to be gone", PATIENCE, || {
+        ensure!(rack.whereabouts(WRITER).is_empty(), "it is on {:?}", rack.whereabouts(WRITER));
+        Ok(())
+    })
+}
+
+fn whole(rack: &Rack, earlier: &Told) -> Result<()> {
+    down(rack)?;
+    wait_for("the locks to be flushed", PATIENCE, || rack.pvc(1, &["vm", "flush-locks", WRITER]).map(drop))?;
+    let log = read(rack)?;
+    rack.told_numbers(WRITER).since(earlier).agrees(&log, 0)?;
+    ensure!(log.boots.len() == 2, "it was killed once: {log}");
+    said(&log.to_string());
+    Ok(())
+}
+
+fn rolls_back(rack: &Rack) -> Result<()> {
+    let (told, before) = (rack.told_numbers(WRITER), rack.numbered_log(WRITER, IMAGE)?);
+    rack.pvc(1, &["storage", "volume", "snapshot", "rollback", "-y", POOL, "writer_vda", "moved"])?;
+    let snapshot = rack.content(&format!("{IMAGE}@moved"))?;
+    ensure!(rack.content(IMAGE)? == snapshot, "the volume is not what its snapshot shows");
+    let moved = NumberedLog::parse(WRITER, &snapshot)?;
+    ensure!(moved.last < before.last, "the snapshot has {moved}, and the log had {before}");
+    rack.pvc(1, &["vm", "start", WRITER])?;
+    rack.counts_on(WRITER, 2)?;
+    down(rack)?;
+    let log = read(rack)?;
+    ensure!(log.boots.starts_with(&moved.boots), "it was {moved}, and is {log}");
+    ensure!(log.boots.len() == moved.boots.len() + 1, "it was started once: {log}");
+    rack.told_numbers(WRITER).since(&told).agrees(&log, moved.last)?;
+    said(&format!("rolled back from {} to {}: {log}", before.last, moved.last));
+    Ok(())
 }
 
 fn goes(rack: &Rack) -> Result<()> {
-    // Ceph tells of the guest that was ended by force for half a minute, as if it had the volume open.
-    wait_for("it to be removed", PATIENCE, || rack.pvc(1, &["vm", "remove", "-y", VM]).map(drop))?;
-    ensure!(rack.vm(VM, 2).is_err(), "it is still known");
-    let left = output(rack.node(1)?.inside("rbd").args(["ls", "vms"]))?;
+    // Ceph tells of a guest that was ended by force for half a minute, as if it had the volume open.
+    wait_for("it to be removed", PATIENCE, || rack.pvc(1, &["vm", "remove", "-y", WRITER]).map(drop))?;
+    ensure!(rack.vm(WRITER, 2).is_err(), "it is still known");
+    let left = output(rack.node(1)?.inside("rbd").args(["ls", POOL]))?;
     ensure!(left.trim().is_empty(), "there is {left}");
-    rack.pvc(1, &["storage", "pool", "remove", "-y", "vms"]).map(drop)
+    rack.pvc(1, &["storage", "pool", "remove", "-y", POOL]).map(drop)
 }
 
-/// Whether each block of the log up to this one holds its own number.
-fn log_is_whole(rack: &Rack, image: &str, last: u64) -> Result<()> {
-    let file = rack.folder.join("writer.img");
-    let path = file.to_str().context("the path is no text")?;
-    let _none = std::fs::remove_file(&file);
-    output(rack.node(1)?.inside("rbd").args(["export", "--no-progress", image, path]))?;
-    let log = std::fs::read(&file)?;
-    ensure!(last > 2, "it has counted to {last} only");
-    for number in 1..=last {
-        let begin = usize::try_from(number)? * BLOCK;
-        let block = log.get(begin..begin + BLOCK).context("the image is too short")?;
-        let said = String::from_utf8_lossy(block).trim().to_owned();
-        ensure!(said == format!("{VM} {number}"), "block {number} of {image} holds \"{said}\"");
-    }
-    std::fs::remove_file(file)?;
-    Ok(())
+/// What was seen, below the check that it is of.
+pub(super) fn said(text: &str) {
+    say::line(format!("          {text}"));
 }
