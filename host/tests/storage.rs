@@ -46,6 +46,7 @@ macro_rules! laws {
 laws!(of_all: laws on memory: crate::memory::world(), directory: crate::directory::world(), ceph: crate::ceph::world(); (
     a_pool_is_made_once_and_removed_when_it_is_empty,
     a_pool_that_is_not_there_is_named,
+    a_pool_that_another_makes_anew_is_the_new_one,
     a_volume_is_made_once_with_its_size,
     a_volume_grows_and_never_shrinks,
     a_volume_is_renamed_and_none_is_overwritten,

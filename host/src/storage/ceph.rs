@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use logic::id::PoolName;
 use logic::storage::VolumePath;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::error::Refusal;
 use super::{Abilities, Access, Cause, Error, Fence, Reach, SnapshotsOf, Storage};
@@ -339,8 +339,12 @@ fn refusal(failure: &Failure) -> Refusal {
 }
 
 impl Session {
-    /// An open pool.
+    /// An open pool, by the newest map. By an older one its name may be that of a pool that was removed: nothing would be found
+    /// in it, and what is not found counts as removed.
     fn pool(&self, pool: &PoolName) -> Outcome<Arc<PoolHandle>> {
+        // To catch up has no timeout of librados's: whether a monitor answers is found out by what has one.
+        self.ask(json!({"prefix": "fsid"}))?;
+        self.cluster.catch_up()?;
         self.cluster.pool(pool.as_str()).map_err(|failure| match failure.code {
             libc::ENOENT => Refusal::no_pool(pool).into(),
             _ => failure.into(),

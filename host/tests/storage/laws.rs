@@ -45,6 +45,20 @@ pub(crate) fn a_pool_that_is_not_there_is_named(world: &(impl World + ?Sized)) {
     assert!(text.contains(home.pool.as_str()) && text.contains("pvc storage pool add"), "{text}");
 }
 
+pub(crate) fn a_pool_that_another_makes_anew_is_the_new_one(world: &(impl World + ?Sized)) {
+    let (home, other) = (Home::of(world), world.open());
+    let volume = home.volume("web_disk0");
+    for round in 0..3 {
+        assert!(other.volume(&volume).unwrap().is_some(), "in round {round} it is not seen");
+        other.users(&volume).unwrap();
+        other.resize(&volume, SIZE_BYTES * 2).unwrap();
+        home.storage.remove(&volume).unwrap();
+        home.storage.remove_pool(&home.pool).unwrap();
+        home.storage.ensure_pool(&wanted(&home.pool, world.replication())).unwrap();
+        home.volume("web_disk0");
+    }
+}
+
 pub(crate) fn a_volume_is_made_once_with_its_size(world: &(impl World + ?Sized)) {
     let home = Home::of(world);
     let storage = &home.storage;
