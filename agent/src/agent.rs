@@ -6,12 +6,12 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use host::machine::Machine;
-use host::storage::Reach;
+use host::storage::{Reach, Storage};
 use logic::cluster::Cluster;
 use logic::config::{MoveSettings, Timers};
 use logic::decide::Decide;
 use logic::limits::STEPS_IN_FLIGHT_MAX;
-use logic::observed::{Life, Moving, Observed, Secret, StorageSight};
+use logic::observed::{Fencing, Life, Moving, Observed, Secret, StorageSight};
 use logic::plan::{Plan, Resource};
 use logic::time::BootTime;
 use store::mirror::Mirror;
@@ -127,7 +127,7 @@ impl Agent {
         let moves = self.parts.sight.moves();
         let ticket_of = |resource: &Resource, facts: Facts| match (resource, facts) {
             // The role is in the records alone: its next turn waits for no look.
-            (Resource::Primary | Resource::Facts | Resource::Pool(_), _) => u64::MAX,
+            (Resource::Primary | Resource::Facts | Resource::Pool(_) | Resource::Fence(_), _) => u64::MAX,
             (resource, _) if resource.is_of_networks() => network_look.ticket,
             // A VM that is not looked at is decided about by nobody.
             (Resource::Vm(vm), Facts::Move) => moves.get(vm).map_or(look.ticket, |look| look.ticket),
@@ -179,6 +179,7 @@ impl Agent {
             asked_again: self.asked_again,
             under_way: self.memory.under_way(),
             storage: self.storage(&snapshot.cluster),
+            fencing: self.fencing(&snapshot.cluster, now.boot),
         };
         let plan = (self.parts.decide)(&snapshot.cluster, &observed, now);
         let (next, ends) = (plan.look_again, plan.ends);
@@ -196,6 +197,14 @@ impl Agent {
             Reach::EveryMachine => Secret::Needed { kept_at: self.memory.secret_kept_at },
         };
         Some(StorageSight { looks: self.memory.volume_looks.clone(), secret })
+    }
+
+    /// What is known of blocks of nodes at the storage.
+    fn fencing(&mut self, cluster: &Cluster, now: BootTime) -> Fencing {
+        match self.parts.world.storage.as_deref().and_then(Storage::fence) {
+            Some(_) => self.memory.fencing(cluster, &self.parts.world.name, self.parts.meter.sight(), now),
+            None => Fencing::default(),
+        }
     }
 
     /// Hands over what fits: one step per resource, and a bound on all of them that the heartbeat is not counted in.

@@ -1,4 +1,5 @@
-//! The storage, measured: from time to time, by the daemon of the node that holds the primary role, on a thread of its own.
+//! The storage, measured: from time to time, by the daemon of the node that holds the primary role, on a thread of its own;
+//! and what it shows of its own node, by the daemon of each.
 //!
 //! A storage that hangs holds up this thread alone, for as long as its calls may take; what was measured before stays, with
 //! its time and with why it is old.
@@ -8,12 +9,14 @@ use std::thread;
 use std::time::Duration;
 
 use host::clock::Clock;
-use host::storage::{Error, Page, Storage};
+use host::storage::{Blocked, Error, Page, Storage};
 use logic::cluster::Cluster;
+use logic::fence::Sight;
 use logic::id::NodeName;
-use logic::limits::FACTS_INTERVAL;
-use logic::storage::facts::Trouble;
+use logic::limits::{CLIENT_ADDRESSES_MAX, FACTS_INTERVAL, FENCE_WATCH_INTERVAL};
+use logic::storage::facts::{FenceFacts, Trouble};
 use logic::storage::measure::{Measured, Measurement};
+use logic::time::BootTime;
 use store::mirror::Mirror;
 
 use crate::wake::Bell;
@@ -29,8 +32,10 @@ pub struct Meter {
 #[derive(Debug, Default)]
 struct Latest {
     measured: Measured,
-    /// The fence was made ready by this process.
-    is_ready: bool,
+    /// What is shown of this node.
+    sight: Option<Sight>,
+    /// How the storage stands to a fence, and when that was asked.
+    fence: Option<(FenceFacts, BootTime)>,
 }
 
 impl Meter {
@@ -44,22 +49,49 @@ impl Meter {
         self.lock().measured.clone()
     }
 
-    /// Measures now, and keeps what is measured. The first time that the storage answers, its fence is made ready.
+    /// What the storage showed of this node, when it last did.
+    pub fn sight(&self) -> Option<Sight> {
+        self.lock().sight.clone()
+    }
+
+    /// Looks where the storage sees this node, and what is blocked there. Says whether that is anything new; a storage that
+    /// does not answer shows nothing new.
+    pub fn look(&self) -> bool {
+        let Some(fence) = self.storage.as_deref().and_then(Storage::fence) else { return false };
+        let sight = match (fence.own_addresses(), fence.blocked()) {
+            (Ok(own), Ok(Blocked { epoch, addresses })) => {
+                Sight { own: own.into_iter().collect(), blocked: addresses.into_iter().collect(), epoch }
+            }
+            (own, blocked) => {
+                let error = own.err().or(blocked.err()).map(|error| error.to_string());
+                tracing::debug!(error, "the storage does not show where it sees this node");
+                return false;
+            }
+        };
+        let mut latest = self.lock();
+        // Every change of the storage has an epoch: by itself it is no news.
+        let same = |old: &Sight| (&old.own, &old.blocked) == (&sight.own, &sight.blocked);
+        let is_news = !latest.sight.as_ref().is_some_and(same);
+        latest.sight = Some(sight);
+        is_news
+    }
+
+    /// Measures now, and keeps what is measured. From time to time the storage's fence is made ready.
     pub fn measure(&self) {
         let Some(storage) = &self.storage else { return };
         let at = self.clock.now().wall;
         let outcome = measured(&**storage);
+        if outcome.is_ok() {
+            self.look_at_fence(&**storage);
+        }
         let mut latest = self.lock();
         match outcome {
             Ok(take) => {
                 let Take { figures, pools, osds, status, utilization } = take;
-                latest.measured.latest = Some(Measurement { at, figures, pools, osds, status, utilization });
+                let fence = latest.fence.as_ref().map(|(fence, _)| fence.clone());
+                latest.measured.latest =
+                    Some(Measurement { at, figures, pools, osds, status, utilization, fence });
                 latest.measured.trouble = None;
-                let is_first = !std::mem::replace(&mut latest.is_ready, true);
-                drop(latest);
-                if is_first {
-                    self.make_ready(&**storage);
-                }
             }
             Err(error) => {
                 let why = error.to_string();
@@ -69,7 +101,7 @@ impl Meter {
         }
     }
 
-    /// Measures on a thread of its own from now on, as long as this node holds the role, and rings after each time.
+    /// Looks on a thread of its own from now on, and measures as long as this node holds the role; rings after each time.
     ///
     /// # Panics
     /// When the process has no thread left.
@@ -80,6 +112,9 @@ impl Meter {
         let this = Arc::clone(self);
         let measure = move || {
             loop {
+                if this.look() {
+                    passes.ring();
+                }
                 if mirror.snapshot().is_some_and(|snapshot| measures(&snapshot.cluster, &name)) {
                     this.measure();
                     passes.ring();
@@ -91,17 +126,26 @@ impl Meter {
         thread.expect("a daemon that starts has threads left");
     }
 
-    fn make_ready(&self, storage: &dyn Storage) {
-        match storage.fence().map(host::storage::Fence::ensure_ready) {
-            None => {}
-            Some(Ok(others)) => {
-                others.iter().for_each(|other| tracing::warn!("a fence may take long: {other}"));
-            }
-            Some(Err(error)) => {
-                tracing::warn!(%error, "the storage's fence is not made ready yet");
-                self.lock().is_ready = false;
-            }
+    /// Makes the fence ready, and asks from where clients are at the storage: once a minute, and sooner while its daemons
+    /// are not set so yet.
+    fn look_at_fence(&self, storage: &dyn Storage) {
+        let Some(fence) = storage.fence() else { return };
+        let now = self.clock.now().boot;
+        let is_well = |(known, at): &(FenceFacts, BootTime)| {
+            known.strays.is_empty() && now - *at < FENCE_WATCH_INTERVAL
+        };
+        if self.lock().fence.as_ref().is_some_and(is_well) {
+            return;
         }
+        let (strays, clients) = match (fence.ensure_ready(), fence.clients()) {
+            (Ok(strays), Ok(clients)) => (strays, clients.into_iter().take(CLIENT_ADDRESSES_MAX).collect()),
+            (strays, clients) => {
+                let error = strays.err().or(clients.err()).map(|error| error.to_string());
+                tracing::warn!(error, "how the storage stands to a fence is not known now");
+                return;
+            }
+        };
+        self.lock().fence = Some((FenceFacts { clients, strays }, now));
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Latest> {

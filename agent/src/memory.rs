@@ -8,10 +8,11 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use logic::cluster::Cluster;
-use logic::id::{PoolName, TaskId, VmId};
+use logic::fence::{Sight, standing};
+use logic::id::{NodeName, PoolName, TaskId, VmId};
 use logic::network::{Change, LinkName};
 use logic::node::Presence;
-use logic::observed::{StageDone, StepFailure};
+use logic::observed::{Fencing, StageDone, StepFailure, Told};
 use logic::plan::{Action, Reason, Resource, Step};
 use logic::record::{Record, Records, Version};
 use logic::task::Left;
@@ -97,6 +98,10 @@ pub struct Memory {
     pub volume_looks: Looks,
     /// When the key to the guests' volumes was last brought to the hypervisor.
     pub secret_kept_at: Option<BootTime>,
+    /// What the latest step about each node's block came to.
+    pub told: BTreeMap<NodeName, Told>,
+    /// The number of the block of this node that stands, and since when it was seen to.
+    blocked: Option<(u64, BootTime)>,
     /// The term of the role and the version of its holder's status record, and since when they are so.
     holder: Option<((u64, Version), BootTime)>,
     /// When the last one was sent.
@@ -176,6 +181,22 @@ impl Memory {
         self.announcements.iter().map(|(key, (occasion, _))| (key.clone(), *occasion)).collect()
     }
 
+    /// What is known of blocks at a storage that has a fence, where `sight` is what it shows of this node.
+    pub fn fencing(
+        &mut self,
+        cluster: &Cluster,
+        name: &NodeName,
+        sight: Option<Sight>,
+        now: BootTime,
+    ) -> Fencing {
+        let number = standing(cluster, name).map(|block| block.number);
+        let before = self.blocked.take().filter(|(seen, _)| Some(*seen) == number);
+        self.blocked = number.map(|number| before.unwrap_or((number, now)));
+        self.told.retain(|node, _| cluster.fences.contains_key(node));
+        let since = self.blocked.map(|(_, since)| since);
+        Fencing { has_fence: true, sight, since, told: self.told.clone() }
+    }
+
     /// Forgets the looks at the volumes of VMs that are no more.
     pub fn keep_looks(&mut self, cluster: &Cluster) {
         self.volume_looks.retain(|(vm, _), _| cluster.vms.contains_key(vm));
@@ -246,6 +267,10 @@ impl Memory {
                 self.volume_looks.insert((*vm, Occasion::Break), broken);
             }
             (Action::EnsureSecret, _) => self.secret_kept_at = Some(at),
+            (Action::Fence(change), _) => {
+                let told = done.fenced.clone().map(|outcome| Told { under: change.under, at, outcome });
+                self.told.extend(told.map(|told| (change.node.clone(), told)));
+            }
             (Action::MendGuest { vm, incarnation, .. }, _) => {
                 self.mends.retain(|(mended, _), _| mended != vm);
                 self.mends.insert((*vm, *incarnation), at);

@@ -8,6 +8,7 @@ use host::clock::Clock;
 use host::hypervisor::Start;
 use host::migration::{Convergence, Departure, Method, Migration};
 use host::network::{Address, Network};
+use logic::fence::Outcome;
 use logic::id::{VmId, VmName};
 use logic::network::{Change, lifetime};
 use logic::plan::{Action, Step};
@@ -20,9 +21,11 @@ use store::records::{commit_records, encode, read_record};
 
 use crate::world::{Fault, World};
 
+mod fence;
 mod osds;
 mod storage;
 
+pub use fence::change_fence;
 pub use osds::change_osds;
 pub use storage::change_storage;
 
@@ -37,6 +40,8 @@ pub struct Done {
     pub looked: Option<Looked>,
     /// What it saw of a VM's volumes, when it looked at them.
     pub volumes: Option<Vec<SeenVolume>>,
+    /// What it came to, when it was about a node's block at the storage.
+    pub fenced: Option<Outcome>,
 }
 
 /// A step on its way, with the world it acts on.
@@ -134,6 +139,7 @@ impl Job {
             }
             Action::Storage(change) => change_storage(&self.world, change, self.step.not_after),
             Action::Osd(change) => change_osds(&self.world, change),
+            Action::Fence(change) => change_fence(&self.world, change),
             Action::Network(change) => change_network(&**network, &**clock, change).map(|()| Done::default()),
             of_volumes => tend_volumes(&self.world, of_volumes),
         }

@@ -82,7 +82,7 @@ impl World {
             Access::Files => None,
             Access::Ceph(client) => client.own_address,
         };
-        let blocked = storage.fence().map(|fence| fence.blocked()).transpose()?.unwrap_or_default();
+        let blocked = storage.fence().map(|fence| fence.blocked()).transpose()?.unwrap_or_default().addresses;
         let place = |address| match address {
             None => Place::Here,
             Some(at) if Some(at) == own => Place::Here,

@@ -89,6 +89,9 @@ pub enum Fault {
     /// The storage has none.
     #[error("this node's storage has no OSDs: it is a directory")]
     NoOsds,
+    /// Nobody can be blocked there.
+    #[error("this node's storage has no fence: it is a directory")]
+    NoFence,
     /// There is none.
     #[error("this node has no storage; give it some in the section [storage] of /etc/pvc/pvc.toml")]
     NoStorage,

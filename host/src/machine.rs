@@ -62,6 +62,8 @@ impl Linux {
             // What `uname -o` prints on every system with GNU's C library, without asking anyone.
             os: "GNU/Linux".into(),
             arch: text(name.machine()),
+            // What the storage sees of it is told later.
+            storage_addresses: Default::default(),
         };
         Ok(Self { node })
     }

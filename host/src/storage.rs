@@ -35,7 +35,7 @@ pub mod whole;
 
 pub use access::{Access, CephClient, Key};
 pub use error::{Cause, Error};
-pub use fence::{Awaited, Blockade, Confirmation};
+pub use fence::{Awaited, Blockade, Blocked, Confirmation};
 pub use logic::storage::figures::{ClusterFigures, Health, Osd, OsdFigures, PoolFigures, Rates};
 pub use trial::{Exercise, TrialFigures, Trials};
 pub use volume::{Location, Lock, Pool, Snapshot, User, Volume};
@@ -312,18 +312,32 @@ pub trait Fence: Send + Sync + Debug {
     /// Where the storage's map is not to be had, or one of the addresses is not blocked any more.
     fn confirmation(&self, blockade: &Blockade) -> Result<Confirmation, Error>;
 
-    /// The addresses are blocked no more, whoever blocked them. Done for those that are not.
+    /// The addresses are blocked no more, whoever blocked them. Done for those that are not. Says from which epoch of the
+    /// storage's map on it is so.
     ///
     /// # Errors
     /// Where the storage does not take it; it may have taken some of them.
-    fn unblock(&self, addresses: &[IpAddr]) -> Result<(), Error>;
+    fn unblock(&self, addresses: &[IpAddr]) -> Result<u64, Error>;
 
     /// The addresses that are blocked whole. Single clients that were blocked are not told: that is the storage's own
     /// affair.
     ///
     /// # Errors
     /// Where the storage does not tell.
-    fn blocked(&self) -> Result<Vec<IpAddr>, Error>;
+    fn blocked(&self) -> Result<Blocked, Error>;
+
+    /// The addresses that this machine's clients are seen at, or will be: what must be blocked to stop them all. A client
+    /// keeps the address that it learned first, even when the machine has lost it since.
+    ///
+    /// # Errors
+    /// Where the storage does not tell.
+    fn own_addresses(&self) -> Result<Vec<IpAddr>, Error>;
+
+    /// The addresses at which those who keep the storage's map see clients of this user now, each once, in order.
+    ///
+    /// # Errors
+    /// Where none of them tells. One that is late is left out: its clients are seen by the others when it is gone.
+    fn clients(&self) -> Result<Vec<IpAddr>, Error>;
 }
 
 /// Storage: everything a backend must do.

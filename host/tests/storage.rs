@@ -89,6 +89,7 @@ laws!(of_clusters: fences on memory: crate::memory::world(), ceph: crate::ceph::
     a_fence_outlives_the_leader_of_the_storage,
     the_osds_at_a_blocked_address_are_called_down,
     a_blocked_machine_is_told_so_and_can_unblock_itself,
+    each_machine_tells_where_its_clients_are_and_all_are_seen,
     an_upload_that_stands_still_is_given_up,
     placement_groups_are_given,
     a_blockade_of_nothing_is_refused,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
 
+use crate::fence::Block;
 use crate::id::{NodeName, PoolName, TaskId, VmId, VmName};
 use crate::node::drain::NodeWish;
 use crate::node::{Node, NodeStatus, Presence};
@@ -134,6 +135,8 @@ pub struct Cluster {
     pub pool_facts: Option<Arc<Versioned<PoolFacts>>>,
     /// What it says of its OSDs.
     pub osd_facts: Option<Arc<Versioned<OsdFacts>>>,
+    /// The blocks of nodes at the storage, those that were lifted included.
+    pub fences: OrdMap<NodeName, Arc<Versioned<Block>>>,
 }
 
 impl Cluster {

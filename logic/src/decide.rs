@@ -5,7 +5,7 @@ use crate::limits::{STEP_BACKOFF_FIRST, STEP_BACKOFF_MAX};
 use crate::observed::{Life, Observed, StepFailure};
 use crate::plan::Plan;
 use crate::time::{BootTime, Now, Span};
-use crate::{network, node, primary, storage, task, vm};
+use crate::{fence, network, node, primary, storage, task, vm};
 
 /// One daemon's decisions.
 pub type Decide = fn(&Cluster, &Observed, Now) -> Plan;
@@ -34,6 +34,7 @@ pub fn noded(cluster: &Cluster, observed: &Observed, now: Now) -> Plan {
     plan.append(vm::migrate::tell(cluster, observed, now));
     plan.append(node::drain::decide(cluster, observed, now));
     plan.append(storage::measure::decide(cluster, observed));
+    plan.append(fence::decide::decide(cluster, observed, now));
     held_back(plan, observed, now)
 }
 

@@ -15,11 +15,16 @@
 //! | the primary is gone, and nobody has taken the role | 10 | |
 //! | the storage does not answer, or says that something is lost or stands still | 50 | |
 //! | the storage says that something wants to be looked at | 10 | |
+//! | a node is blocked at the storage | 25 | 100 |
+//! | a node could not be fenced at the storage: it is seen from where it did not register | 10 | 10 |
+//! | clients with the nodes' key are at the storage from where no node registered | 10 | |
+//! | the storage is set so that a fence may take long | 10 | |
 //! | a record cannot be read | 10 | |
 //! | a guest runs that PVC did not start | 0 | 0 |
 //! | maintenance mode is on | 0: no health is shown at all | |
 
 use crate::cluster::{Cluster, NodeEntry};
+use crate::fence::trouble::{self, Trouble as Fencing};
 use crate::id::NodeName;
 use crate::node::drain::is_drained;
 use crate::node::{DaemonState, Node, NodeStatus, Role, commitments, shown_daemon_state};
@@ -56,6 +61,8 @@ mod delta {
     pub(super) const STORAGE: i32 = 50;
     pub(super) const STORAGE_WARNS: i32 = 10;
     pub(super) const RECORD: i32 = 10;
+    pub(super) const BLOCKED: (i32, i32) = (25, 100);
+    pub(super) const UNFENCEABLE: (i32, i32) = (10, 10);
 }
 
 /// Everything that is wrong, in a fixed order. `unreadable` tells of records that cannot be read.
@@ -65,6 +72,7 @@ pub fn troubles(cluster: &Cluster, unreadable: &[String]) -> Vec<Trouble> {
     troubles.extend(quorum(cluster));
     troubles.extend(primary(cluster));
     troubles.extend(storage(cluster));
+    troubles.extend(trouble::troubles(cluster).into_iter().map(of_fencing));
     troubles.extend(memory(cluster));
     troubles.extend(of_vms(cluster));
     for (index, fault) in unreadable.iter().enumerate() {
@@ -110,6 +118,20 @@ fn storage(cluster: &Cluster) -> Option<Trouble> {
     let checks: Vec<&str> = figures.checks.iter().map(|(_, text)| text.as_str()).collect();
     let text = format!("the storage is not well: {}", checks.join("; "));
     Some(of_cluster("STORAGE_HEALTH".into(), delta, text))
+}
+
+/// What is wrong about nodes at the storage.
+fn of_fencing(trouble: Fencing) -> Trouble {
+    let of_node = |id: &str, node: NodeName, (health_delta, delta): (i32, i32), text: String| {
+        let id = format!("{id}_{}", node.as_str().to_ascii_uppercase());
+        Trouble { id, health_delta, text: format!("{node}: {text}"), node: Some((node, delta)) }
+    };
+    match trouble {
+        Fencing::Blocked { node, text } => of_node("NODE_BLOCKED", node, delta::BLOCKED, text),
+        Fencing::Unfenceable { node, text } => of_node("NODE_UNFENCEABLE", node, delta::UNFENCEABLE, text),
+        Fencing::Strangers { text } => of_cluster("STORAGE_STRANGERS".into(), delta::STORAGE_WARNS, text),
+        Fencing::Slow { text } => of_cluster("STORAGE_FENCE_SLOW".into(), delta::STORAGE_WARNS, text),
+    }
 }
 
 fn of_node(name: &NodeName, entry: &NodeEntry) -> Vec<Trouble> {

@@ -17,6 +17,7 @@
 //! | [`cluster`] | the records as one value |
 //! | [`vm`] | virtual machines: record, states, requests, decisions, libvirt document |
 //! | [`decide`] | what each daemon decides in one pass |
+//! | [`fence`] | the block of a node at the storage: record, steps, proof, what the node owes |
 //! | [`network`] | the machine's own networks: wanted, seen, and the steps between |
 //! | [`node`] | nodes: record, status, registration, keepalive |
 //! | [`primary`] | the primary role: record, phases of its handover, what moves with it |
@@ -29,6 +30,7 @@
 pub mod cluster;
 pub mod config;
 pub mod decide;
+pub mod fence;
 pub mod health;
 pub mod id;
 pub mod limits;

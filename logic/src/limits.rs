@@ -68,6 +68,22 @@ pub const VOLUMES_NOTE_INTERVAL: Span = Span::seconds(2);
 /// How often the key to the guests' volumes is brought to the hypervisor, in case somebody took it away.
 pub const SECRET_INTERVAL: Span = Span::seconds(60);
 
+/// How soon the OSDs are asked again whether they keep to a block, when some did not.
+pub const CONFIRM_INTERVAL: Span = Span::seconds(1);
+
+/// How often it is looked whether somebody has lifted the block of a node that is fenced, and how the storage stands to the
+/// next fence.
+pub const FENCE_WATCH_INTERVAL: Span = Span::seconds(60);
+
+/// With how many addresses a node is registered at the storage; real ones have one or two.
+pub const STORAGE_ADDRESSES_MAX: usize = 64;
+
+/// How many addresses of clients the storage's facts name.
+pub const CLIENT_ADDRESSES_MAX: usize = 512;
+
+/// How many OSDs and addresses a text of the cluster's health names before it only counts the rest.
+pub const FENCE_TROUBLES_NAMED_MAX: usize = 5;
+
 /// How soon a step that failed is performed again at first; each further failure in a row doubles it.
 pub const STEP_BACKOFF_FIRST: Span = Span(100);
 

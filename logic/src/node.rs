@@ -9,7 +9,8 @@
 //! | `dead` | the daemon should run, but its session with the store is gone (derived, never written) |
 //! | `fenced` | the node was cut off, with proof, and somebody recorded so; what ran there may run elsewhere |
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -65,6 +66,10 @@ pub struct Node {
     pub os: String,
     /// `uname -m`.
     pub arch: String,
+    /// The addresses that it speaks to the storage from, of this boot: what must be blocked there to fence it. None of them
+    /// is floating.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub storage_addresses: BTreeSet<IpAddr>,
 }
 
 /// The daemon's own word about itself.
@@ -166,6 +171,9 @@ pub struct NodeStatus {
     /// What is wrong with the machine's networks.
     #[serde(default)]
     pub network_faults: Vec<String>,
+    /// What it says of itself at the storage.
+    #[serde(default)]
+    pub storage: crate::fence::Word,
 }
 
 /// A daemon's mark, gone with its session.

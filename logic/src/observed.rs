@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use crate::config::{MoveSettings, Timers};
+use crate::fence::{Outcome, Sight};
 use crate::id::{NodeName, PoolName, VmId};
 use crate::network::{LinkName, Networks};
 use crate::node::traffic::Interface;
 use crate::node::{Foreign, Node, Presence};
 use crate::plan::Resource;
+use crate::record::Version;
 use crate::storage::measure::Measured;
 use crate::storage::record::Looked;
 use crate::task::Left;
@@ -191,6 +193,32 @@ pub struct Observed {
     pub under_way: usize,
     /// What it knows of the storage; `None` where there is none.
     pub storage: Option<StorageSight>,
+    /// What it knows of nodes that are blocked there.
+    pub fencing: Fencing,
+}
+
+/// What a daemon knows of blocks of nodes at the storage.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fencing {
+    /// Whether addresses can be blocked at this storage.
+    pub has_fence: bool,
+    /// What the storage shows of this node; `None` before it has told.
+    pub sight: Option<Sight>,
+    /// Since when this process has seen the block of its own node that stands.
+    pub since: Option<BootTime>,
+    /// What the latest step about each node's block came to.
+    pub told: BTreeMap<NodeName, Told>,
+}
+
+/// What a step about a node's block came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// The version of the block's record that the step was decided on.
+    pub under: Version,
+    /// When it ended.
+    pub at: BootTime,
+    /// What it came to.
+    pub outcome: Outcome,
 }
 
 /// What a daemon knows of the storage that its guests' volumes are in.

@@ -9,6 +9,8 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
+use crate::fence;
+use crate::fence::reason::FenceReason;
 use crate::id::{NodeName, PoolName, TaskId, VmId, VmName};
 use crate::network::{Change, LinkName};
 use crate::node::stop::Awaited;
@@ -21,6 +23,7 @@ use crate::storage::reason::StorageReason;
 use crate::time::BootTime;
 use crate::vm::volumes::{HeldLock, Occasion};
 
+mod action;
 mod moves;
 mod resource;
 mod volumes;
@@ -65,6 +68,8 @@ pub enum Resource {
     Route(LinkName),
     /// The key to the guests' volumes, at the hypervisor.
     Secret,
+    /// The block of a node at the storage.
+    Fence(NodeName),
 }
 
 impl Resource {
@@ -245,36 +250,8 @@ pub enum Action {
     },
     /// The key to the guests' volumes is at the hypervisor.
     EnsureSecret,
-}
-
-impl Action {
-    /// The action's name, as it stands in logs.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Action::Record(_) => "record",
-            Action::Announce(_) => "announce",
-            Action::StartGuest { .. } => "start-guest",
-            Action::PressPower { .. } => "press-power",
-            Action::StopGuest { .. } => "stop-guest",
-            Action::SendGuest { .. } => "send-guest",
-            Action::AllowDowntime { .. } => "allow-downtime",
-            Action::AbortMove { .. } => "abort-move",
-            Action::SwitchToPostCopy { .. } => "switch-to-post-copy",
-            Action::MendGuest { .. } => "mend-guest",
-            Action::ReleaseGuest { .. } => "release-guest",
-            Action::DiscardGuest { .. } => "discard-guest",
-            Action::AttachDevice { .. } => "attach-device",
-            Action::DetachDevice { .. } => "detach-device",
-            Action::Network(change) => change.name(),
-            Action::Storage(change) => change.name(),
-            Action::Osd(change) => change.name(),
-            Action::LookAtVolumes { .. } => "look-at-volumes",
-            Action::BreakLocks { .. } => "break-locks",
-            Action::FlushLocks { .. } => "flush-locks",
-            Action::ResizeDisk { .. } => "resize-disk",
-            Action::EnsureSecret => "ensure-secret",
-        }
-    }
+    /// Do something about the block of a node at the storage.
+    Fence(fence::Change),
 }
 
 /// Why a step is taken: the log line and the operator's answer.
@@ -333,6 +310,7 @@ pub enum Reason {
     AddressMissing,
     RouteMissing,
     Volumes(VolumesReason),
+    Fence(FenceReason),
 }
 
 impl fmt::Display for Reason {
@@ -406,6 +384,7 @@ impl fmt::Display for Reason {
             Self::AddressMissing => write!(f, "this node's address is not on the bridge"),
             Self::RouteMissing => write!(f, "the default route is not as it is configured"),
             Self::Volumes(reason) => reason.fmt(f),
+            Self::Fence(reason) => reason.fmt(f),
         }
     }
 }
@@ -476,6 +455,7 @@ impl Reason {
             Self::AddressMissing => "address-missing",
             Self::RouteMissing => "route-missing",
             Self::Volumes(reason) => reason.name(),
+            Self::Fence(reason) => reason.name(),
         }
     }
 }

@@ -7,6 +7,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::cluster::{ApiSecret, ClusterSettings, Maintenance};
+use crate::fence::Block;
 use crate::id::{NodeName, PoolName, TaskId, VmId, VmName};
 use crate::node::drain::NodeWish;
 use crate::node::{Node, NodeStatus, Presence};
@@ -77,6 +78,8 @@ pub enum RecordId {
     PoolFacts,
     /// What it says of its OSDs. Written by the primary's node daemon.
     OsdFacts,
+    /// The block of a node at the storage. Written by whoever asks for it, and then by the primary's node daemon.
+    Fence(NodeName),
 }
 
 /// The value of a record.
@@ -110,6 +113,7 @@ pub enum Record {
     StorageFacts(StorageFacts),
     PoolFacts(PoolFacts),
     OsdFacts(OsdFacts),
+    Fence(Block),
 }
 
 /// A node's ledger: how many placements were decided on it.
@@ -288,6 +292,7 @@ record_from!(
     StorageFacts(StorageFacts),
     PoolFacts(PoolFacts),
     OsdFacts(OsdFacts),
+    Fence(Block),
 );
 
 macro_rules! record_into {

@@ -118,5 +118,6 @@ pub(crate) fn observed(guests: &[(VmId, Option<u64>)]) -> Observed {
         asked_again: false,
         under_way: 0,
         storage: None,
+        fencing: Default::default(),
     }
 }

@@ -84,27 +84,84 @@ impl Manner {
 #[expect(missing_docs, reason = "named as the commands of `pvc` are")]
 pub enum Ask {
     Init,
-    Define { vm: VmName, memory_mib: u64, vcpus: u32, node: Option<NodeName> },
-    Power { vm: VmName, request: PowerRequest, force: Force },
-    Remove { vm: VmName },
-    Rename { vm: VmName, to: VmName },
-    Autostart { vm: VmName },
-    Move { vm: VmName, to: Option<NodeName>, manner: Manner },
-    Migrate { vm: VmName, to: Option<NodeName>, manner: Manner },
-    Unmigrate { vm: VmName, manner: Manner },
-    Method { vm: VmName, method: MigrationMethod },
-    Primary { node: NodeName },
-    Secondary { node: NodeName },
-    Flush { node: NodeName },
-    Ready { node: NodeName },
-    Forget { node: NodeName },
-    Attach { vm: VmName, device: String },
-    Detach { vm: VmName, device: String },
+    Define {
+        vm: VmName,
+        memory_mib: u64,
+        vcpus: u32,
+        node: Option<NodeName>,
+    },
+    Power {
+        vm: VmName,
+        request: PowerRequest,
+        force: Force,
+    },
+    Remove {
+        vm: VmName,
+    },
+    Rename {
+        vm: VmName,
+        to: VmName,
+    },
+    Autostart {
+        vm: VmName,
+    },
+    Move {
+        vm: VmName,
+        to: Option<NodeName>,
+        manner: Manner,
+    },
+    Migrate {
+        vm: VmName,
+        to: Option<NodeName>,
+        manner: Manner,
+    },
+    Unmigrate {
+        vm: VmName,
+        manner: Manner,
+    },
+    Method {
+        vm: VmName,
+        method: MigrationMethod,
+    },
+    Primary {
+        node: NodeName,
+    },
+    Secondary {
+        node: NodeName,
+    },
+    Flush {
+        node: NodeName,
+    },
+    Ready {
+        node: NodeName,
+    },
+    Forget {
+        node: NodeName,
+    },
+    Attach {
+        vm: VmName,
+        device: String,
+    },
+    Detach {
+        vm: VmName,
+        device: String,
+    },
     Storage(StorageAsk),
-    Disk { vm: VmName, volume: VolumePath },
-    RemoveWithVolumes { vm: VmName },
-    FlushLocks { vm: VmName },
+    Disk {
+        vm: VmName,
+        volume: VolumePath,
+    },
+    RemoveWithVolumes {
+        vm: VmName,
+    },
+    FlushLocks {
+        vm: VmName,
+    },
     Osd(OsdAsk),
+    /// No request of an operator's: whoever fences nodes asks that the storage be closed to one.
+    Fence {
+        node: NodeName,
+    },
 }
 
 /// One order.

@@ -202,6 +202,10 @@ impl Daemon {
         let sight = Arc::new(sight(&ground, &hypervisor, &migration, &network));
         let storage: Arc<dyn Storage> = Arc::new(ground.storage.open(ground.address));
         let meter = Arc::new(Meter::new(Some(Arc::clone(&storage)), Arc::clone(&clock)));
+        // Before it registers its node, so that this is done once.
+        if place.kind == Kind::Noded {
+            meter.look();
+        }
         let uploads = uploads(&ground, &storage, &mirror, &place.node);
         let (inbox, queue) = (Arc::new(Inbox::default()), Arc::new(Queue::default()));
         let guests = GuestSettings { kind: "qemu", console_directory: "/var/log/pvc/consoles".into() };
@@ -308,8 +312,11 @@ impl Daemon {
         self.ring(Chore::Pass);
     }
 
-    /// Measures the storage, if this daemon does that.
+    /// Looks where the storage sees its node, and measures the storage, if this daemon does that.
     pub fn measure(&self) {
+        if self.kind == Kind::Noded && self.meter.look() {
+            self.ring(Chore::Pass);
+        }
         if self.kind == Kind::Noded
             && self.mirror.snapshot().is_some_and(|snapshot| measures(&snapshot.cluster, &self.name))
         {

@@ -16,6 +16,7 @@ use crate::command::{Ask, Manner};
 use crate::invariants::role::Role;
 
 pub mod capacity;
+pub mod fence;
 pub mod floating;
 pub mod osds;
 pub mod role;
@@ -57,6 +58,8 @@ pub struct Judge {
     unheard: BTreeSet<(VmId, u64)>,
     /// Incarnations that post-copy tore in two.
     torn: BTreeSet<(VmId, u64)>,
+    /// Guests that were cut off from their volumes.
+    cut_off: BTreeSet<(VmId, u64)>,
 }
 
 impl Judge {
@@ -99,6 +102,11 @@ impl Judge {
     /// Somebody ends a guest past PVC.
     pub fn ended_by_hand(&mut self, node: &NodeName, vm: VmId) {
         self.by_hand.insert((node.clone(), vm));
+    }
+
+    /// A guest has volumes, and is blocked at the storage: it never writes again, and may be ended.
+    pub fn cut_off(&mut self, vm: VmId, incarnation: u64) {
+        self.cut_off.insert((vm, incarnation));
     }
 
     /// A step's guards were found to hold.
@@ -275,7 +283,11 @@ impl Judge {
         let stale = self.uncertain.contains(&vm)
             && self.taken.range((vm, incarnation + 1)..=(vm, u64::MAX)).next().is_some();
         // What was torn may have been joined just before it was ended: its node could not know.
-        if wished || stale || self.torn.contains(&(vm, incarnation)) {
+        if wished
+            || stale
+            || self.torn.contains(&(vm, incarnation))
+            || self.cut_off.contains(&(vm, incarnation))
+        {
             return Ok(());
         }
         Err(format!("{vm}: incarnation {incarnation} was brought down though nobody wished it"))

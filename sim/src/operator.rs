@@ -6,6 +6,7 @@ use std::sync::Arc;
 use host::clock::{Clock as _, ManualClock};
 use logic::cluster::Cluster;
 use logic::cluster::accept::{Overwrite, initialise};
+use logic::fence;
 use logic::id::{NodeName, TaskId, VmId, VmName};
 use logic::limits::BENCHMARK_BYTES_DEFAULT;
 use logic::node::drain::{Duty, domain_states, wish_duty};
@@ -174,6 +175,9 @@ impl Operator {
             let shown = format!("{}, {size_gib} GiB{names}", format!("{state:?}").to_lowercase());
             now.insert(format!("volume {path}"), shown);
         }
+        for (node, block) in &seen.fences {
+            now.insert(format!("the block of {node}"), stage(&block.value.stage));
+        }
         for (id, osd) in &seen.osds {
             let osd = &osd.value;
             let shown = format!("{:?}, {} {}", osd.state, osd.node, osd.device).to_lowercase();
@@ -210,9 +214,15 @@ impl Operator {
         let Some(cluster) = self.cluster() else {
             return Answer::Refused("the store does not answer".into());
         };
-        let (vm, records) = match self.accept(&cluster, ask) {
+        let accepted = match ask {
+            Ask::Fence { node } => fence::ask::ask(&cluster, node, self.clock.now().wall)
+                .map(|records| (None, records))
+                .map_err(|unfit| unfit.to_string()),
+            ask => self.accept(&cluster, ask).map_err(|refusal| refusal.to_string()),
+        };
+        let (vm, records) = match accepted {
             Ok(accepted) => accepted,
-            Err(refusal) => return Answer::Refused(refusal.to_string()),
+            Err(why) => return Answer::Refused(why),
         };
         match commit_records(&self.store, &records) {
             Ok(_) => Answer::Done(vm),
@@ -265,6 +275,7 @@ impl Operator {
             Ask::Primary { node } => (None, wish_primary(cluster, node)?.unwrap_or_default()),
             Ask::Secondary { node } => (None, wish_secondary(cluster, node)?.unwrap_or_default()),
             Ask::Ready { node } => (None, serviced(cluster, node, Duty::Ready, now)?),
+            Ask::Fence { .. } => (None, Records::default()),
             Ask::Forget { node } => (None, logic::node::accept::remove(cluster, node)?.records),
             Ask::Unmigrate { vm, manner } => {
                 relocated(cluster, of(vm)?, Relocation::Unmigrate, *manner, now)?
@@ -435,4 +446,16 @@ fn with_disk(cluster: &Cluster, id: VmId, volume: &VolumePath, now: WallTime) ->
          </devices>"
     );
     modify(cluster, id, &xml.replace("  </devices>", &disk), Restart::No, now)
+}
+
+/// How far a block is, in one word.
+fn stage(stage: &fence::Stage) -> String {
+    match stage {
+        fence::Stage::Wanted => "wanted",
+        fence::Stage::Laid { .. } => "laid",
+        fence::Stage::Confirmed { .. } => "confirmed",
+        fence::Stage::Lifting { .. } => "lifting",
+        fence::Stage::Lifted { .. } => "lifted",
+    }
+    .into()
 }

@@ -16,6 +16,7 @@ use crate::world::rest::Ending;
 use crate::world::{Keepalives, World};
 
 mod fault;
+mod fence;
 mod osds;
 mod script;
 mod shrink;

@@ -19,6 +19,7 @@ use crate::counts::Counts;
 use crate::daemon::{Chore, Daemon, Ground};
 use crate::invariants::Judge;
 use crate::invariants::capacity::Capacity;
+use crate::invariants::fence::Fencer;
 use crate::invariants::floating::Floating;
 use crate::invariants::osds::Stock;
 use crate::invariants::storage::Keeper;
@@ -111,6 +112,7 @@ pub struct World {
     floating: Floating,
     keeper: Keeper,
     stock: Stock,
+    fencer: Fencer,
     /// How many calls the storage had when it was last looked at.
     storage_calls: u64,
     /// The primary whose loop goes on hanging though the faults have ended.
@@ -160,6 +162,7 @@ impl World {
             floating: Floating::default(),
             keeper: Keeper::default(),
             stock: Stock::default(),
+            fencer: Fencer::default(),
             storage_calls: 0,
             hung: None,
             log: String::new(),

@@ -81,6 +81,7 @@ pub fn path(record: &RecordId) -> Key {
         RecordId::StorageFacts => format!("{ROOT}/facts/storage"),
         RecordId::PoolFacts => format!("{ROOT}/facts/pools"),
         RecordId::OsdFacts => format!("{ROOT}/facts/osds"),
+        RecordId::Fence(name) => format!("{ROOT}/fences/{name}"),
     })
 }
 
@@ -117,6 +118,7 @@ pub fn record_at(key: &Key) -> Option<RecordId> {
         ["facts", "storage"] => RecordId::StorageFacts,
         ["facts", "pools"] => RecordId::PoolFacts,
         ["facts", "osds"] => RecordId::OsdFacts,
+        ["fences", name] => RecordId::Fence(name.parse().ok()?),
         _ => return None,
     })
 }

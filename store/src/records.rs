@@ -82,6 +82,7 @@ pub fn decode(id: &RecordId, bytes: &[u8]) -> Result<Record, Error> {
         RecordId::StorageFacts => read::<logic::storage::facts::StorageFacts>(bytes),
         RecordId::PoolFacts => read::<logic::storage::facts::PoolFacts>(bytes),
         RecordId::OsdFacts => read::<logic::storage::facts::OsdFacts>(bytes),
+        RecordId::Fence(_) => read::<logic::fence::Block>(bytes),
     };
     record.map_err(|error| corrupt(error.to_string()))
 }

@@ -26,6 +26,7 @@ mod library;
 mod pools;
 mod rados;
 mod roster;
+mod seen;
 mod snapshots;
 mod transfers;
 mod trials;
@@ -90,6 +91,8 @@ enum Subject {
     Fence,
     /// The state of one OSD.
     Osd(i32),
+    /// The state of one monitor.
+    Monitor(String),
 }
 
 impl crate::calls::Subject for Subject {
@@ -97,7 +100,7 @@ impl crate::calls::Subject for Subject {
         match self {
             Self::Look => 8,
             Self::Fence => 4,
-            Self::Pool(_) | Self::Volume(_) | Self::Osd(_) => 1,
+            Self::Pool(_) | Self::Volume(_) | Self::Osd(_) | Self::Monitor(_) => 1,
         }
     }
 }

@@ -16,6 +16,15 @@ pub struct Blockade {
     pub epoch: u64,
 }
 
+/// The addresses that are blocked whole, in the storage's map of an epoch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Blocked {
+    /// The epoch.
+    pub epoch: u64,
+    /// The addresses.
+    pub addresses: Vec<IpAddr>,
+}
+
 /// How far a blockade is known to have come.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Confirmation {

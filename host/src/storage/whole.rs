@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use logic::fence::Outcome;
 use logic::id::{PoolName, VolumeName};
 use logic::storage::record::{Looked, Shown};
 use logic::storage::{SnapshotPath, VolumePath};
 
 use super::error::Refusal;
-use super::{Cause, Error, Storage, Watch};
+use super::{Blockade, Cause, Confirmation, Error, Fence, Storage, Watch};
 
 /// There is no pool of this name.
 ///
@@ -48,6 +49,21 @@ pub fn expect_no_snapshot(port: &dyn Storage, snapshot: &SnapshotPath) -> Result
             let why = format!("a snapshot {snapshot} is there already that PVC does not know");
             Err(strange(&format!("make {snapshot}"), why))
         }
+    }
+}
+
+/// How far a blockade has come. One that is not there any more is no failure: it has to be laid again.
+///
+/// # Errors
+/// The storage does not tell.
+pub fn confirmation(fence: &dyn Fence, blockade: &Blockade) -> Result<Outcome, Error> {
+    match fence.confirmation(blockade) {
+        Ok(Confirmation::Everywhere { epoch, unproven }) => Ok(Outcome::Everywhere { epoch, unproven }),
+        Ok(Confirmation::Awaited(awaited)) => {
+            Ok(Outcome::Awaited { osds: awaited.iter().map(|awaited| awaited.osd).collect() })
+        }
+        Err(error) if error.cause() == Some(Cause::Absent) => Ok(Outcome::Gone),
+        Err(error) => Err(error),
     }
 }
 

@@ -51,14 +51,15 @@ pub(crate) fn a_blockade_is_laid_once_and_taken_once(world: &(impl Shared + ?Siz
     let first = fence.block(&addresses).unwrap();
     let second = fence.block(&addresses).unwrap();
     assert!(second.epoch >= first.epoch);
-    assert!(addresses.iter().all(|address| fence.blocked().unwrap().contains(address)));
+    let told = fence.blocked().unwrap();
+    assert!(told.epoch >= second.epoch && addresses.iter().all(|address| told.addresses.contains(address)));
     wait("the blockade has come everywhere", || {
         matches!(fence.confirmation(&first).unwrap(), Confirmation::Everywhere { .. })
     });
     for _ in 0..2 {
-        fence.unblock(&addresses).unwrap();
+        assert!(fence.unblock(&addresses).unwrap() > second.epoch);
     }
-    assert!(!addresses.iter().any(|address| fence.blocked().unwrap().contains(address)));
+    assert!(!addresses.iter().any(|address| fence.blocked().unwrap().addresses.contains(address)));
     assert_eq!(cause(fence.confirmation(&first)), Cause::Absent);
 }
 
@@ -179,10 +180,26 @@ pub(crate) fn a_blocked_machine_is_told_so_and_can_unblock_itself(world: &(impl 
             || matches!(theirs.volume(&volume), Err(error) if error.cause() == Some(Cause::Blocked)),
         );
         assert!(theirs.pools().unwrap().iter().any(|pool| pool.name == home.pool));
-        assert!(fence(&*theirs).blocked().unwrap().contains(&address));
+        assert!(fence(&*theirs).blocked().unwrap().addresses.contains(&address));
         fence(&*theirs).unblock(&[address]).unwrap();
         wait("it is served again", || theirs.volume(&volume).is_ok());
     });
+}
+
+pub(crate) fn each_machine_tells_where_its_clients_are_and_all_are_seen(world: &(impl Shared + ?Sized)) {
+    let home = Home::of(world);
+    let volume = home.volume("web_disk0");
+    let theirs = world.address_of_writers();
+    let own = fence(&*home.storage).own_addresses().unwrap();
+    assert!(!own.is_empty() && !own.contains(&theirs), "{own:?}");
+    let seen = || fence(&*home.storage).clients().unwrap();
+    assert!(own.iter().all(|address| seen().contains(address)), "{:?}", seen());
+    world.at_the_writers(&|storage| assert_eq!(fence(&*storage).own_addresses().unwrap(), [theirs]));
+    let mut writer = world.writer(&volume);
+    writer.write(0, 1).unwrap();
+    wait("the writer is seen", || seen().contains(&theirs));
+    assert!(seen().is_sorted(), "{:?}", seen());
+    drop(writer);
 }
 
 pub(crate) fn an_upload_that_stands_still_is_given_up(world: &(impl Shared + ?Sized)) {

@@ -5,6 +5,7 @@
 use super::stop::{self, Awaited};
 use super::{DaemonState, NodeStatus, Presence, Stale};
 use crate::cluster::{Cluster, NodeEntry};
+use crate::fence::own;
 use crate::id::VmId;
 use crate::limits::STALE_AFTER;
 use crate::observed::{Guests, Life, Observed};
@@ -37,13 +38,14 @@ fn announce(observed: &Observed) -> Option<Step> {
 /// The registration, whenever it differs from what the machine is.
 fn register(entry: &NodeEntry, observed: &Observed) -> Option<Step> {
     let current = entry.node.as_ref();
+    let node = own::registration(current.map(|current| &current.value), observed);
     let reason = match current {
-        Some(current) if current.value == observed.node => return None,
+        Some(current) if current.value == node => return None,
         Some(current) if current.value.boot == observed.node.boot => Reason::NodeChanged,
         _ => Reason::NodeStarts,
     };
     let id = RecordId::Node(observed.name.clone());
-    Some(record(Resource::Node, id, expect_of(current), observed.node.clone().into(), reason))
+    Some(record(Resource::Node, id, expect_of(current), node.into(), reason))
 }
 
 /// The status record: when it is due, and once more when the daemon's state changes.
@@ -92,6 +94,7 @@ fn keepalive((cluster, entry): (&Cluster, &NodeEntry), observed: &Observed, now:
         interfaces: observed.gauged.interfaces.clone(),
         stale: stale(observed, now),
         network_faults: network_faults(cluster, observed, now),
+        storage: own::word(cluster, observed),
     };
     let reason = match (observed.life, awaited) {
         (Life::Stopping, Some(what)) => Reason::StopAwaits { what },

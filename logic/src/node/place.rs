@@ -21,6 +21,7 @@ use serde::Serialize;
 use super::drain::is_drained;
 use super::{DaemonState, Node, shown_daemon_state};
 use crate::cluster::{Cluster, NodeEntry, VmEntry};
+use crate::fence::standing;
 use crate::id::{NodeName, VmId};
 use crate::record::{RecordId, Records, expect_of};
 use crate::vm::{Power, Selector, Vm};
@@ -131,6 +132,8 @@ pub enum Bar {
     },
     /// It is to carry no VMs.
     Draining,
+    /// It is blocked at the storage.
+    Blocked,
     /// Too little memory is left.
     Memory {
         /// What the VM needs, in MiB.
@@ -197,6 +200,7 @@ pub fn place_among(cluster: &Cluster, promises: &Promises, (id, vm): (VmId, &Vm)
     let answer = |(name, entry): (&NodeName, &std::sync::Arc<NodeEntry>)| {
         let node = &entry.node.as_ref()?.value;
         let barred = (home == Home::Barred && *name == vm.node).then_some(Bar::Itself);
+        let barred = barred.or_else(|| standing(cluster, name).map(|_| Bar::Blocked));
         let answer = match barred.or_else(|| bar(name, entry, node, promised(name), vm)) {
             Some(bar) => Err(bar),
             None => Ok(score(entry, node, vm.meta.node_selector, promised(name))),
@@ -277,6 +281,7 @@ impl fmt::Display for Bar {
             Self::OutsideLimit => write!(f, "it is not within the VM's node limit"),
             Self::NotRunning { state } => write!(f, "its daemon is in state \"{}\"", state.as_str()),
             Self::Draining => write!(f, "it is flushed, or being flushed"),
+            Self::Blocked => write!(f, "it is blocked at the storage"),
             Self::Memory { needs_mib, left_mib } => {
                 write!(f, "the VM needs {needs_mib} MiB of memory, and {left_mib} MiB are left")
             }

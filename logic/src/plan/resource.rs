@@ -18,6 +18,7 @@ impl fmt::Display for Resource {
             Self::Address(link, ip) => write!(f, "address:{ip}@{link}"),
             Self::Route(link) => write!(f, "route@{link}"),
             Self::Secret => write!(f, "secret"),
+            Self::Fence(node) => write!(f, "fence:{node}"),
         }
     }
 }

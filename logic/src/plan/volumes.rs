@@ -23,7 +23,9 @@ impl fmt::Display for VolumesReason {
         f.write_str(match self {
             Self::Asked => "its volumes must be there and in nobody's hands before it is started",
             Self::Noted => "it runs, and who it is at the storage is noted for the case that it crashes",
-            Self::Stale => "locks on its volumes are of its own former guest, which is gone",
+            Self::Stale => {
+                "locks on its volumes are of the dead: of its own former guest, or of a node that is fenced"
+            }
             Self::Barred => "its volumes cannot be used now",
             Self::SecretDue => "the hypervisor must have the key to the guests' volumes",
         })

@@ -3,7 +3,8 @@
 //! A record is written when something in it changed that matters, and at the latest after [`FACTS_KEPT`]; so one that is
 //! older than [`FACTS_STALE_AFTER`] is not renewed by anybody.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +35,18 @@ pub struct StorageFacts {
     pub status: String,
     /// What of it is used, as a text for an operator.
     pub utilization: String,
+    /// How it stands to the fence of a node; `None` where nobody can be blocked, or that was not asked yet.
+    #[serde(default)]
+    pub fence: Option<FenceFacts>,
+}
+
+/// How the storage stands to the fence of a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FenceFacts {
+    /// From where clients with the nodes' key are at the storage.
+    pub clients: BTreeSet<IpAddr>,
+    /// Who of the storage's own daemons is set to miss a monitor slowly, in words.
+    pub strays: Vec<String>,
 }
 
 /// All pools.

@@ -8,7 +8,7 @@
 //!
 //! So a storage that is at rest costs the store one write a minute, and its readers can tell old facts from new ones.
 
-use super::facts::{OsdFacts, PoolFacts, StorageFacts, Trouble};
+use super::facts::{FenceFacts, OsdFacts, PoolFacts, StorageFacts, Trouble};
 use super::figures::{ClusterFigures, Osd, PoolFigures};
 use super::reason::StorageReason;
 use crate::cluster::Cluster;
@@ -33,6 +33,8 @@ pub struct Measurement {
     pub status: String,
     /// What of it is used, as a text.
     pub utilization: String,
+    /// How it stands to the fence of a node, as that was last asked.
+    pub fence: Option<FenceFacts>,
 }
 
 /// What this process knows by measuring.
@@ -127,11 +129,13 @@ fn whole(
         figures: Some(latest.figures.clone()),
         status: latest.status.clone(),
         utilization: latest.utilization.clone(),
+        fence: latest.fence.clone(),
     };
     let differs = || {
         before
             .and_then(|before| before.figures.as_ref())
             .is_none_or(|old| figures_differ(old, &latest.figures))
+            || before.is_some_and(|before| before.fence != latest.fence)
     };
     let mends = before.is_some_and(|before| before.trouble.is_some());
     (mends || is_due(before.map(|before| before.at), latest.at, differs)).then_some(renewed)

@@ -4,7 +4,9 @@
 //! |---|---|---|
 //! | anything | is not PVC's | said so in the record, and left alone |
 //! | anything | carries an older mark than the record | ended: it is stale |
+//! | anything | has volumes, and its node is blocked at the storage | ended: it never writes again |
 //! | run | runs | recorded as running |
+//! | run | is not there, and its node is blocked at the storage, or is to be | the start fails |
 //! | run | is not there, and ran before | a new incarnation is taken; at once, or after a wait if it keeps crashing |
 //! | run | is not there | a new incarnation is taken, its volumes are looked at, then the guest is started with it, once |
 //! | run | is not there, and whether it was started is not known | a new incarnation is taken |
@@ -28,6 +30,7 @@ use super::accept::removal;
 use super::migrate::{leaving, offer};
 use super::{Crashes, Failure, Meta, MigrationMethod, Phase, Power, Stopping, Transfer, Vm, VmFact, Wish};
 use crate::cluster::{Cluster, VmEntry};
+use crate::fence::own;
 use crate::id::{NodeName, VmId};
 use crate::limits::{
     CRASH_BACKOFF_FIRST, CRASH_BACKOFF_MAX, CRASH_CALM, LIVE_ATTEMPTS_MAX, REASON_BYTES_MAX,
@@ -112,6 +115,7 @@ impl Case<'_> {
                 Action::StopGuest { vm: self.id, incarnation: running },
                 Reason::StaleGuest { incarnation: running },
             ),
+            Some(running) if self.is_cut_off() => self.end_cut_off(running),
             Some(running) => self.present(running, look_at),
         }
     }
@@ -159,7 +163,7 @@ impl Case<'_> {
     /// Whether the node that a VM is to go to can take it over.
     fn is_up(&self, node: &NodeName) -> bool {
         let entry = self.cluster.nodes.get(node);
-        entry.is_some_and(|entry| shown_daemon_state(entry) == DaemonState::Run)
+        entry.is_some_and(|entry| shown_daemon_state(entry) == DaemonState::Run) && !self.is_fenced(node)
     }
 
     /// Nothing of the VM runs here, and it is to go elsewhere: this node's word that it is down, and the new owner, in
@@ -209,6 +213,9 @@ impl Case<'_> {
     fn bring_up(&self, look_at: &mut LookAt<'_>) -> Option<Step> {
         let fact = &self.fact;
         let new_wish = fact.wish_done < self.wish().serial;
+        if let Some(why) = own::bar(self.cluster, self.observed) {
+            return self.barred(&why);
+        }
         match fact.phase {
             Phase::Running => self.after_end(),
             Phase::Starting if fact.stopping.is_some_and(|gone| gone.incarnation >= fact.incarnation) => {
@@ -277,7 +284,7 @@ impl Case<'_> {
     fn start(&self) -> Option<Step> {
         let incarnation = self.fact.incarnation;
         let action = Action::StartGuest { vm: self.id, name: self.entry.vm.value.name.clone(), incarnation };
-        self.host(action, Reason::Takes { incarnation })
+        self.resting(self.host(action, Reason::Takes { incarnation }))
     }
 
     /// Why the start of the present incarnation failed, if it did.

@@ -7,10 +7,14 @@
 //! | the volume is not there | the start fails, and names it |
 //! | somebody has it open, here or elsewhere | the start fails, and names who and where |
 //! | it is open by a client of the VM's own former guest, which this node saw and knows to be gone | as if it were not |
-//! | it is open by a client at an address that is blocked at the storage | as if it were not |
+//! | it is open by a client at an address that is blocked at the storage, as is proven | as if it were not |
 //! | a lock of nobody who has it open, or of a client that counts as gone, held at this node's address | it is broken |
-//! | the same, held at an address that is blocked | it is broken |
+//! | the same, held at an address that is blocked, as is proven | it is broken |
+//! | the same, held at an address that is blocked, which is not proven | the start fails, and is tried again |
 //! | the same, held elsewhere | the start fails, and names the holder: the operator may know that they are gone |
+//!
+//! Proven means that every OSD keeps to the block ([`crate::fence`]): that the map has it is not enough, and what is done
+//! rests on the record of the proof.
 //!
 //! Ceph tells of a dead client for half a minute, as if it had the volume open. So that a guest which crashed need not wait
 //! for that, its clients are noted while it runs: when the hypervisor knows the guest no more, they are dead.
@@ -23,8 +27,10 @@ use serde::Serialize;
 use super::Vm;
 use super::domain::disks::Sharing;
 use crate::cluster::Cluster;
+use crate::fence::proof_of_address;
 use crate::id::{VmId, VmName};
 use crate::limits::VOLUMES_LOOK_AGE_MAX;
+use crate::record::Guard;
 use crate::storage::VolumePath;
 use crate::time::BootTime;
 
@@ -132,7 +138,13 @@ pub fn users_of(cluster: &Cluster, volume: &VolumePath) -> Vec<VmName> {
 }
 
 /// What is to be done about a VM's volumes before this incarnation of its guest is started. No guest of the VM is here.
-pub fn verdict((id, vm): (VmId, &Vm), incarnation: u64, looks: &Looks, now: BootTime) -> Verdict {
+pub fn verdict(
+    cluster: &Cluster,
+    (id, vm): (VmId, &Vm),
+    incarnation: u64,
+    looks: &Looks,
+    now: BootTime,
+) -> Verdict {
     if vm.volumes.is_empty() {
         return Verdict::Clear;
     }
@@ -156,7 +168,8 @@ pub fn verdict((id, vm): (VmId, &Vm), incarnation: u64, looks: &Looks, now: Boot
             ));
         }
         if used.sharing == Sharing::Alone {
-            match judged(seen, &gone, vm) {
+            let proven = |at: IpAddr| proof_of_address(cluster, at, &seen.path.pool).is_some();
+            match judged(seen, &gone, vm, &proven) {
                 Ok(locks) => broken.extend(locks),
                 Err(why) => return Verdict::Bar(why),
             }
@@ -173,6 +186,21 @@ pub fn verdict((id, vm): (VmId, &Vm), incarnation: u64, looks: &Looks, now: Boot
     }
 }
 
+/// What proves that those write no more who are blocked in the latest look before a start.
+pub fn proofs(cluster: &Cluster, id: VmId, looks: &Looks) -> Vec<Guard> {
+    let seen = looks.get(&(id, Occasion::Start)).into_iter().flat_map(|look| &look.volumes);
+    let mut guards: Vec<Guard> = Vec::new();
+    for volume in seen {
+        let clients = volume.clients.iter().map(|client| client.place);
+        for place in clients.chain(volume.locks.iter().map(|lock| lock.place)) {
+            let Place::Blocked(at) = place else { continue };
+            let proof = proof_of_address(cluster, at, &volume.path.pool);
+            guards.extend(proof.filter(|proof| !guards.contains(proof)));
+        }
+    }
+    guards
+}
+
 /// The clients at this node in a look.
 pub(super) fn clients_here(look: &Look) -> BTreeSet<&str> {
     let clients = look.volumes.iter().flat_map(|volume| &volume.clients);
@@ -180,10 +208,15 @@ pub(super) fn clients_here(look: &Look) -> BTreeSet<&str> {
 }
 
 /// The locks of the dead on a volume that nobody else may have open. The error is why it cannot be used.
-fn judged(seen: &SeenVolume, gone: &BTreeSet<&str>, vm: &Vm) -> Result<Vec<HeldLock>, String> {
+fn judged(
+    seen: &SeenVolume,
+    gone: &BTreeSet<&str>,
+    vm: &Vm,
+    proven: &dyn Fn(IpAddr) -> bool,
+) -> Result<Vec<HeldLock>, String> {
     let path = &seen.path;
-    let lives =
-        |client: &&Client| !gone.contains(client.who.as_str()) && !matches!(client.place, Place::Blocked(_));
+    let is_fenced = |place: Place| matches!(place, Place::Blocked(at) if proven(at));
+    let lives = |client: &&Client| !gone.contains(client.who.as_str()) && !is_fenced(client.place);
     let alive: Vec<&Client> = seen.clients.iter().filter(lives).collect();
     if let Some(client) = alive.first() {
         let who = &client.who;
@@ -192,17 +225,27 @@ fn judged(seen: &SeenVolume, gone: &BTreeSet<&str>, vm: &Vm) -> Result<Vec<HeldL
                 "its volume {path} is open on this node already, by {who}. The storage tells of one that died for half a \
                  minute; it is tried again"
             ),
-            Place::Elsewhere(at) | Place::Blocked(at) => format!(
+            Place::Blocked(at) => format!(
+                "its volume {path} is open at {at}, by {who}, who is blocked at the storage; that every OSD keeps to it is \
+                 not proven. It is tried again"
+            ),
+            Place::Elsewhere(at) => format!(
                 "its volume {path} is open at {at}, by {who}. The storage tells of one that died for half a minute; it is \
                  tried again"
             ),
         });
     }
-    let is_foreign = |lock: &&HeldLock| matches!(lock.place, Place::Elsewhere(_));
+    let is_foreign = |lock: &&HeldLock| lock.place != Place::Here && !is_fenced(lock.place);
     match seen.locks.iter().find(is_foreign) {
         Some(HeldLock { holder, place: Place::Elsewhere(at), .. }) => Err(format!(
             "its volume {path} is locked by {holder} at {at}, who has it open no more. If that machine is known to write no \
              more, release the lock with \"pvc vm flush-locks {}\"",
+            vm.name
+        )),
+        Some(HeldLock { holder, place: Place::Blocked(at), .. }) => Err(format!(
+            "its volume {path} is locked by {holder} at {at}, which is blocked at the storage; that every OSD keeps to it is \
+             not proven. It is tried again; if that machine is known to write no more, release the lock with \"pvc vm \
+             flush-locks {}\"",
             vm.name
         )),
         _ => Ok(seen.locks.clone()),

@@ -230,6 +230,7 @@ fn parse_ask(words: &[&str]) -> Result<Option<Ask>> {
         ["flush", node] => Ask::Flush { node: node.parse()? },
         ["ready", node] => Ask::Ready { node: node.parse()? },
         ["forget", node] => Ask::Forget { node: node.parse()? },
+        ["fence", node] => Ask::Fence { node: node.parse()? },
         ["unmigrate", vm, ref rest @ ..] => {
             let (_, manner) = parse_way(rest)?;
             Ask::Unmigrate { vm: vm.parse()?, manner }

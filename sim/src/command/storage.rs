@@ -3,7 +3,7 @@
 use std::fmt;
 
 use anyhow::Result;
-use logic::id::{BenchmarkName, PoolName, SnapshotName, VolumeName};
+use logic::id::{BenchmarkName, NodeName, PoolName, SnapshotName, VolumeName};
 use logic::storage::space::Insistence;
 use logic::storage::{SnapshotPath, VolumePath};
 
@@ -47,6 +47,14 @@ pub enum Misfortune {
     MadeByHand(VolumePath),
     /// Somebody removes a volume past PVC.
     RemovedByHand(VolumePath),
+    /// The OSD of a node neither answers nor takes writes.
+    HoldOsd(NodeName),
+    /// It is well again.
+    LetOsdGo(NodeName),
+    /// Somebody blocks a node's address past PVC.
+    BlockedByHand(NodeName),
+    /// Somebody unblocks it past PVC.
+    UnblockedByHand(NodeName),
 }
 
 /// What is asked of the storage by some words; `None` when they are about something else.
@@ -97,6 +105,10 @@ pub(super) fn parse_misfortune(words: &[&str]) -> Result<Option<Misfortune>> {
         ["storage", "lose-answers", count] => Misfortune::LoseAnswers(count.parse()?),
         ["storage", "made-by-hand", volume] => Misfortune::MadeByHand(volume.parse()?),
         ["storage", "removed-by-hand", volume] => Misfortune::RemovedByHand(volume.parse()?),
+        ["storage", "hold-osd", node] => Misfortune::HoldOsd(node.parse()?),
+        ["storage", "let-osd-go", node] => Misfortune::LetOsdGo(node.parse()?),
+        ["storage", "blocked-by-hand", node] => Misfortune::BlockedByHand(node.parse()?),
+        ["storage", "unblocked-by-hand", node] => Misfortune::UnblockedByHand(node.parse()?),
         _ => return Ok(None),
     }))
 }
@@ -139,6 +151,10 @@ impl fmt::Display for Misfortune {
             Self::LoseAnswers(count) => write!(f, "storage lose-answers {count}"),
             Self::MadeByHand(volume) => write!(f, "storage made-by-hand {volume}"),
             Self::RemovedByHand(volume) => write!(f, "storage removed-by-hand {volume}"),
+            Self::HoldOsd(node) => write!(f, "storage hold-osd {node}"),
+            Self::LetOsdGo(node) => write!(f, "storage let-osd-go {node}"),
+            Self::BlockedByHand(node) => write!(f, "storage blocked-by-hand {node}"),
+            Self::UnblockedByHand(node) => write!(f, "storage unblocked-by-hand {node}"),
         }
     }
 }

@@ -82,6 +82,7 @@ impl fmt::Display for Ask {
             Self::Flush { node } => write!(f, "flush {node}"),
             Self::Ready { node } => write!(f, "ready {node}"),
             Self::Forget { node } => write!(f, "forget {node}"),
+            Self::Fence { node } => write!(f, "fence {node}"),
             Self::Attach { vm, device } => write!(f, "attach {vm} {device}"),
             Self::Detach { vm, device } => write!(f, "detach {vm} {device}"),
             Self::Disk { vm, volume } => write!(f, "disk {vm} {volume}"),

@@ -8,6 +8,7 @@ use rand::{RngExt as _, SeedableRng as _};
 
 use super::TROUBLE;
 use super::fault::{Fated, fault};
+use super::fence::fences;
 use super::osds::osds;
 use super::storage::{benchmarks, storage};
 use crate::command::{Ask, Command, Kind, Manner, Place};
@@ -74,6 +75,9 @@ pub fn script(seed: u64) -> Vec<Order> {
     benchmarks(&mut random, nodes, &mut script);
     let mut random = StdRng::seed_from_u64(seed ^ 0x5eed_05d5_0000_0000);
     osds(&mut random, nodes, &mut script);
+    // And that of fences.
+    let mut random = StdRng::seed_from_u64(seed ^ 0x5eed_fe4c_e000_0000);
+    fences(&mut random, nodes, &mut script);
     script.sort_by_key(|(at, _)| *at);
     script
 }

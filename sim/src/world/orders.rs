@@ -49,9 +49,36 @@ impl World {
             Misfortune::LoseAnswers(count) => self.storage.lose_answers(*count),
             Misfortune::MadeByHand(volume) => drop(self.storage.make_by_hand(volume, 1 << 30)),
             Misfortune::RemovedByHand(volume) => self.storage.remove_by_hand(volume),
+            Misfortune::HoldOsd(node) => {
+                self.osd_of(node).into_iter().for_each(|osd| self.storage.hold_osd(osd))
+            }
+            Misfortune::LetOsdGo(node) => {
+                self.osd_of(node).into_iter().for_each(|osd| self.storage.let_osd_go(osd));
+            }
+            Misfortune::BlockedByHand(node) => {
+                if let Some(address) = self.address_of(node) {
+                    self.storage.block_by_hand(address);
+                    self.fencer.blocked_by_hand(address);
+                }
+            }
+            Misfortune::UnblockedByHand(node) => {
+                if let Some(address) = self.address_of(node) {
+                    self.storage.unblock_by_hand(address);
+                    self.fencer.freed_by_hand(address);
+                }
+            }
         }
         let after = self.storage.contents();
         self.keeper.befell(misfortune, &before, &after);
+    }
+
+    /// The OSD that the storage began with on a machine.
+    fn osd_of(&self, node: &NodeName) -> Option<usize> {
+        self.sites.keys().position(|name| name == node)
+    }
+
+    fn address_of(&self, node: &NodeName) -> Option<std::net::IpAddr> {
+        self.sites.get(node).map(|site| site.address)
     }
 
     fn befall_devices(&mut self, node: &NodeName, fate: &Fate) {

@@ -61,6 +61,7 @@ impl World {
         self.storage.refuse(0, "");
         self.storage.lose_answers(0);
         self.devices.values().for_each(|machine| machine.fail(0));
+        (0..self.sites.len()).for_each(|osd| self.storage.let_osd_go(osd));
         let hung = self.hung_primary();
         let until = self.now() + self.succession();
         for (place, daemon) in &mut self.daemons {
@@ -175,6 +176,12 @@ impl World {
         }
         self.keeper.rests(&self.storage.contents(), &cluster)?;
         self.stock.rests(self.storage.members(), &self.devices, &cluster)?;
+        if let Some((node, _)) = cluster.fences.iter().find(|(_, block)| block.value.stands()) {
+            return Err(format!("{node} is still blocked at the storage: {:?}", cluster.fences.get(node)));
+        }
+        if let Some(address) = self.storage.blocked().first() {
+            return Err(format!("{address} is blocked at the storage, and nobody is fenced"));
+        }
         self.role_rests(&cluster)?;
         if self.now() - self.last_work < CALM {
             return Err("the daemons go on doing things".into());

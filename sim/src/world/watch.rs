@@ -13,8 +13,10 @@ use logic::time::Span;
 
 use super::World;
 use super::nets::{Floats, NetNews};
+use super::site::Site;
 use crate::command::Place;
 use crate::daemon::Chore;
+use crate::invariants::fence::Shown;
 
 /// How the ids of the VMs here begin; the operator makes them.
 const ID_BEGIN: &str = "50000000-0000-4000-8000-";
@@ -61,6 +63,7 @@ impl World {
         let judged = self.keeper.look(&self.storage.contents(), self.operator.seen());
         self.judge_by(judged);
         self.look_at_osds();
+        self.look_at_fences();
         let roles = self.operator.role_news();
         for (node, state) in services.into_iter().chain(roles) {
             self.counts.add("services", state);
@@ -75,6 +78,32 @@ impl World {
             return;
         }
         let judged = self.keeper.look(&self.storage.contents(), self.operator.seen());
+        self.judge_by(judged);
+        self.look_at_fences();
+    }
+
+    /// Who is blocked at the storage, and what the records say of it. Nothing is judged by records that are old.
+    fn look_at_fences(&mut self) {
+        let Some(cluster) = self.operator.cluster() else { return };
+        let machine = |(node, site): (&NodeName, &Site)| {
+            let boot = host::machine::Machine::node(&*site.machine).boot;
+            (node.clone(), (site.address, (!site.is_off).then_some(boot)))
+        };
+        let shown = Shown {
+            blocked: self.storage.blocked(),
+            everywhere: self.storage.blocked_everywhere(),
+            writing: self.storage.addresses_of_the_living(),
+            machines: self.sites.iter().map(machine).collect(),
+        };
+        let blocked = self.sites.values().filter(|site| shown.blocked.contains(&site.address));
+        for guest in blocked.flat_map(|site| site.machine.guests()) {
+            let has_volumes =
+                cluster.vms.get(&guest.vm).is_some_and(|entry| !entry.vm.value.volumes.is_empty());
+            if let Some(incarnation) = guest.incarnation.filter(|_| has_volumes) {
+                self.judge.cut_off(guest.vm, incarnation);
+            }
+        }
+        let judged = self.fencer.look(&shown, &cluster);
         self.judge_by(judged);
     }
 

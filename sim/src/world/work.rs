@@ -47,6 +47,10 @@ impl World {
         }
         let judged = self.judge.checked(&work.job.step);
         self.judge_by(judged);
+        if let Some(cluster) = self.operator.cluster() {
+            let judged = self.fencer.checked(&work.place.node, &work.job.step, &cluster);
+            self.judge_by(judged);
+        }
         work.sent = self.now();
         if let Action::StartGuest { vm, name, incarnation } = &work.job.step.action {
             work.start = work.job.start_of(*vm, name, *incarnation).ok();
@@ -113,7 +117,7 @@ impl World {
         // other that performs them.
         let ends_with_it = matches!(
             job.step.action,
-            Action::Record(_) | Action::Announce(_) | Action::Storage(_) | Action::Osd(_)
+            Action::Record(_) | Action::Announce(_) | Action::Storage(_) | Action::Osd(_) | Action::Fence(_)
         );
         if ends_with_it {
             return;

@@ -113,7 +113,8 @@ impl Builder {
             | RecordId::Benchmark(_)
             | RecordId::StorageFacts
             | RecordId::PoolFacts
-            | RecordId::OsdFacts => self.put_storage(id, record),
+            | RecordId::OsdFacts
+            | RecordId::Fence(_) => self.put_storage(id, record),
         }
     }
 
@@ -138,6 +139,7 @@ impl Builder {
             }
             RecordId::PoolFacts => cluster.pool_facts = shared(pick(record, |r| take!(r, PoolFacts))),
             RecordId::OsdFacts => cluster.osd_facts = shared(pick(record, |r| take!(r, OsdFacts))),
+            RecordId::Fence(node) => set(&mut cluster.fences, node, pick(record, |r| take!(r, Fence))),
             other => unreachable!("{other:?} is not about the storage"),
         }
     }

@@ -17,6 +17,7 @@ use crate::tree;
 use crate::up::Preparation;
 
 mod faults;
+mod fences;
 mod hypervisor;
 mod live;
 mod nodes;
@@ -58,6 +59,7 @@ pub fn run(tally: &mut Tally, xtask: &Path) {
         power::checks(&rack, tally);
         faults::checks(&rack, tally);
         storage::checks(&rack, tally);
+        fences::checks(&rack, tally);
     } else {
         tally.failed_one("the other checks on three nodes", "they could not be run");
     }

@@ -33,11 +33,12 @@ fn kebab(name: &str) -> String {
 
 /// Enums of reasons that stand for one variant of `Reason`: the variant, the file, and the enum. The variant's name comes
 /// before theirs.
-const NESTED: [(&str, &str, &str); 4] = [
+const NESTED: [(&str, &str, &str); 5] = [
     ("role", "logic/src/primary/reason.rs", "RoleReason"),
     ("storage", "logic/src/storage/reason.rs", "StorageReason"),
     ("move", "logic/src/plan/moves.rs", "MoveReason"),
     ("volumes", "logic/src/plan/volumes.rs", "VolumesReason"),
+    ("fence", "logic/src/fence/reason.rs", "FenceReason"),
 ];
 
 /// Every reason there is.
@@ -111,12 +112,13 @@ fn expected_logs() -> Vec<Source> {
 #[test]
 fn every_step_is_rehearsed_by_a_scenario() {
     let mut actions = variants(&tree::read("logic/src/plan.rs").unwrap(), "Action");
-    // A change of the networks, of the storage or of OSDs stands in logs by its own name.
-    actions.retain(|action| !["network", "storage", "osd"].contains(&action.as_str()));
+    // A change of the networks, of the storage, of OSDs or of a fence stands in logs by its own name.
+    actions.retain(|action| !["network", "storage", "osd", "fence"].contains(&action.as_str()));
     let changes = [
         ("logic/src/network/change.rs", "Change"),
         ("logic/src/storage/change.rs", "Change"),
         ("logic/src/storage/osd/change.rs", "OsdChange"),
+        ("logic/src/fence.rs", "Act"),
     ];
     for (file, name) in changes {
         actions.extend(variants(&tree::read(file).unwrap(), name));

@@ -14,12 +14,14 @@ use crate::storage::{CephClient, Key};
 
 /// `mon dump`: the monitors, each with its addresses by protocol.
 #[derive(Debug, Deserialize)]
-struct Monitors {
-    mons: Vec<Monitor>,
+pub(super) struct Monitors {
+    pub(super) mons: Vec<Monitor>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Monitor {
+pub(super) struct Monitor {
+    #[serde(default)]
+    pub(super) name: String,
     public_addrs: Addresses,
 }
 
@@ -37,17 +39,21 @@ struct Address {
 impl Monitor {
     /// Where a guest finds it: by the older protocol where it speaks that, because its port tells every librados which
     /// protocol is meant.
-    fn address(&self) -> Option<SocketAddr> {
+    pub(super) fn address(&self) -> Option<SocketAddr> {
         let all = &self.public_addrs.addrvec;
         all.iter().find(|at| at.r#type == "v1").or_else(|| all.first())?.addr.parse().ok()
     }
 }
 
 impl Session {
+    /// The newest map of the monitors.
+    pub(super) fn monitors(&self) -> Outcome<Monitors> {
+        Ok(part(self.ask(json!({"prefix": "mon dump"}))?)?)
+    }
+
     /// What guests need to be clients as this user.
     pub(super) fn access(&self, user: &str) -> Outcome<CephClient> {
-        let map: Monitors = part(self.ask(json!({"prefix": "mon dump"}))?)?;
-        let monitors: Vec<SocketAddr> = map.mons.iter().filter_map(Monitor::address).collect();
+        let monitors: Vec<SocketAddr> = self.monitors()?.mons.iter().filter_map(Monitor::address).collect();
         if monitors.is_empty() {
             return Err(Failure::new(libc::EPROTO, "its map names no monitor with an address").into());
         }

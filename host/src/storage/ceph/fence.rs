@@ -18,7 +18,7 @@ use super::{Ceph, Outcome, Session, Subject};
 use crate::calls::Claim;
 use crate::storage::error::Refusal;
 use crate::storage::fence::checked;
-use crate::storage::{Awaited, Blockade, Cause, Confirmation, Error, Fence};
+use crate::storage::{Awaited, Blockade, Blocked, Cause, Confirmation, Error, Fence};
 
 /// How long an address stays blocked, in seconds: ten years.
 const EXPIRY_SECONDS: f64 = 315_360_000.0;
@@ -49,8 +49,8 @@ fn same(one: &str, other: &str) -> bool {
 }
 
 impl Session {
-    /// Sets what is not set so; gives the OSDs that are up.
-    fn make_ready(&self) -> Outcome<Vec<i32>> {
+    /// Sets what is not set so; gives the monitors by name, and the OSDs that are up.
+    fn make_ready(&self) -> Outcome<(Vec<String>, Vec<i32>)> {
         let set: Vec<Setting> = part(self.ask(json!({"prefix": "config dump"}))?)?;
         for (section, name, value) in SETTINGS {
             let is_set =
@@ -59,21 +59,8 @@ impl Session {
                 self.tell(&json!({"prefix": "config set", "who": section, "name": name, "value": value}))?;
             }
         }
-        Ok(self.map()?.up())
-    }
-
-    /// What an OSD is set to otherwise than it should be.
-    fn strays(&self, osd: i32) -> Result<Vec<String>, Failure> {
-        let mut strays = Vec::new();
-        for (_, name, wanted) in SETTINGS.iter().filter(|(section, ..)| *section == "osd") {
-            let question = json!({"prefix": "config get", "var": name, "format": "json"});
-            let answer: Value = parsed(&self.cluster.ask_osd(osd, &question)?)?;
-            let value = answer[name].as_str().unwrap_or_default().to_owned();
-            if !same(&value, wanted) {
-                strays.push(format!("osd.{osd} has {name} {value} and not {wanted}"));
-            }
-        }
-        Ok(strays)
+        let monitors = self.monitors()?.mons.into_iter().map(|monitor| monitor.name).collect();
+        Ok((monitors, self.map()?.up()))
     }
 
     fn block(&self, addresses: &[IpAddr]) -> Outcome<Blockade> {
@@ -98,12 +85,12 @@ impl Session {
         Ok(Blockade { addresses: addresses.to_vec(), epoch: self.map()?.epoch })
     }
 
-    fn unblock(&self, addresses: &[IpAddr]) -> Outcome {
+    fn unblock(&self, addresses: &[IpAddr]) -> Outcome<u64> {
         for address in addresses {
             let remove = json!({"prefix": "osd blocklist", "blocklistop": "rm", "addr": whole(*address)});
             self.tell(&remove)?;
         }
-        Ok(())
+        Ok(self.map()?.epoch)
     }
 
     /// The map of one OSD; if it lags, once more after it was told to fetch the newest.
@@ -121,29 +108,52 @@ impl Session {
     }
 }
 
+/// What an OSD or a monitor is set to otherwise than it should be.
+fn strays(
+    section: &str,
+    who: &str,
+    ask: impl Fn(&Value) -> Result<Vec<u8>, Failure>,
+) -> Result<Vec<String>, Failure> {
+    let mut strays = Vec::new();
+    for (_, name, wanted) in SETTINGS.iter().filter(|(of, ..)| *of == section) {
+        let answer: Value = parsed(&ask(&json!({"prefix": "config get", "var": name, "format": "json"}))?)?;
+        let value = answer[name].as_str().unwrap_or_default();
+        if !same(value, wanted) {
+            strays.push(format!("{who} has {name} {value} and not {wanted}"));
+        }
+    }
+    Ok(strays)
+}
+
 impl Ceph {
-    /// Asks all these OSDs something at once; one that is late or fails has no answer.
-    fn of_all<T: Send + 'static>(
+    /// Asks all these daemons something at once; one that is late or fails has no answer.
+    pub(super) fn of_all<K: Clone + Send + Sync + 'static, T: Send + 'static>(
         &self,
-        osds: &[i32],
-        question: impl Fn(&Session, i32, &Claim) -> Result<T, Failure> + Clone + Send + Sync + 'static,
-    ) -> Vec<(i32, Option<T>)> {
+        daemons: &[K],
+        subject: fn(K) -> Subject,
+        question: impl Fn(&Session, &K, &Claim) -> Result<T, Failure> + Clone + Send + Sync + 'static,
+    ) -> Vec<(K, Option<T>)> {
         let until = Instant::now() + self.deadlines().osd;
-        let ask = |osd: i32| {
+        let ask = |daemon: K| {
             let (inner, question) = (Arc::clone(&self.inner), question.clone());
-            let answer = self.inner.calls.run(Subject::Osd(osd), until, move |claim| {
+            let answer = self.inner.calls.run(subject(daemon.clone()), until, move |claim| {
                 let session = Session { cluster: inner.connected().ok()? };
-                question(&session, osd, claim).ok()
+                question(&session, &daemon, claim).ok()
             });
             answer.ok().flatten()
         };
+        let ask = &ask;
         std::thread::scope(|scope| {
-            let asked: Vec<_> = osds.iter().map(|osd| (*osd, scope.spawn(|| ask(*osd)))).collect();
-            asked.into_iter().map(|(osd, thread)| (osd, thread.join().ok().flatten())).collect()
+            let begin = |daemon: &K| {
+                let daemon = daemon.clone();
+                (daemon.clone(), scope.spawn(move || ask(daemon)))
+            };
+            let asked: Vec<_> = daemons.iter().map(begin).collect();
+            asked.into_iter().map(|(daemon, thread)| (daemon, thread.join().ok().flatten())).collect()
         })
     }
 
-    fn at_fence<T: Send + 'static>(
+    pub(super) fn at_fence<T: Send + 'static>(
         &self,
         what: &str,
         act: impl FnOnce(&Session) -> Outcome<T> + Send + 'static,
@@ -158,12 +168,21 @@ fn listed(addresses: &[IpAddr]) -> String {
 
 impl Fence for Ceph {
     fn ensure_ready(&self) -> Result<Vec<String>, Error> {
-        let up = self.at_fence("be ready for a fence", Session::make_ready)?;
-        let strays = self.of_all(&up, |session, osd, _| session.strays(osd));
-        let words = |(osd, strays): (i32, Option<Vec<String>>)| {
-            strays.unwrap_or_else(|| vec![format!("osd.{osd} did not say what it is set to")])
+        let (monitors, up) = self.at_fence("be ready for a fence", Session::make_ready)?;
+        let of_monitors = self.of_all(&monitors, Subject::Monitor, |session, name, _| {
+            strays("mon", &format!("mon.{name}"), |question| {
+                session.cluster.ask_monitor_named(name, question)
+            })
+        });
+        let of_osds = self.of_all(&up, Subject::Osd, |session, osd, _| {
+            strays("osd", &format!("osd.{osd}"), |question| session.cluster.ask_osd(*osd, question))
+        });
+        let of_monitors = of_monitors.into_iter().map(|(name, strays)| (format!("mon.{name}"), strays));
+        let of_osds = of_osds.into_iter().map(|(osd, strays)| (format!("osd.{osd}"), strays));
+        let words = |(who, strays): (String, Option<Vec<String>>)| {
+            strays.unwrap_or_else(|| vec![format!("{who} did not say what it is set to")])
         };
-        Ok(strays.into_iter().flat_map(words).collect())
+        Ok(of_monitors.chain(of_osds).flat_map(words).collect())
     }
 
     fn block(&self, addresses: &[IpAddr]) -> Result<Blockade, Error> {
@@ -191,7 +210,9 @@ impl Fence for Ceph {
             }
         })?;
         let wanted = blockade.epoch;
-        let epochs = self.of_all(&map.up(), move |session, osd, claim| session.epoch_of(osd, wanted, claim));
+        let epochs = self.of_all(&map.up(), Subject::Osd, move |session, osd, claim| {
+            session.epoch_of(*osd, wanted, claim)
+        });
         let late = epochs.into_iter().filter(|(_, epoch)| epoch.is_none_or(|epoch| epoch < wanted));
         let awaited: Vec<_> = late.map(|(osd, epoch)| Awaited { osd, epoch }).collect();
         if !awaited.is_empty() {
@@ -202,12 +223,23 @@ impl Fence for Ceph {
         Ok(Confirmation::Everywhere { epoch: map.epoch, unproven })
     }
 
-    fn unblock(&self, addresses: &[IpAddr]) -> Result<(), Error> {
+    fn unblock(&self, addresses: &[IpAddr]) -> Result<u64, Error> {
         let mine = addresses.to_vec();
         self.at_fence(&format!("unblock {}", listed(addresses)), move |session| session.unblock(&mine))
     }
 
-    fn blocked(&self) -> Result<Vec<IpAddr>, Error> {
-        self.at_fence("list the blocked addresses", |session| Ok(session.map()?.blocked()))
+    fn blocked(&self) -> Result<Blocked, Error> {
+        self.at_fence("list the blocked addresses", |session| {
+            let map = session.map()?;
+            Ok(Blocked { epoch: map.epoch, addresses: map.blocked() })
+        })
+    }
+
+    fn own_addresses(&self) -> Result<Vec<IpAddr>, Error> {
+        self.at_fence("tell this machine's addresses", |session| session.own_addresses())
+    }
+
+    fn clients(&self) -> Result<Vec<IpAddr>, Error> {
+        self.seen_clients()
     }
 }

@@ -91,6 +91,20 @@ type OsdCommand = unsafe extern "C" fn(
     *mut usize,
 ) -> c_int;
 
+/// A command to the monitor of a name.
+type NamedCommand = unsafe extern "C" fn(
+    Handle,
+    *const c_char,
+    *const *const c_char,
+    usize,
+    *const c_char,
+    usize,
+    *mut *mut c_char,
+    *mut usize,
+    *mut *mut c_char,
+    *mut usize,
+) -> c_int;
+
 type Text = *const c_char;
 type Progress = Option<unsafe extern "C" fn(u64, u64, *mut c_void) -> c_int>;
 
@@ -130,6 +144,7 @@ library!(Rados in "librados.so.2" {
     rados_connect: unsafe extern "C" fn(Handle) -> c_int,
     rados_shutdown: unsafe extern "C" fn(Handle),
     rados_mon_command: Command,
+    rados_mon_command_target: NamedCommand,
     rados_osd_command: OsdCommand,
     rados_buffer_free: unsafe extern "C" fn(*mut c_char),
     rados_wait_for_latest_osdmap: unsafe extern "C" fn(Handle) -> c_int,

@@ -149,6 +149,29 @@ impl Cluster {
         })
     }
 
+    /// Asks the monitor of this name, about itself.
+    #[expect(unsafe_code, reason = "a function of librados's")]
+    pub(super) fn ask_monitor_named(&self, name: &str, command: &Value) -> Result<Vec<u8>, Failure> {
+        let name = text(name);
+        self.ask(command, |words, count, answer| {
+            // SAFETY: as with any monitor; the name ends with zero and lives until the call returns.
+            unsafe {
+                (self.libraries.rados.rados_mon_command_target)(
+                    self.handle,
+                    name.as_ptr(),
+                    words,
+                    count,
+                    ptr::null(),
+                    0,
+                    &raw mut answer.output,
+                    &raw mut answer.output_length,
+                    &raw mut answer.errors,
+                    &raw mut answer.errors_length,
+                )
+            }
+        })
+    }
+
     /// Asks one OSD.
     #[expect(unsafe_code, reason = "a function of librados's")]
     pub(super) fn ask_osd(&self, osd: i32, command: &Value) -> Result<Vec<u8>, Failure> {

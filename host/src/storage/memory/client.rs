@@ -31,6 +31,10 @@ impl Client {
         Self { cluster, address }
     }
 
+    pub(super) fn address(&self) -> IpAddr {
+        self.address
+    }
+
     /// Asks the monitors, who answer the blocked too.
     pub(super) fn ask<T>(
         &self,

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::{Client, Cluster, Opened, State, Written};
 use crate::storage::error::Refusal;
 use crate::storage::fence::checked;
-use crate::storage::{Awaited, Blockade, Cause, Confirmation, Error, Fence};
+use crate::storage::{Awaited, Blockade, Blocked, Cause, Confirmation, Error, Fence};
 
 impl Cluster {
     /// The OSD neither answers nor takes writes until it is let go.
@@ -26,6 +26,37 @@ impl Cluster {
         state.daemons[osd].is_cut_off = false;
         state.daemons[osd].is_up = true;
         state.spread();
+    }
+
+    /// Somebody blocks an address past everybody who asks for leave.
+    pub fn block_by_hand(&self, address: IpAddr) {
+        let mut state = self.lock();
+        state.blocked.insert(address);
+        state.epoch += 1;
+        state.spread();
+    }
+
+    /// Somebody unblocks an address past everybody.
+    pub fn unblock_by_hand(&self, address: IpAddr) {
+        self.lock().unblock(&[address]);
+    }
+
+    /// The addresses that are truly blocked everywhere: no OSD that is up takes writes from there.
+    pub fn blocked_everywhere(&self) -> BTreeSet<IpAddr> {
+        let state = self.lock();
+        let mut up = state.daemons.iter().filter(|daemon| daemon.is_up);
+        let first = up.next().map_or_else(|| state.blocked.clone(), |daemon| daemon.blocked.clone());
+        up.fold(first, |all, daemon| all.intersection(&daemon.blocked).copied().collect())
+    }
+
+    /// The addresses that the newest map has blocked.
+    pub fn blocked(&self) -> BTreeSet<IpAddr> {
+        self.lock().blocked.clone()
+    }
+
+    /// Who has volumes open and lives, by address.
+    pub fn addresses_of_the_living(&self) -> BTreeSet<IpAddr> {
+        self.lock().openings.values().filter(|one| one.is_alive).map(|one| one.address).collect()
     }
 
     /// The storage calls the OSD down, as it does with one that it hears nothing of.
@@ -69,6 +100,17 @@ impl State {
             }
             Err(_) => Written::Waits,
         }
+    }
+
+    /// As in Ceph, an OSD that was called down comes up again by itself.
+    fn unblock(&mut self, addresses: &[IpAddr]) -> u64 {
+        self.blocked.retain(|address| !addresses.contains(address));
+        self.epoch += 1;
+        for daemon in self.daemons.iter_mut().filter(|daemon| addresses.contains(&daemon.address)) {
+            daemon.is_up = true;
+        }
+        self.spread();
+        self.epoch
     }
 
     fn confirmation(&self, blockade: &Blockade) -> Result<Confirmation, Refusal> {
@@ -120,17 +162,25 @@ impl Fence for Client {
         self.ask("tell how far a blockade has come", |state| state.confirmation(blockade))
     }
 
-    fn unblock(&self, addresses: &[IpAddr]) -> Result<(), Error> {
-        self.tell("unblock addresses", |state| {
-            let removed: BTreeSet<_> = addresses.iter().copied().collect();
-            state.blocked.retain(|address| !removed.contains(address));
-            state.epoch += 1;
-            state.spread();
-            Ok(())
+    fn unblock(&self, addresses: &[IpAddr]) -> Result<u64, Error> {
+        self.tell("unblock addresses", |state| Ok(state.unblock(addresses)))
+    }
+
+    fn blocked(&self) -> Result<Blocked, Error> {
+        self.ask("list the blocked addresses", |state| {
+            Ok(Blocked { epoch: state.epoch, addresses: state.blocked.iter().copied().collect() })
         })
     }
 
-    fn blocked(&self) -> Result<Vec<IpAddr>, Error> {
-        self.ask("list the blocked addresses", |state| Ok(state.blocked.iter().copied().collect()))
+    fn own_addresses(&self) -> Result<Vec<IpAddr>, Error> {
+        self.ask("tell this machine's addresses", |_| Ok(vec![self.address()]))
+    }
+
+    fn clients(&self) -> Result<Vec<IpAddr>, Error> {
+        self.ask("tell where clients are", |state| {
+            let alive = state.openings.values().filter(|opening| opening.is_alive);
+            let seen: BTreeSet<_> = alive.map(|opening| opening.address).chain([self.address()]).collect();
+            Ok(seen.into_iter().collect())
+        })
     }
 }

@@ -22,7 +22,7 @@ fn measurement(at_ms: u64, free_bytes: u64) -> Measurement {
     let pool = PoolFigures { free_bytes, ..PoolFigures::empty(&"vms".parse().unwrap()) };
     let at = WallTime(NOW.wall.0 + at_ms);
     let (status, utilization) = (format!("at {at_ms}"), String::new());
-    Measurement { at, figures, pools: vec![pool], osds: Vec::new(), status, utilization }
+    Measurement { at, figures, pools: vec![pool], osds: Vec::new(), status, utilization, fence: None }
 }
 
 /// What is written, by its keys, and why; and the cluster afterwards.

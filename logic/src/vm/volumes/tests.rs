@@ -1,9 +1,11 @@
 //! Volumes and the VMs that have them.
 
 use super::*;
+use crate::fence::{Block, Stage};
 use crate::limits::SECRET_INTERVAL;
 use crate::observed::{Secret, StorageSight};
-use crate::testing::{NOW, VM, cluster_with_vm, observed, written_vm, xml};
+use crate::record::RecordId;
+use crate::testing::{BOOT, NOW, VM, at, cluster_with_vm, observed, written_vm, xml};
 use crate::vm::accept::{Define, Restart, define, modify};
 use crate::vm::{Phase, Power};
 
@@ -37,6 +39,7 @@ fn a_definition_with_a_disk_that_can_be_no_volume_is_refused() {
 }
 
 const OURS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 2));
+const UNPROVEN: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 3));
 
 fn client(who: &str, place: Place) -> Client {
     Client { who: who.into(), place }
@@ -52,6 +55,20 @@ fn look(incarnation: u64, clients: Vec<Client>, locks: Vec<HeldLock>) -> Look {
     Look { incarnation, at: NOW.boot, volumes }
 }
 
+/// A cluster in which the fence of one node is proven, for pools with copies, and that of another is not.
+fn fenced() -> Cluster {
+    let mut cluster = cluster_with_vm(Power::Start, None);
+    let unproven = vec!["single".parse().unwrap()];
+    for (node, address, stage) in [
+        ("hv2", OURS, Stage::Confirmed { epoch: 7, unproven }),
+        ("hv3", UNPROVEN, Stage::Laid { epoch: 8, awaited: vec![1] }),
+    ] {
+        let block = Block { number: 1, boot: BOOT, addresses: [address].into(), since: NOW.wall, stage };
+        cluster.fences.insert(node.parse().unwrap(), at(block).into());
+    }
+    cluster
+}
+
 /// What is done before incarnation 2 is started on the volume `vms/a`.
 fn judge(sharing: Sharing, start: Option<Look>, run: Option<Look>) -> Verdict {
     let mut vm = cluster_with_vm(Power::Start, None).vms[&VM].vm.value.clone();
@@ -62,7 +79,7 @@ fn judge(sharing: Sharing, start: Option<Look>, run: Option<Look>) -> Verdict {
     }];
     let looks = [(Occasion::Start, start), (Occasion::Run, run)];
     let looks = looks.into_iter().filter_map(|(occasion, look)| Some(((VM, occasion), look?)));
-    verdict((VM, &vm), 2, &looks.collect(), NOW.boot)
+    verdict(&fenced(), (VM, &vm), 2, &looks.collect(), NOW.boot)
 }
 
 /// The cluster with a VM that has the volume `vms/a`.
@@ -79,6 +96,7 @@ fn cluster_with_volume() -> Cluster {
 #[test]
 fn each_holder_of_a_volume_is_judged_by_where_and_whether_it_is() {
     let (here, there, blocked) = (Place::Here, Place::Elsewhere(OURS), Place::Blocked(OURS));
+    let (lagging, strange) = (Place::Blocked(UNPROVEN), Place::Blocked("10.0.0.9".parse().unwrap()));
     let running = |who: &str| Some(look(1, vec![client(who, Place::Here)], Vec::new()));
     let (one, two) = (|place| vec![client("client.1", place)], |place| vec![lock("client.1", place)]);
     for (what, clients, locks, run, outcome) in [
@@ -104,6 +122,9 @@ fn each_holder_of_a_volume_is_judged_by_where_and_whether_it_is() {
         ("one that is blocked", one(blocked), two(blocked), None, "broken"),
         ("a lock of nobody, here", vec![], two(here), None, "broken"),
         ("a lock of nobody, blocked", vec![], two(blocked), None, "broken"),
+        ("one that is blocked without proof", one(lagging), two(lagging), None, "keeps to it is not proven"),
+        ("a lock of nobody, blocked without proof", vec![], two(lagging), None, "release the lock with"),
+        ("a lock of nobody, blocked by a stranger", vec![], two(strange), None, "keeps to it is not proven"),
         ("a lock of nobody, elsewhere", vec![], two(there), None, "locked by client.1 at 10.0.0.2"),
     ] {
         let start = Some(look(2, clients, locks.clone()));
@@ -115,6 +136,19 @@ fn each_holder_of_a_volume_is_judged_by_where_and_whether_it_is() {
         }
         assert_eq!(judge(Sharing::Shared, start, None), Verdict::Clear, "{what} of a shared volume");
     }
+}
+
+#[test]
+fn a_proof_counts_for_its_pool_and_what_is_done_rests_on_it() {
+    let cluster = fenced();
+    let of = |pool: &str| proof_of_address(&cluster, OURS, &pool.parse().unwrap());
+    assert_eq!(of("vms").map(|guard| guard.record), Some(RecordId::Fence("hv2".parse().unwrap())));
+    assert_eq!(of("single"), None);
+    let mut seen =
+        look(2, vec![client("client.1", Place::Blocked(OURS))], vec![lock("client.1", Place::Blocked(OURS))]);
+    seen.volumes[0].clients.push(client("client.2", Place::Blocked(UNPROVEN)));
+    let looks = [((VM, Occasion::Start), seen)].into();
+    assert_eq!(proofs(&cluster, VM, &looks), of("vms").into_iter().collect::<Vec<_>>());
 }
 
 #[test]
