@@ -137,6 +137,8 @@ struct State {
     daemons: Vec<Daemon>,
     epoch: u64,
     blocked: BTreeSet<IpAddr>,
+    /// The machines that have opened a way to it.
+    connected: BTreeSet<IpAddr>,
     manner: Manner,
     is_full: bool,
     refusals: (u32, String),
@@ -170,6 +172,7 @@ impl Cluster {
             daemons: osd_addresses.iter().map(daemon).collect(),
             epoch: 1,
             blocked: BTreeSet::new(),
+            connected: BTreeSet::new(),
             manner: Manner::Prompt,
             is_full: false,
             refusals: (0, String::new()),
@@ -183,6 +186,7 @@ impl Cluster {
 
     /// The way to it of the machine at this address.
     pub fn open(self: &Arc<Self>, address: IpAddr) -> Client {
+        self.lock().connected.insert(address);
         Client::new(Arc::clone(self), address)
     }
 

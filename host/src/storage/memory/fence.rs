@@ -179,7 +179,8 @@ impl Fence for Client {
     fn clients(&self) -> Result<Vec<IpAddr>, Error> {
         self.ask("tell where clients are", |state| {
             let alive = state.openings.values().filter(|opening| opening.is_alive);
-            let seen: BTreeSet<_> = alive.map(|opening| opening.address).chain([self.address()]).collect();
+            let writers = alive.map(|opening| opening.address);
+            let seen: BTreeSet<_> = writers.chain(state.connected.iter().copied()).collect();
             Ok(seen.into_iter().collect())
         })
     }
