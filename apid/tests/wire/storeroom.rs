@@ -135,6 +135,7 @@ pub(crate) fn facts(at: WallTime) -> Records {
         figures: Some(figures),
         status: "  cluster:\n    health: HEALTH_OK".into(),
         utilization: "--- RAW STORAGE ---".into(),
+        fence: None,
     };
     let vms = PoolFigures {
         id: 2,
