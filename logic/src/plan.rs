@@ -358,9 +358,7 @@ impl fmt::Display for Reason {
                 write!(f, "incarnation {incarnation} is over: the VM is {node}'s, and both may have written")
             }
             Self::GuestOfRemoved { incarnation } => write!(f, "incarnation {incarnation} is of a removed VM"),
-            Self::StartedBehindOurBack => {
-                write!(f, "a guest of this UUID runs that PVC did not start")
-            }
+            Self::StartedBehindOurBack => write!(f, "a guest of this UUID runs that PVC did not start"),
             Self::StrangerGone => write!(f, "the guest that PVC did not start is gone"),
             Self::Removed => write!(f, "the operator wishes it removed, and it does not run"),
             Self::HandedOver { to } => write!(f, "the guest is down here, and the VM goes to {to}"),
