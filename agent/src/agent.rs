@@ -123,8 +123,7 @@ impl Agent {
         let Some(snapshot) = self.parts.mirror.snapshot() else {
             return Passed { next: None, submitted: 0, stopped: self.life == Life::Stopping };
         };
-        let network_look = self.parts.sight.latest_of_networks();
-        let moves = self.parts.sight.moves();
+        let (network_look, moves) = (self.parts.sight.latest_of_networks(), self.parts.sight.moves());
         let ticket_of = |resource: &Resource, facts: Facts| match (resource, facts) {
             // The role is in the records alone: its next turn waits for no look.
             (Resource::Primary | Resource::Facts | Resource::Pool(_) | Resource::Fence(_), _) => u64::MAX,

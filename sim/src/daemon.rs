@@ -201,11 +201,7 @@ impl Daemon {
         let gauge = Arc::new(Gauge::new(Arc::clone(&ground.machine) as _, None, Arc::clone(&clock), window));
         let sight = Arc::new(sight(&ground, &hypervisor, &migration, &network));
         let storage: Arc<dyn Storage> = Arc::new(ground.storage.open(ground.address));
-        let meter = Arc::new(Meter::new(Some(Arc::clone(&storage)), Arc::clone(&clock)));
-        // Before it registers its node, so that this is done once.
-        if place.kind == Kind::Noded {
-            meter.look();
-        }
+        let meter = meter(place, &storage, &clock);
         let uploads = uploads(&ground, &storage, &mirror, &place.node);
         let (inbox, queue) = (Arc::new(Inbox::default()), Arc::new(Queue::default()));
         let guests = GuestSettings { kind: "qemu", console_directory: "/var/log/pvc/consoles".into() };
@@ -365,6 +361,15 @@ fn bells(place: &Place, ground: &Ground, network: &Arc<dyn Network>) -> Arc<Bell
         bells.ring(Chore::LookAtNetworks);
     }
     bells
+}
+
+/// What measures the storage. It looks before the node is registered, so that this is done once.
+fn meter(place: &Place, storage: &Arc<dyn Storage>, clock: &Arc<dyn Clock>) -> Arc<Meter> {
+    let meter = Arc::new(Meter::new(Some(Arc::clone(storage)), Arc::clone(clock)));
+    if place.kind == Kind::Noded {
+        meter.look();
+    }
+    meter
 }
 
 /// What is brought to it: nothing here, and so every upload fails.
