@@ -455,3 +455,19 @@ fn a_vm_is_barred_once_on_a_node_that_is_blocked_and_a_guest_that_is_cut_off_is_
     let plan = crate::vm::decide::decide(&cluster, &observed(&[]), VM, later);
     assert_eq!(plan.steps[0].reason, Reason::FailureOver);
 }
+
+#[test]
+fn a_start_rests_on_the_record_that_its_node_is_not_blocked() {
+    let starting = fact(Phase::Starting);
+    let mut cluster = cluster_with_vm(Power::Start, Some(starting));
+    let observed = Observed { taken: [(VM, 1)].into(), ..observed(&[]) };
+    let guard = |cluster: &Cluster| {
+        let plan = crate::vm::decide::decide(cluster, &observed, VM, NOW);
+        assert!(matches!(plan.steps[0].action, Action::StartGuest { .. }), "{plan:?}");
+        let fence = plan.steps[0].guards.iter().find(|guard| guard.record == RecordId::Fence(hv1()));
+        fence.map(|guard| guard.expect)
+    };
+    assert_eq!(guard(&cluster), Some(Expect::Absent));
+    cluster.fences.insert(hv1(), at(block(lifted())).into());
+    assert_eq!(guard(&cluster), Some(Expect::Version(Version(1))));
+}
