@@ -281,12 +281,6 @@ impl Case<'_> {
         self.record(taken, reason)
     }
 
-    fn start(&self) -> Option<Step> {
-        let incarnation = self.fact.incarnation;
-        let action = Action::StartGuest { vm: self.id, name: self.entry.vm.value.name.clone(), incarnation };
-        self.resting(self.host(action, Reason::Takes { incarnation }))
-    }
-
     /// Why the start of the present incarnation failed, if it did.
     fn start_failure(&self) -> Option<&str> {
         let failure = self.observed.failures.get(&Resource::Vm(self.id))?;

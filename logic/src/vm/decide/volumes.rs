@@ -28,6 +28,12 @@ impl Case<'_> {
         }
     }
 
+    fn start(&self) -> Option<Step> {
+        let incarnation = self.fact.incarnation;
+        let action = Action::StartGuest { vm: self.id, name: self.entry.vm.value.name.clone(), incarnation };
+        self.resting(self.host(action, Reason::Takes { incarnation }))
+    }
+
     /// The step, resting on what says that this node may start VMs, and on each proof that somebody else writes no more.
     pub(super) fn resting(&self, step: Option<Step>) -> Option<Step> {
         let name = &self.observed.name;
