@@ -18,8 +18,9 @@ use crate::storage::error::Refusal;
 use crate::storage::transfer::{Meter, Pieces, Road, Store, announced, brought};
 use crate::storage::{Cause, Error, Format, Transfers, Upload, Watch};
 
-/// How many pieces are written at once.
-const WRITERS: usize = 8;
+/// How many pieces are written at once: more than `rbd import`, which writes ten, because it has a cache besides. A disk that is
+/// slow to answer is otherwise not kept busy.
+const WRITERS: usize = 16;
 
 /// What is being filled.
 const FILLED: &str = ".upload.";
