@@ -2,7 +2,7 @@
 //!
 //! Start-up, a change, a lost watch and a timer all go through [`Agent::pass`]; it does not know why it was called.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use host::machine::Machine;
@@ -10,6 +10,7 @@ use host::storage::{Reach, Storage};
 use logic::cluster::Cluster;
 use logic::config::{MoveSettings, Timers};
 use logic::decide::Decide;
+use logic::id::VmId;
 use logic::limits::STEPS_IN_FLIGHT_MAX;
 use logic::observed::{Fencing, Life, Moving, Observed, Secret, StorageSight};
 use logic::plan::{Plan, Resource};
@@ -20,7 +21,7 @@ use crate::gauge::Gauge;
 use crate::measure::Meter;
 use crate::memory::{Ended, Facts, Memory};
 use crate::perform::Job;
-use crate::sight::Sight;
+use crate::sight::{MoveLook, Sight};
 use crate::uploads::Uploads;
 use crate::world::World;
 
@@ -124,9 +125,10 @@ impl Agent {
             return Passed { next: None, submitted: 0, stopped: self.life == Life::Stopping };
         };
         let (network_look, moves) = (self.parts.sight.latest_of_networks(), self.parts.sight.moves());
+        let keepalive_interval = self.parts.timers.keepalive_interval;
         let ticket_of = |resource: &Resource, facts: Facts| match (resource, facts) {
-            // The role is in the records alone: its next turn waits for no look.
-            (Resource::Primary | Resource::Facts | Resource::Pool(_) | Resource::Fence(_), _) => u64::MAX,
+            // What is in the records alone waits for no look with its next turn.
+            (resource, _) if resource.is_of_records() => u64::MAX,
             (resource, _) if resource.is_of_networks() => network_look.ticket,
             // A VM that is not looked at is decided about by nobody.
             (Resource::Vm(vm), Facts::Move) => moves.get(vm).map_or(look.ticket, |look| look.ticket),
@@ -146,7 +148,9 @@ impl Agent {
             taken: self.memory.taken.clone(),
             stages: self.memory.stages.clone(),
             uploads: self.parts.uploads.latest(&snapshot.cluster),
+            transfers: self.parts.world.transfers.latest(),
             measured: self.parts.meter.latest(),
+            revived: self.memory.revived.clone(),
             swept: self.memory.swept.clone(),
             announced: self
                 .memory
@@ -157,23 +161,11 @@ impl Agent {
             keepalives: self.memory.keepalives,
             keepalive_at: self.memory.keepalive_at,
             lease_until: session.until,
-            moving: Moving {
-                settings: self.parts.moves,
-                console_directory: self.parts.world.guests.console_directory.clone(),
-                seen: moves.into_iter().filter_map(|(vm, look)| Some((vm, look.seen?))).collect(),
-                unsent: self.memory.unsent.clone(),
-                allowed: self.memory.allowed.clone(),
-                aborts: self.memory.aborts.clone(),
-                mends: self.memory.mends.clone(),
-            },
+            moving: self.moving(moves),
             life: self.life,
             stopping_since: self.stopping_since,
             role_since: Some(self.memory.role_since(&snapshot.cluster, now.boot)),
-            holder_since: self.memory.holder_since(
-                &snapshot.cluster,
-                self.parts.timers.keepalive_interval,
-                now.boot,
-            ),
+            holder_since: self.memory.holder_since(&snapshot.cluster, keepalive_interval, now.boot),
             announcements: self.memory.announcements(&network_look),
             asked_again: self.asked_again,
             under_way: self.memory.under_way(),
@@ -185,6 +177,19 @@ impl Agent {
         let submitted = self.submit(plan);
         let stopped = self.life == Life::Stopping && ends && self.memory.in_flight() == 0;
         Passed { next, submitted, stopped }
+    }
+
+    /// What is known of the VMs that come and leave.
+    fn moving(&self, moves: BTreeMap<VmId, MoveLook>) -> Moving {
+        Moving {
+            settings: self.parts.moves,
+            console_directory: self.parts.world.guests.console_directory.clone(),
+            seen: moves.into_iter().filter_map(|(vm, look)| Some((vm, look.seen?))).collect(),
+            unsent: self.memory.unsent.clone(),
+            allowed: self.memory.allowed.clone(),
+            aborts: self.memory.aborts.clone(),
+            mends: self.memory.mends.clone(),
+        }
     }
 
     /// What is known of the storage, if there is one.

@@ -13,6 +13,7 @@
 //! | [`networks`] | the machine's networks, before there is a store |
 //! | [`world`] | what steps act on |
 //! | [`threads`] | the pool of production |
+//! | [`transfers`] | how far transfers are |
 //! | [`uploads`] | takes in what is brought for volumes |
 //! | [`wake`] | what wakes the loop |
 //! | [`log`] | one line per step |
@@ -41,6 +42,7 @@ pub mod serve;
 pub mod sight;
 pub mod start;
 pub mod threads;
+pub mod transfers;
 pub mod uploads;
 pub mod volumes;
 pub mod wake;

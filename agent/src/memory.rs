@@ -15,6 +15,8 @@ use logic::node::Presence;
 use logic::observed::{Fencing, StageDone, StepFailure, Told};
 use logic::plan::{Action, Reason, Resource, Step};
 use logic::record::{Record, Records, Version};
+use logic::storage::osd::OsdUuid;
+use logic::storage::osd::change::OsdChange;
 use logic::task::Left;
 use logic::time::{BootTime, Span};
 use logic::vm::Phase;
@@ -84,6 +86,8 @@ pub struct Memory {
     pub mends: BTreeMap<(VmId, u64), BootTime>,
     /// Stages of tasks that ended.
     pub stages: BTreeMap<TaskId, StageDone>,
+    /// OSDs that were seen to.
+    pub revived: BTreeSet<OsdUuid>,
     /// Pools that were swept.
     pub swept: BTreeSet<PoolName>,
     /// What was announced in the session of the given epoch.
@@ -266,6 +270,7 @@ impl Memory {
                 let broken = Look { incarnation: *incarnation, at, volumes: Vec::new() };
                 self.volume_looks.insert((*vm, Occasion::Break), broken);
             }
+            (Action::Osd(OsdChange::ReviveOsd { osd }), _) => drop(self.revived.insert(*osd)),
             (Action::EnsureSecret, _) => self.secret_kept_at = Some(at),
             (Action::Fence(change), _) => {
                 let told = done.fenced.clone().map(|outcome| Told { under: change.under, at, outcome });

@@ -137,7 +137,7 @@ impl Job {
                 hypervisor.detach(*vm, xml)?;
                 Ok(Done::default())
             }
-            Action::Storage(change) => change_storage(&self.world, change, self.step.not_after),
+            Action::Storage(change) => change_storage(&self.world, change, &self.step),
             Action::Osd(change) => change_osds(&self.world, change),
             Action::Fence(change) => change_fence(&self.world, change),
             Action::Network(change) => change_network(&**network, &**clock, change).map(|()| Done::default()),

@@ -191,6 +191,7 @@ impl Daemon {
             network,
             storage,
             devices: devices_of(config),
+            transfers: Arc::default(),
             clock: Arc::clone(&clock),
             pause: Arc::new(host::osd::ByTheClock),
             guests: guests(config),
@@ -293,6 +294,7 @@ fn uploads(world: &World, mirror: &Arc<Mirror>, passes: &Arc<Bell>) -> Uploads {
         store: Arc::clone(&world.store),
         clock: Arc::clone(&world.clock),
         mirror: Arc::clone(mirror),
+        transfers: Arc::clone(&world.transfers),
         passes: Arc::clone(passes),
     })
 }

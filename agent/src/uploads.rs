@@ -15,7 +15,8 @@ use link::message::Request;
 use link::server::{Answer, Ended, Sink};
 use logic::cluster::Cluster;
 use logic::id::{NodeName, TaskId};
-use logic::observed::Upload;
+use logic::observed::{Moved, Upload};
+use logic::plan::Resource;
 use logic::storage::work::StorageWork;
 use logic::storage::{Format, VolumePath};
 use logic::task::{TaskFact, TaskState, Work};
@@ -23,6 +24,7 @@ use store::Store;
 use store::mirror::Mirror;
 
 use crate::log::chain;
+use crate::transfers::Transfers;
 use crate::wake::Bell;
 
 /// How long it is waited for a task that was written just now to be seen and claimed here.
@@ -44,6 +46,8 @@ pub struct Ground {
     pub clock: Arc<dyn Clock>,
     /// The records.
     pub mirror: Arc<Mirror>,
+    /// Where it is told how far an upload is.
+    pub transfers: Arc<Transfers>,
     /// Rung when an upload begins or ends.
     pub passes: Arc<Bell>,
 }
@@ -108,6 +112,7 @@ impl Uploads {
     }
 
     fn end(&self, task: TaskId, state: Upload) {
+        self.ground.transfers.end(&Resource::Task(task));
         self.states().insert(task, state);
         self.ground.passes.ring();
     }
@@ -140,14 +145,15 @@ impl Answer for Uploads {
     }
 }
 
-/// Lets an upload go on as long as its task is this worker's, and its lease holds.
+/// Lets an upload go on as long as its task is this worker's, and its lease holds; and tells how far it is.
 struct Still<'a> {
     ground: &'a Ground,
     task: TaskId,
 }
 
 impl Watch for Still<'_> {
-    fn moved(&self, _done_bytes: u64, _total_bytes: u64) -> Onward {
+    fn moved(&self, done_bytes: u64, total_bytes: u64) -> Onward {
+        self.ground.transfers.tell(&Resource::Task(self.task), Moved { done_bytes, total_bytes });
         let lease = self.ground.store.session().until;
         let is_over = lease.is_some_and(|until| self.ground.clock.now().boot >= until);
         let snapshot = self.ground.mirror.snapshot();

@@ -15,6 +15,8 @@ use logic::vm::DomainError;
 use logic::vm::domain::console_path;
 use store::{CommitError, Key, Store};
 
+use crate::transfers::Transfers;
+
 /// How guests are run here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GuestSettings {
@@ -48,6 +50,8 @@ pub struct World {
     pub storage: Option<Arc<dyn Storage>>,
     /// The OSDs on the machine's devices.
     pub devices: Arc<dyn Devices>,
+    /// How far transfers are.
+    pub transfers: Arc<Transfers>,
     /// The clocks.
     pub clock: Arc<dyn Clock>,
     /// How a step that waits for the storage lets time pass.

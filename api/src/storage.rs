@@ -76,13 +76,13 @@ pub struct PoolStats {
     pub num_objects_unfound: u64,
     /// How many lack a copy.
     pub num_objects_degraded: u64,
-    /// How often it is read.
+    /// How often it was read since it was made.
     pub read_ops: u64,
-    /// Bytes read.
+    /// Bytes read since then.
     pub read_bytes: u64,
-    /// How often it is written.
+    /// How often it was written since then.
     pub write_ops: u64,
-    /// Bytes written.
+    /// Bytes written since then.
     pub write_bytes: u64,
 }
 

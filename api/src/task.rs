@@ -24,9 +24,9 @@ pub struct TaskRef {
 pub struct TaskStatus {
     /// `PENDING`, `RUNNING`, `SUCCESS` or `FAILURE`.
     pub state: String,
-    /// How many stages are done.
+    /// How many stages are done; where one of them moves much, how many percent of that.
     pub current: u64,
-    /// How many stages there are, at least 1.
+    /// How many stages there are, at least 1; or 100, where it is told in percent.
     pub total: u64,
     /// What is going on, or how it ended.
     pub status: String,

@@ -70,6 +70,15 @@ impl Debug for Member {
     }
 }
 
+/// Why an OSD is to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occasion {
+    /// A task wants it to.
+    Task,
+    /// It is the node's, whose daemon has just started.
+    Boot,
+}
+
 /// The OSDs on one machine's devices.
 pub trait Devices: Send + Sync + Debug {
     /// Nothing is on this device. Says which it is.
@@ -97,11 +106,12 @@ pub trait Devices: Send + Sync + Debug {
     /// The device does not bear it.
     fn restore(&self, member: &Member, device: &DeviceChoice) -> Result<(), Error>;
 
-    /// The OSD runs.
+    /// The OSD runs. On the occasion of a boot this is done where the machine has an init system, which starts it by
+    /// itself or was told not to.
     ///
     /// # Errors
-    /// The machine knows nothing of it, or it ends at once.
-    fn start(&self, osd: OsdUuid) -> Result<(), Error>;
+    /// The machine knows nothing of it, no device bears it any more, or it ends at once.
+    fn start(&self, osd: OsdUuid, occasion: Occasion) -> Result<(), Error>;
 
     /// The OSD does not run, and is not started by itself. Done where the machine knows nothing of it.
     ///

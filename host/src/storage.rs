@@ -36,7 +36,7 @@ pub mod whole;
 pub use access::{Access, CephClient, Key};
 pub use error::{Cause, Error};
 pub use fence::{Awaited, Blockade, Blocked, Confirmation};
-pub use logic::storage::figures::{ClusterFigures, Health, Osd, OsdFigures, PoolFigures, Rates};
+pub use logic::storage::figures::{ClusterFigures, Health, Osd, OsdFigures, PoolFigures, Rates, Tally};
 pub use trial::{Exercise, TrialFigures, Trials};
 pub use volume::{Location, Lock, Pool, Snapshot, User, Volume};
 

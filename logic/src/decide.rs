@@ -35,6 +35,7 @@ pub fn noded(cluster: &Cluster, observed: &Observed, now: Now) -> Plan {
     plan.append(node::drain::decide(cluster, observed, now));
     plan.append(storage::measure::decide(cluster, observed));
     plan.append(fence::decide::decide(cluster, observed, now));
+    plan.append(storage::osd::revive::decide(cluster, observed));
     held_back(plan, observed, now)
 }
 

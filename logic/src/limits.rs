@@ -292,3 +292,9 @@ pub const PRIMARY_SILENCE_KEEPALIVES: u64 = 4;
 
 /// The shortest silence that can be configured: a lease, and a keepalive that was lost on the way.
 pub const PRIMARY_SILENCE_MIN: Span = Span::seconds(12);
+
+/// How many of a node's OSDs its daemon starts at once after a boot: each start waits for the storage's monitors.
+pub const OSDS_STARTED_AT_ONCE_MAX: usize = 2;
+
+/// The whole of what tasks tell in percent.
+pub const PERCENT: u32 = 100;

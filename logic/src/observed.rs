@@ -12,6 +12,7 @@ use crate::node::{Foreign, Node, Presence};
 use crate::plan::Resource;
 use crate::record::Version;
 use crate::storage::measure::Measured;
+use crate::storage::osd::OsdUuid;
 use crate::storage::record::Looked;
 use crate::task::Left;
 use crate::time::BootTime;
@@ -101,6 +102,15 @@ pub enum Upload {
     },
 }
 
+/// How far a transfer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// What was moved.
+    pub done_bytes: u64,
+    /// The whole.
+    pub total_bytes: u64,
+}
+
 /// Whether the daemon is to go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Life {
@@ -162,8 +172,12 @@ pub struct Observed {
     pub stages: BTreeMap<crate::id::TaskId, StageDone>,
     /// What is brought to this process over the link, by the task that it is for.
     pub uploads: BTreeMap<crate::id::TaskId, Upload>,
+    /// How far the transfers of this process are, by what they are for.
+    pub transfers: BTreeMap<Resource, Moved>,
     /// What it knows of the storage by measuring.
     pub measured: Measured,
+    /// The OSDs that this process has seen to, so that they run.
+    pub revived: BTreeSet<OsdUuid>,
     /// The pools that this process has swept.
     pub swept: BTreeSet<PoolName>,
     /// What this daemon announced in its present session; `None` when the session is new.

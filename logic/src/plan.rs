@@ -11,8 +11,8 @@ use serde::Serialize;
 
 use crate::fence;
 use crate::fence::reason::FenceReason;
-use crate::id::{NodeName, PoolName, TaskId, VmId, VmName};
-use crate::network::{Change, LinkName};
+use crate::id::{NodeName, VmId, VmName};
+use crate::network::Change;
 use crate::node::stop::Awaited;
 use crate::primary::reason::RoleReason;
 use crate::record::{Guard, Records};
@@ -29,6 +29,7 @@ mod resource;
 mod volumes;
 
 pub use moves::MoveReason;
+pub use resource::Resource;
 pub use volumes::VolumesReason;
 
 /// What must be done now, and when to look again.
@@ -40,43 +41,6 @@ pub struct Plan {
     pub look_again: Option<BootTime>,
     /// A daemon that was asked to stop has said all that it has to say: it ends when its last step has.
     pub ends: bool,
-}
-
-/// What a step works on. At most one step per resource is in flight.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Resource {
-    /// The keepalive: a lane of its own, which nothing else may block.
-    Heartbeat,
-    /// This node's registration.
-    Node,
-    /// The primary role.
-    Primary,
-    /// One VM.
-    Vm(VmId),
-    /// One task.
-    Task(TaskId),
-    /// What is recorded of the storage's facts.
-    Facts,
-    /// One pool, apart from the tasks about it.
-    Pool(PoolName),
-    /// One link of the machine.
-    Link(LinkName),
-    /// One address of a link.
-    Address(LinkName, IpAddr),
-    /// The default route over a link.
-    Route(LinkName),
-    /// The key to the guests' volumes, at the hypervisor.
-    Secret,
-    /// The block of a node at the storage.
-    Fence(NodeName),
-}
-
-impl Resource {
-    /// Whether it is a part of the machine's networks.
-    pub fn is_of_networks(&self) -> bool {
-        matches!(self, Self::Link(_) | Self::Address(..) | Self::Route(_))
-    }
 }
 
 /// One effect.
@@ -300,6 +264,7 @@ pub enum Reason {
     TaskClaimed,
     TaskStage { stage: u32 },
     TaskStageDone,
+    TaskProgress,
     TaskStageFailed,
     TaskDone,
     TaskFailed,
@@ -341,9 +306,7 @@ impl fmt::Display for Reason {
                 write!(f, "incarnation {incarnation} is taken and the guest is not there yet")
             }
             Self::Started => write!(f, "the guest runs"),
-            Self::Adopted { incarnation } => {
-                write!(f, "incarnation {incarnation} was found running")
-            }
+            Self::Adopted { incarnation } => write!(f, "incarnation {incarnation} was found running"),
             Self::StartFailed { attempts } => write!(f, "the start failed ({attempts} in a row)"),
             Self::ShutdownBegins => write!(f, "the operator wishes it to shut down"),
             Self::ShutdownPressed => write!(f, "the guest has not shut down yet"),
@@ -372,6 +335,7 @@ impl fmt::Display for Reason {
             Self::TaskClaimed => write!(f, "the task is for this node's worker"),
             Self::TaskStage { stage } => write!(f, "stage {stage} of the task is next"),
             Self::TaskStageDone => write!(f, "a stage of the task is done"),
+            Self::TaskProgress => write!(f, "a transfer of the task has come further"),
             Self::TaskStageFailed => write!(f, "a stage of the task failed, and what it left is seen to"),
             Self::TaskDone => write!(f, "all stages of the task are done"),
             Self::TaskFailed => write!(f, "a stage of the task failed"),
@@ -443,6 +407,7 @@ impl Reason {
             Self::TaskClaimed => "task-claimed",
             Self::TaskStage { .. } => "task-stage",
             Self::TaskStageDone => "task-stage-done",
+            Self::TaskProgress => "task-progress",
             Self::TaskStageFailed => "task-stage-failed",
             Self::TaskDone => "task-done",
             Self::TaskFailed => "task-failed",

@@ -117,6 +117,14 @@ pub enum Refusal {
         /// What was asked for.
         task: TaskId,
     },
+    /// A VM that a task is renaming.
+    #[error("VM \"{name}\" is being renamed by task {task}; wait for it, with: pvc cluster task {task}")]
+    VmRenaming {
+        /// Which.
+        name: VmName,
+        /// By what.
+        task: TaskId,
+    },
     /// No node is there to own the VM.
     #[error("No node can take this VM: {why}.")]
     NoNode {

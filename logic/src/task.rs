@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{NodeName, VmId};
+use crate::limits::PERCENT;
 use crate::plan::Action;
 use crate::storage::benchmark::Trial;
 use crate::storage::osd::OsdId;
@@ -15,6 +16,7 @@ use crate::time::WallTime;
 
 pub mod accept;
 pub mod decide;
+mod progress;
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,10 +137,24 @@ impl Work {
         matches!(self, Work::Storage(_))
     }
 
+    /// Which of its stages moves so much that how far that is is told in percent.
+    pub fn transfer_stage(&self) -> Option<u32> {
+        match self {
+            Work::Storage(StorageWork::CopyVolume { .. }) => Some(1),
+            Work::Storage(StorageWork::Upload { .. }) => Some(0),
+            _ => None,
+        }
+    }
+
+    /// How far it has to come, as an operator reads it: in stages, or in percent.
+    pub fn course(&self) -> u32 {
+        self.transfer_stage().map_or_else(|| self.total(), |_| PERCENT)
+    }
+
     /// How many stages it counts up to; of a move, how many percent.
     pub fn total(&self) -> u32 {
         match self {
-            Work::MoveVm { .. } => 100,
+            Work::MoveVm { .. } => PERCENT,
             work => u32::try_from(work.forward().len()).unwrap_or(u32::MAX),
         }
     }
@@ -182,6 +198,36 @@ pub struct TaskFact {
     /// Which stage failed and why, while what it left is undone and looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<Failed>,
+    /// How far the transfer of this stage is, if it is one that moves much and has gone on for a while.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
+}
+
+/// How far a transfer is, as it was told last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// How many percent have been moved; what is whole ends its stage.
+    pub percent: u32,
+    /// When this was told.
+    pub at: WallTime,
+}
+
+impl TaskFact {
+    /// How far the task is, and how far it has to come: in stages, and in percent where one of its stages moves much.
+    pub fn course(&self, work: &Work) -> (u32, u32) {
+        let Some(transfer) = work.transfer_stage() else {
+            return (self.stage.min(work.total()), work.total());
+        };
+        let percent = match self.state {
+            TaskState::Success => PERCENT,
+            _ => match self.progress {
+                Some(progress) => progress.percent.min(PERCENT - 1),
+                None if self.failed.is_none() && self.stage > transfer => PERCENT - 1,
+                None => 0,
+            },
+        };
+        (percent, PERCENT)
+    }
 }
 
 /// A stage that failed.

@@ -69,6 +69,7 @@ pub(crate) fn cluster_with_vm(power: Power, fact: Option<VmFact>) -> Cluster {
         vcpus: 1,
         bound: None,
         removal: None,
+        renaming: None,
         volumes: Vec::new(),
     };
     cluster.vm_names.insert(vm.name.clone(), at(VM));
@@ -103,6 +104,8 @@ pub(crate) fn observed(guests: &[(VmId, Option<u64>)]) -> Observed {
         taken: Default::default(),
         stages: Default::default(),
         uploads: Default::default(),
+        transfers: Default::default(),
+        revived: Default::default(),
         measured: Default::default(),
         swept: Default::default(),
         announced: None,

@@ -187,6 +187,9 @@ pub struct Vm {
     /// The task that removes it together with its volumes. It is down, and stays so.
     #[serde(default)]
     pub removal: Option<TaskId>,
+    /// The task that gives it and its volumes another name. Until that has ended it is called as before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renaming: Option<TaskId>,
     /// The volumes that its disks are, from the document and in its order.
     #[serde(default)]
     pub volumes: Vec<VolumeUse>,

@@ -213,6 +213,7 @@ impl Daemon {
             network,
             storage: Some(Arc::clone(&storage)),
             devices: Arc::clone(&ground.devices) as _,
+            transfers: Arc::default(),
             clock,
             pause: Arc::new(NoTime),
             guests,
@@ -227,10 +228,7 @@ impl Daemon {
             machine: Arc::clone(&ground.machine) as _,
             timers: ground.timers,
             moves: MoveSettings { address: Some(ground.address), post_copy: true, ..MoveSettings::default() },
-            decide: match place.kind {
-                Kind::Noded => decide::noded,
-                Kind::Workerd => decide::workerd,
-            },
+            decide: decisions(place.kind),
             pool: Arc::clone(&queue) as _,
             inbox: Arc::clone(&inbox),
         });
@@ -353,6 +351,14 @@ impl Daemon {
     }
 }
 
+/// What it decides.
+fn decisions(kind: Kind) -> decide::Decide {
+    match kind {
+        Kind::Noded => decide::noded,
+        Kind::Workerd => decide::workerd,
+    }
+}
+
 /// What wakes it: also what happens to the machine's networks, where it sees to them.
 fn bells(place: &Place, ground: &Ground, network: &Arc<dyn Network>) -> Arc<Bells> {
     let bells = Arc::new(Bells::default());
@@ -380,6 +386,7 @@ fn uploads(ground: &Ground, storage: &Arc<dyn Storage>, mirror: &Arc<Mirror>, no
         store: Arc::new(ground.store.clone()),
         clock: Arc::clone(&ground.clock),
         mirror: Arc::clone(mirror),
+        transfers: Arc::default(),
         passes: Arc::default(),
     })
 }

@@ -257,7 +257,7 @@ impl Operator {
             }
             Ask::Rename { vm, to } => {
                 let id = of(vm)?;
-                (Some(id), rename(cluster, id, to.as_str())?)
+                (Some(id), self.renamed(cluster, id, to)?)
             }
             Ask::Autostart { vm } => {
                 let id = of(vm)?;
@@ -298,6 +298,14 @@ impl Operator {
                 (Some(of(vm)?), accept::flush_locks(self.occasion(cluster), of(vm)?)?.1)
             }
         })
+    }
+
+    /// A VM that has volumes which are called after it is renamed with them.
+    fn renamed(&mut self, cluster: &Cluster, id: VmId, to: &VmName) -> Result<Records, Refusal> {
+        match accept::namesakes(cluster, &cluster.vms[&id].vm.value).as_slice() {
+            [] => rename(cluster, id, to.as_str()),
+            _ => Ok(accept::rename_vm(self.occasion(cluster), id, to.as_str())?.1),
+        }
     }
 
     fn storage(&mut self, cluster: &Cluster, ask: &StorageAsk) -> Result<Records, Refusal> {

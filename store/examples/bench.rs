@@ -231,6 +231,7 @@ fn vm(number: u128) -> Vm {
         vcpus: 2,
         bound: None,
         removal: None,
+        renaming: None,
         volumes: Vec::new(),
     }
 }

@@ -86,6 +86,7 @@ fn vm(number: u64) -> Vm {
         vcpus: 1 + u32::try_from(number % 3).expect("it is small"),
         bound: None,
         removal: None,
+        renaming: None,
         volumes: Vec::new(),
     }
 }

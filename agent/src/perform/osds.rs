@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use host::osd::{await_safe, await_up, whole};
+use host::osd::{Occasion, await_safe, await_up, whole};
 use logic::storage::osd::change::OsdChange;
 use logic::storage::record::Looked;
 use logic::time::Span;
@@ -24,7 +24,8 @@ pub fn change_osds(world: &World, change: &OsdChange) -> Result<Done, Fault> {
         OsdChange::PrepareOsd(preparation) => whole::prepare(devices, roster, preparation)?,
         OsdChange::RestoreOsd { device, uuid, .. } => whole::restore(devices, roster, device, *uuid)?,
         OsdChange::PlaceOsd { osd, node, weight } => whole::place(roster, *osd, node, *weight)?,
-        OsdChange::StartOsd { osd } => devices.start(*osd)?,
+        OsdChange::StartOsd { osd } => devices.start(*osd, Occasion::Task)?,
+        OsdChange::ReviveOsd { osd } => devices.start(*osd, Occasion::Boot)?,
         OsdChange::AwaitOsdUp { osd, limit } => await_up(roster, *osd, lasting(*limit), &*world.pause)?,
         OsdChange::MarkOsdIn { osd } => roster.mark_in(*osd)?,
         OsdChange::MarkOsdOut { osd } => roster.mark_out(*osd)?,

@@ -1,6 +1,8 @@
 //! A step on the storage, performed: one call of the port for each change, and no choice.
 
 use host::storage::{Exercise, Onward, Pool, Storage, Watch, whole};
+use logic::observed::Moved;
+use logic::plan::{Resource, Step};
 use logic::storage::change::Change;
 use logic::storage::record::Looked;
 use logic::time::BootTime;
@@ -13,7 +15,7 @@ use crate::world::{Fault, World};
 ///
 /// # Errors
 /// [`Fault::Storage`] in the words of the storage; [`Fault::NoStorage`] where there is none.
-pub fn change_storage(world: &World, change: &Change, not_after: Option<BootTime>) -> Result<Done, Fault> {
+pub fn change_storage(world: &World, change: &Change, step: &Step) -> Result<Done, Fault> {
     let port = &**world.storage.as_ref().ok_or(Fault::NoStorage)?;
     match change {
         Change::ExpectNoPool { pool } => whole::expect_no_pool(port, pool)?,
@@ -33,7 +35,7 @@ pub fn change_storage(world: &World, change: &Change, not_after: Option<BootTime
         Change::RenameVolume { volume, to } => port.rename(volume, to)?,
         Change::RemoveVolume { volume } => whole::remove(port, volume)?,
         Change::CopyVolume { from, to } => {
-            whole::copy(port, from, to, &Lease { world, not_after })?;
+            whole::copy(port, from, to, &Lease::of(world, step))?;
         }
         Change::CloneVolume { snapshot, to } => port.clone_volume(snapshot, to)?,
         Change::ExpectNoSnapshot { snapshot } => whole::expect_no_snapshot(port, snapshot)?,
@@ -63,17 +65,31 @@ fn run_trial(world: &World, port: &dyn Storage, exercise: &Exercise) -> Result<D
     Ok(Done { looked: Some(looked), ..Done::default() })
 }
 
-/// Lets a transfer go on as long as the lease holds.
+/// Lets a transfer go on as long as the lease holds, and tells how far it is.
 struct Lease<'a> {
     world: &'a World,
+    resource: &'a Resource,
     not_after: Option<BootTime>,
 }
 
+impl<'a> Lease<'a> {
+    fn of(world: &'a World, step: &'a Step) -> Self {
+        Self { world, resource: &step.resource, not_after: step.not_after }
+    }
+}
+
 impl Watch for Lease<'_> {
-    fn moved(&self, _done_bytes: u64, _total_bytes: u64) -> Onward {
+    fn moved(&self, done_bytes: u64, total_bytes: u64) -> Onward {
+        self.world.transfers.tell(self.resource, Moved { done_bytes, total_bytes });
         match self.world.within_lease(self.not_after) {
             Ok(()) => Onward::Yes,
             Err(_) => Onward::No,
         }
+    }
+}
+
+impl Drop for Lease<'_> {
+    fn drop(&mut self) {
+        self.world.transfers.end(self.resource);
     }
 }

@@ -40,7 +40,7 @@ fn task(stage: u32) -> Records {
     let work = StorageWork::Upload { volume: path(), size_bytes: 256 * KIB, format: Format::Raw };
     let task = Task { work: Work::Storage(work), run_on: "hv1".parse().unwrap(), asked: WallTime(0) };
     let (state, message) = (TaskState::Running, String::new());
-    let fact = TaskFact { state, stage, message, at: WallTime(0), failed: None };
+    let fact = TaskFact { state, stage, message, at: WallTime(0), failed: None, progress: None };
     Records::default().write(RecordId::Task(TASK), Expect::Absent, task.into()).write(
         RecordId::TaskFact(TASK),
         Expect::Absent,
@@ -67,6 +67,7 @@ fn worker(records: &Records) -> (Arc<memory::Cluster>, Uploads) {
         store,
         clock: Arc::new(ManualClock::new(logic::time::Now::default())),
         mirror,
+        transfers: Arc::default(),
         passes: Arc::default(),
     };
     (cluster, Uploads::new(ground))
@@ -91,6 +92,18 @@ fn what_is_brought_for_a_task_lands_in_its_volume() {
     assert_eq!(storage.read(&path(), 256 << 10, 2), Some(vec![0, 0]), "zeroes behind it");
     let again = bring(&uploads, &bytes).unwrap_err().to_string();
     assert!(again.contains("was brought already"), "{again}");
+}
+
+#[test]
+fn how_far_an_upload_is_is_told_until_it_has_ended() {
+    let (_, uploads) = worker(&task(0));
+    let transfers = Arc::clone(&uploads.ground.transfers);
+    let still = Still { ground: &uploads.ground, task: TASK };
+    assert_eq!(still.moved(64 * KIB, 256 * KIB), Onward::Yes);
+    let moved = Moved { done_bytes: 64 * KIB, total_bytes: 256 * KIB };
+    assert_eq!(transfers.latest().get(&Resource::Task(TASK)), Some(&moved));
+    bring(&uploads, &vec![7; 256 << 10]).unwrap();
+    assert!(transfers.latest().is_empty());
 }
 
 #[test]

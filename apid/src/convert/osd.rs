@@ -91,14 +91,13 @@ fn stats(osd: &Measured) -> OsdStats {
         used: size::shown(figures.used_bytes),
         avail: size::shown(figures.free_bytes),
         state: state.into(),
-        // Nobody measures what follows.
-        kb_used_data: 0,
-        kb_used_omap: 0,
-        kb_used_meta: 0,
-        wr_ops: "0".into(),
-        wr_data: "0".into(),
-        rd_ops: "0".into(),
-        rd_data: "0".into(),
+        kb_used_data: figures.data_bytes / 1024,
+        kb_used_omap: figures.keys_bytes / 1024,
+        kb_used_meta: figures.own_bytes / 1024,
+        wr_ops: size::brief(figures.rates.write_count, 1000),
+        wr_data: size::brief(figures.rates.write_bytes, 1024),
+        rd_ops: size::brief(figures.rates.read_count, 1000),
+        rd_data: size::brief(figures.rates.read_bytes, 1024),
     }
 }
 

@@ -91,7 +91,7 @@ fn pool(cluster: &Cluster, name: &PoolName, pool: &record::Pool, stale: Option<&
         volume_count: 0,
         tier: pool.tier.as_str().into(),
         pgs: pool.placement_groups.to_string(),
-        stats: figures.map(|figures| pool_stats(figures, pool.replication.copies)).unwrap_or_default(),
+        stats: figures.map(pool_stats).unwrap_or_default(),
         copies: Some(pool.replication.copies.into()),
         mincopies: Some(pool.replication.copies_min.into()),
         state: match &pool.state {
@@ -118,7 +118,8 @@ fn pools_staleness(cluster: &Cluster, now: WallTime) -> Option<String> {
     facts.and_then(|facts| staleness(facts, now)).or_else(old)
 }
 
-fn pool_stats(figures: &PoolFigures, copies: u8) -> PoolStats {
+fn pool_stats(figures: &PoolFigures) -> PoolStats {
+    let tally = &figures.tally;
     PoolStats {
         id: figures.id,
         stored_bytes: figures.stored_bytes,
@@ -126,16 +127,15 @@ fn pool_stats(figures: &PoolFigures, copies: u8) -> PoolStats {
         used_bytes: figures.used_bytes,
         used_percent: figures.used_part,
         num_objects: figures.object_count,
-        num_object_copies: figures.object_count.saturating_mul(copies.into()),
+        num_object_clones: tally.clone_count,
+        num_object_copies: tally.copy_count,
+        num_objects_missing_on_primary: tally.missing_count,
+        num_objects_unfound: tally.unfound_count,
         num_objects_degraded: figures.object_degraded_count,
-        read_ops: figures.rates.read_count,
-        read_bytes: figures.rates.read_bytes,
-        write_ops: figures.rates.write_count,
-        write_bytes: figures.rates.write_bytes,
-        // Nobody measures these.
-        num_object_clones: 0,
-        num_objects_missing_on_primary: 0,
-        num_objects_unfound: 0,
+        read_ops: tally.read_count,
+        read_bytes: tally.read_bytes,
+        write_ops: tally.write_count,
+        write_bytes: tally.write_bytes,
     }
 }
 

@@ -10,8 +10,9 @@ use serde_json::{Map, Value};
 
 /// How far a task has come. One that is not known, or that no worker has taken up, is pending.
 pub fn status(entry: Option<&TaskEntry>) -> TaskStatus {
-    let total = entry.map_or(1, |entry| u64::from(entry.task.value.work.total()));
-    let Some(fact) = entry.and_then(|entry| entry.fact.as_ref()) else {
+    let total = entry.map_or(1, |entry| u64::from(entry.task.value.work.course()));
+    let begun = entry.and_then(|entry| Some((&entry.task.value.work, &entry.fact.as_ref()?.value)));
+    let Some((work, fact)) = begun else {
         return TaskStatus {
             state: "PENDING".into(),
             current: 0,
@@ -20,7 +21,7 @@ pub fn status(entry: Option<&TaskEntry>) -> TaskStatus {
             result: None,
         };
     };
-    let fact = &fact.value;
+    let (current, total) = fact.course(work);
     let state = match fact.state {
         TaskState::Running => "RUNNING",
         TaskState::Success => "SUCCESS",
@@ -29,8 +30,8 @@ pub fn status(entry: Option<&TaskEntry>) -> TaskStatus {
     let ended = fact.state != TaskState::Running;
     TaskStatus {
         state: state.into(),
-        current: u64::from(fact.stage).min(total),
-        total,
+        current: current.into(),
+        total: total.into(),
         status: fact.message.clone(),
         result: ended.then(|| Value::String(fact.message.clone())),
     }
@@ -77,7 +78,11 @@ fn task(id: TaskId, entry: &TaskEntry) -> Task {
             kwargs.insert("node".into(), to.to_string().into());
         }
         // What is changed and how, as it is recorded.
-        Work::Storage(work) => kwargs.extend(fields(work)),
+        Work::Storage(work) => {
+            kwargs.extend(fields(work));
+            // Long, and known already to whoever looks at the VM.
+            kwargs.remove("document");
+        }
         Work::Osd(work) => kwargs.extend(fields(work)),
     }
     kwargs.insert("run_on".into(), record.run_on.to_string().into());

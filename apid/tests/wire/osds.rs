@@ -28,6 +28,11 @@ async fn those_of_pvc_and_others_are_shown() {
         (&stats["state"], &stats["class"], &stats["weight"]),
         (&json!("exists,up"), &json!("ssd"), &json!(1.746))
     );
+    let parts =
+        ["kb_used_data", "kb_used_omap", "kb_used_meta"].map(|part| stats[part].as_u64().unwrap() >> 20);
+    assert_eq!(parts, [300, 1, 9]);
+    assert_eq!((&stats["wr_ops"], &stats["wr_data"]), (&json!("12"), &json!("88.0k")));
+    assert_eq!((&stats["rd_ops"], &stats["rd_data"]), (&json!("3"), &json!("14.2k")));
     let seven = &room.desk.get("/storage/ceph/osd/7").await.json()[0];
     assert_eq!((&seven["node"], &seven["device"]), (&json!("elsewhere"), &json!("")));
     let limited = room.desk.get("/storage/ceph/osd?limit=7").await.json();

@@ -48,7 +48,11 @@ async fn a_pool_comes_is_changed_and_goes_with_its_volumes() {
     let vms = &room.desk.get("/storage/ceph/pool?limit=v").await.json()[0];
     assert_eq!((&vms["name"], &vms["pgs"], &vms["volume_count"]), (&json!("vms"), &json!("256"), &json!(1)));
     assert_eq!(vms["stats"]["free_bytes"], json!(1000 * GIB));
-    assert_eq!(vms["stats"]["num_object_copies"], 21);
+    assert_eq!(
+        (&vms["stats"]["num_object_copies"], &vms["stats"]["num_object_clones"]),
+        (&json!(21), &json!(2))
+    );
+    assert_eq!((&vms["stats"]["read_ops"], &vms["stats"]["write_bytes"]), (&json!(1), &json!(4)));
     let yes = [("yes-i-really-mean-it", "yes")];
     told(&room.desk.ask("DELETE", "/storage/ceph/pool/vms", &yes).await, &["vms"]);
     assert_eq!(room.desk.get("/storage/ceph/volume").await.message(), "Volume not found.");
@@ -278,4 +282,37 @@ async fn two_who_ask_for_the_same_name_at_once_do_not_both_get_it() {
     let mut statuses = [one.status.as_u16(), two.status.as_u16()];
     statuses.sort_unstable();
     assert_eq!(statuses, [200, 400], "{} {}", one.text, two.text);
+}
+
+#[tokio::test]
+async fn a_vm_is_renamed_with_the_volumes_that_are_called_after_it() {
+    let room = Storeroom::new().await;
+    room.volume("web_sda", "10G").await;
+    room.volume("shared", "1G").await;
+    let disk = |name: &str| {
+        format!(
+            "<disk type='network'><source protocol='rbd' name='vms/{name}'/><target dev='vd{}'/></disk>",
+            &name[..1]
+        )
+    };
+    let devices = format!("<devices>{}{}", disk("web_sda"), disk("shared"));
+    let xml = super::desk::xml("web", "bdd640fb-0667-4ad1-9c80-317fa3b1799d").replace("<devices>", &devices);
+    assert_eq!(room.desk.ask("POST", "/vm", &[("xml", &xml)]).await.status, StatusCode::OK);
+    room.feel(Mood::Failing("the lights went out".into()));
+    let failed = room.desk.ask("POST", "/vm/web/rename", &[("new_name", "db")]).await;
+    assert_eq!(failed.status, StatusCode::BAD_REQUEST);
+    assert!(failed.message().contains("VM \"web\" is not renamed: the lights went out"), "{}", failed.text);
+    assert_eq!(room.desk.get("/vm/db").await.status, StatusCode::NOT_FOUND);
+    room.feel(Mood::Willing);
+    let renamed = room.desk.ask("POST", "/vm/web/rename", &[("new_name", "db")]).await;
+    assert_eq!(renamed.status, StatusCode::OK, "{}", renamed.text);
+    assert_eq!(renamed.message(), "Successfully renamed VM \"web\" to \"db\".");
+    let vm = room.desk.get("/vm/db").await.json();
+    let text = vm.to_string();
+    assert!(
+        text.contains("vms/db_sda") && text.contains("vms/shared") && !text.contains("web_sda"),
+        "{text}"
+    );
+    assert_eq!(room.desk.get("/storage/ceph/volume/vms/db_sda").await.status, StatusCode::OK);
+    assert_eq!(room.desk.get("/storage/ceph/volume/vms/web_sda").await.status, StatusCode::NOT_FOUND);
 }

@@ -14,7 +14,9 @@ use logic::record::{Expect, RecordId, Records, expect_of};
 use logic::storage::VolumePath;
 use logic::storage::end::{Finished, ended};
 use logic::storage::facts::{OsdFacts, PoolFacts, StorageFacts};
-use logic::storage::figures::{ClusterFigures, Health, Osd as Measured, OsdFigures, PoolFigures, Rates};
+use logic::storage::figures::{
+    ClusterFigures, Health, Osd as Measured, OsdFigures, PoolFigures, Rates, Tally,
+};
 use logic::storage::osd::end::{OsdsFinished, osds_ended};
 use logic::storage::osd::record::{Osd, OsdState};
 use logic::storage::osd::{OsdId, OsdUuid};
@@ -141,7 +143,15 @@ pub(crate) fn facts(at: WallTime) -> Records {
         id: 2,
         free_bytes: 1000 * GIB,
         object_count: 7,
-        rates: Rates { read_count: 1, read_bytes: 2, write_count: 3, write_bytes: 4 },
+        tally: Tally {
+            clone_count: 2,
+            copy_count: 21,
+            read_count: 1,
+            read_bytes: 2,
+            write_count: 3,
+            write_bytes: 4,
+            ..Tally::default()
+        },
         ..PoolFigures::empty(&"vms".parse().unwrap())
     };
     // The second one is not one that PVC has made.
@@ -183,11 +193,15 @@ fn measured(id: i32, host: &str) -> Measured {
             reweight: 0.75,
             total_bytes: 1000 * GIB,
             used_bytes: 310 * GIB,
+            data_bytes: 300 * GIB,
+            keys_bytes: GIB,
+            own_bytes: 9 * GIB,
             free_bytes: 690 * GIB,
             utilization_percent: 31.5,
             variance: 1.02,
             placement_group_count: 129,
             commit_latency_ms: 1,
+            rates: Rates { read_count: 3, read_bytes: 14_541, write_count: 12, write_bytes: 90_112 },
         },
     }
 }
@@ -237,7 +251,8 @@ fn end(cluster: &Cluster, id: TaskId, failed: Option<Failed>) -> Records {
     };
     let state = if end.failure.is_some() { TaskState::Failure } else { TaskState::Success };
     let message = end.failure.unwrap_or_else(|| entry.task.value.work.done());
-    let fact = TaskFact { state, stage: entry.task.value.work.total(), message, at: now(), failed };
+    let fact =
+        TaskFact { state, stage: entry.task.value.work.total(), message, at: now(), failed, progress: None };
     end.records.write(RecordId::TaskFact(id), expect_of(entry.fact.as_ref()), fact.into())
 }
 
@@ -282,6 +297,12 @@ fn look(cluster: &Cluster, work: &StorageWork, is_done: bool) -> Looked {
         StorageWork::RenameVolume { volume, to } => {
             let moved = looked.volumes.remove(volume).unwrap();
             looked.volumes.insert(volume.beside(to), moved);
+        }
+        StorageWork::RenameVm { volumes, .. } => {
+            for (volume, to) in volumes {
+                let moved = looked.volumes.remove(volume).unwrap();
+                looked.volumes.insert(volume.beside(to), moved);
+            }
         }
         StorageWork::RemoveVolume { volume } => drop(looked.volumes.remove(volume)),
         StorageWork::RemovePool { .. } => looked.volumes.clear(),

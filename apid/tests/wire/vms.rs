@@ -346,6 +346,7 @@ async fn a_device_is_attached_by_a_task_that_can_be_followed() {
         message: message.into(),
         at: WallTime(1_000),
         failed: None,
+        progress: None,
     };
     let id_typed = id.parse().unwrap();
     let running = fact(TaskState::Running, 0, "Attaching the device");

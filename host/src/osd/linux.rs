@@ -11,7 +11,7 @@ use logic::storage::osd::change::Preparation;
 use logic::storage::osd::record::Borne;
 use logic::storage::osd::{DeviceChoice, OsdId, OsdUuid};
 
-use super::{Devices, Error, Member};
+use super::{Devices, Error, Member, Occasion};
 use crate::command::{self, Finished};
 
 mod block;
@@ -253,8 +253,9 @@ impl Devices for Linux {
         }
     }
 
-    fn start(&self, osd: OsdUuid) -> Result<(), Error> {
+    fn start(&self, osd: OsdUuid, occasion: Occasion) -> Result<(), Error> {
         match self.notes().read(osd)? {
+            Some(_) if occasion == Occasion::Boot && self.abilities.has_systemd => Ok(()),
             Some(note) => self.start_noted(&note),
             None => Err(Error::refused(
                 format!("this node bears no OSD {osd}"),

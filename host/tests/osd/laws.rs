@@ -1,9 +1,9 @@
 //! What holds of OSDs, whatever they are on.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use host::osd::{ByTheClock, Devices, Error, Member, Roster, Safety, await_safe, await_up};
+use host::osd::{ByTheClock, Devices, Error, Member, Occasion, Roster, Safety, await_safe, await_up};
 use logic::storage::osd::change::Preparation;
 use logic::storage::osd::{DbSize, DeviceChoice, OsdFlag, OsdId, OsdUuid, Weight};
 
@@ -48,18 +48,43 @@ fn up(world: &dyn World, preparation: &Preparation) -> Member {
     let member = roster.register(preparation.uuid, preparation.replaces).unwrap();
     devices.prepare(&member, preparation).unwrap();
     roster.place(member.id, &"hv3".parse().unwrap(), Weight::of(0.002).unwrap()).unwrap();
-    devices.start(preparation.uuid).unwrap();
+    devices.start(preparation.uuid, Occasion::Task).unwrap();
     await_up(&*roster, preparation.uuid, PATIENCE, &ByTheClock).unwrap();
     member
 }
 
-fn gone(world: &dyn World, member: &Member) {
+pub(crate) fn gone(world: &dyn World, member: &Member) {
     let (devices, roster) = (world.devices(), world.roster());
     roster.mark_out(member.id).unwrap();
     await_safe(&*roster, member.id, PATIENCE, &ByTheClock).unwrap();
     devices.stop(member.uuid).unwrap();
     roster.purge(member.id).unwrap();
     devices.wipe(member.uuid).unwrap();
+}
+
+/// An OSD on a device of its own.
+pub(crate) fn up_on_a_device(world: &dyn World) -> (Member, String) {
+    let device = world.device();
+    (up(world, &whole(fresh(), &device)), device)
+}
+
+/// What an OSD has to give away waits for one that is down and in. That is told, and ends when that one is out.
+pub(crate) fn one_that_is_down_keeps_its_place_until_it_is_out(world: &dyn World) {
+    let (devices, roster) = (world.devices(), world.roster());
+    let ((goes, _), (away, _)) = (up_on_a_device(world), up_on_a_device(world));
+    devices.stop(away.uuid).unwrap();
+    let until = Instant::now() + PATIENCE;
+    while roster.standing(away.id).unwrap().unwrap().is_up {
+        assert!(Instant::now() < until, "it is called up after it was stopped");
+        std::thread::park_timeout(Duration::from_millis(100));
+    }
+    let standing = roster.standing(goes.id).unwrap().unwrap();
+    let Safety::Unsafe { why } = standing.safety else { panic!("{standing:?}") };
+    assert!(why.contains(&format!("osd.{} is down", away.id)), "{why}");
+    roster.mark_out(away.id).unwrap();
+    gone(world, &goes);
+    roster.purge(away.id).unwrap();
+    devices.wipe(away.uuid).unwrap();
 }
 
 /// From an empty device to an OSD that is up, and back to an empty device; every call twice.
@@ -71,7 +96,7 @@ pub(crate) fn an_osd_lives_and_goes(world: &dyn World) {
     let member = up(world, &preparation);
     assert_eq!(roster.register(osd, None).unwrap(), member, "it is the same member");
     devices.prepare(&member, &preparation).unwrap();
-    devices.start(osd).unwrap();
+    devices.start(osd, Occasion::Task).unwrap();
     assert_eq!(devices.bearing(&at(&device), osd).unwrap(), device);
     let (id, borne) = devices.borne(osd).unwrap().unwrap();
     assert_eq!((id, borne.device.as_str(), borne.is_split), (member.id, device.as_str(), false));
@@ -101,7 +126,7 @@ pub(crate) fn what_holds_data_is_refused(world: &dyn World) {
     let member = world.roster().register(fresh(), None).unwrap();
     assert!(devices.prepare(&member, &whole(member.uuid, &device)).is_err());
     assert!(devices.ensure_db(&at(&device)).is_err());
-    assert!(devices.start(member.uuid).is_err());
+    assert!(devices.start(member.uuid, Occasion::Boot).is_err());
     devices.wipe(member.uuid).unwrap();
     world.roster().purge(member.id).unwrap();
     assert!(devices.empty(&at(&device)).is_err(), "it was wiped");
@@ -158,13 +183,13 @@ pub(crate) fn a_rebuilt_machine_takes_its_osd_over(world: &dyn World) {
     devices.stop(member.uuid).unwrap();
     world.rebuild();
     assert_eq!(devices.borne(member.uuid).unwrap(), None);
-    assert!(devices.start(member.uuid).is_err(), "it knows nothing of it");
+    assert!(devices.start(member.uuid, Occasion::Boot).is_err(), "it knows nothing of it");
     assert!(devices.empty(&at(&device)).is_err(), "its device is not empty");
     let wrong = Member { uuid: fresh(), ..member.clone() };
     assert!(devices.restore(&wrong, &at(&device)).is_err(), "another OSD's device");
     devices.restore(&member, &at(&device)).unwrap();
     devices.restore(&member, &at(&device)).unwrap();
-    devices.start(member.uuid).unwrap();
+    devices.start(member.uuid, Occasion::Boot).unwrap();
     await_up(&*roster, member.uuid, PATIENCE, &ByTheClock).unwrap();
     gone(world, &member);
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use host::osd::memory::{Loss, Machine, Members};
-use host::osd::{Devices, Roster, Safety};
+use host::osd::{Devices, Occasion, Roster, Safety};
 use logic::storage::osd::{OsdId, OsdUuid};
 
 use crate::laws::{self, World};
@@ -32,7 +32,7 @@ fn world() -> InMemory {
         db: None,
     };
     elsewhere.prepare(&other, &preparation).unwrap();
-    elsewhere.start(other.uuid).unwrap();
+    elsewhere.start(other.uuid, Occasion::Task).unwrap();
     world
 }
 
@@ -105,7 +105,7 @@ fn what_goes_with_data_on_it_is_remembered_and_whether_anybody_else_had_it() {
         let preparation = preparation(number);
         let member = world.members.register(preparation.uuid, None).unwrap();
         world.machine.prepare(&member, &preparation).unwrap();
-        world.machine.start(preparation.uuid).unwrap();
+        world.machine.start(preparation.uuid, Occasion::Task).unwrap();
         member
     };
     let (first, second) = (up(11), up(12));

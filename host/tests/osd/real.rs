@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use host::command;
 use host::osd::linux::{Linux, Places};
-use host::osd::{Devices, Roster};
+use host::osd::{ByTheClock, Devices, Occasion, Roster, await_up};
 use host::storage::ceph::{Ceph, Deadlines, Settings};
 use logic::storage::osd::{OsdId, OsdUuid};
 
@@ -94,8 +94,13 @@ impl Drop for OnThisMachine {
         let linux = self.linux();
         for note in std::fs::read_dir(self.path("notes")).into_iter().flatten().flatten() {
             let osd = note.path().file_stem().and_then(|stem| stem.to_str()?.parse::<OsdUuid>().ok());
+            // A law that failed must not leave a member behind that is down: Ceph would keep its place, and no other law's
+            // OSD would ever be safe to destroy.
             if let Some(osd) = osd {
                 let _ = linux.stop(osd);
+                let member =
+                    self.ceph.members().ok().and_then(|all| all.into_iter().find(|(_, uuid)| *uuid == osd));
+                let _ = member.map(|(id, _)| self.ceph.purge(id));
             }
         }
         for device in self.loops.lock().unwrap_or_else(PoisonError::into_inner).iter() {
@@ -218,6 +223,41 @@ fn an_osd_that_keeps_data_is_never_safe_by_waiting() {
         with_pool();
         laws::waiting_does_not_make_it_safe(world, OsdId(0));
         laws::flags_are_set_and_unset(world);
+    });
+}
+
+#[test]
+fn an_osd_that_waits_for_one_that_is_down_says_so_and_goes_when_that_is_out() {
+    law(|world| {
+        with_pool();
+        laws::one_that_is_down_keeps_its_place_until_it_is_out(world);
+    });
+}
+
+#[test]
+fn an_osd_is_found_when_its_device_has_another_name() {
+    law(|world| {
+        let (devices, roster) = (world.devices(), world.roster());
+        let (member, device) = laws::up_on_a_device(world);
+        devices.stop(member.uuid).unwrap();
+        let backing = format!("/sys/block/{}/loop/backing_file", &device[5..]);
+        let file = std::fs::read_to_string(&backing).unwrap();
+        // It gets its new name before the old one is free, which anybody may take then.
+        let again = run("losetup", &["-f", "--show", file.trim()]).trim().to_owned();
+        world.loops.lock().unwrap().push(again.clone());
+        run("losetup", &["-d", &device]);
+        // Whoever has it open just now holds up that it is let go.
+        let until = Instant::now() + laws::PATIENCE;
+        let held = || std::fs::read_to_string(&backing).is_ok_and(|now| now.trim() == file.trim());
+        while held() && Instant::now() < until {
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+        world.loops.lock().unwrap().retain(|own| *own != device);
+        devices.start(member.uuid, Occasion::Boot).unwrap();
+        await_up(&*roster, member.uuid, laws::PATIENCE, &ByTheClock).unwrap();
+        let (_, borne) = devices.borne(member.uuid).unwrap().unwrap();
+        assert_eq!(borne.device, again);
+        laws::gone(world, &member);
     });
 }
 

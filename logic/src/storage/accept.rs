@@ -17,11 +17,13 @@ use crate::time::WallTime;
 use crate::vm::{State, shown_state};
 
 mod pool;
+mod rename;
 mod snapshot;
 mod vm;
 mod volume;
 
 pub use pool::{add_pool, remove_pool, set_placement_groups};
+pub use rename::{namesakes, rename_vm};
 pub use snapshot::{add_snapshot, remove_snapshot, rename_snapshot, roll_back};
 pub use vm::{flush_locks, remove_vm};
 pub use volume::{

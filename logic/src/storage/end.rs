@@ -15,6 +15,8 @@ use crate::time::WallTime;
 use crate::vm::Vm;
 use crate::vm::accept::removal;
 
+mod rename;
+
 /// A task whose last stage has ended.
 #[derive(Clone, Copy, Debug)]
 pub struct Finished<'a> {
@@ -63,6 +65,9 @@ pub fn ended(finished: Finished<'_>) -> End {
         End { failure: finished.failed.map(|failed| failed.why.clone()), records: Records::default() };
     if let StorageWork::RenameVolume { volume, to } = finished.work {
         finished.rename(volume, &volume.beside(to), &mut end);
+        finished.follow_volume(volume, &volume.beside(to), &mut end);
+    } else if let StorageWork::RenameVm { .. } = finished.work {
+        finished.rename_vm(&mut end);
     } else {
         for path in finished.work.volumes() {
             finished.volume(&path, &mut end);
@@ -211,10 +216,7 @@ impl Finished<'_> {
     /// A volume that was to have another name has one of the two: the new one if nothing of the old one is there.
     fn rename(&self, old: &VolumePath, new: &VolumePath, end: &mut End) {
         let (Some(before), Some(kept)) = (self.own(old), self.own(new)) else { return };
-        let moved = match self.looked {
-            Some(looked) => looked.volumes.contains_key(new) && !looked.volumes.contains_key(old),
-            None => self.failed.is_none(),
-        };
+        let moved = self.has_moved(old, new);
         let (stays, goes, name) = if moved { (kept, before, new) } else { (before, kept, old) };
         let (gone, shown) = (if moved { old } else { new }, self.shown(name));
         let mut volume = self.ready(&before.value, shown);
@@ -231,11 +233,21 @@ impl Finished<'_> {
         end.records = records
             .write(RecordId::Volume(name.clone()), stays.expect(), volume.into())
             .delete(RecordId::Volume(gone.clone()), goes.expect());
-        if moved {
-            self.reparent(
-                |parent| (parent.of == *old).then(|| SnapshotPath { of: new.clone(), ..parent.clone() }),
-                end,
-            );
+    }
+
+    /// Whether a volume has its new name, and not the old one.
+    fn has_moved(&self, old: &VolumePath, new: &VolumePath) -> bool {
+        match self.looked {
+            Some(looked) => looked.volumes.contains_key(new) && !looked.volumes.contains_key(old),
+            None => self.failed.is_none(),
+        }
+    }
+
+    /// Clones know the volume of their snapshot by what it is called now.
+    fn follow_volume(&self, old: &VolumePath, new: &VolumePath, end: &mut End) {
+        if self.has_moved(old, new) {
+            let renamed = |parent: &SnapshotPath| SnapshotPath { of: new.clone(), ..parent.clone() };
+            self.reparent(|parent| (parent.of == *old).then(|| renamed(parent)), end);
         }
     }
 

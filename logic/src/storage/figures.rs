@@ -60,8 +60,30 @@ pub struct PoolFigures {
     pub object_count: u64,
     /// How many of them lack a copy.
     pub object_degraded_count: u64,
-    /// What its clients do.
-    pub rates: Rates,
+    /// What is counted besides.
+    #[serde(default)]
+    pub tally: Tally,
+}
+
+/// What is counted of a pool's objects, and what its clients have done since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// How many objects keep what a snapshot shows.
+    pub clone_count: u64,
+    /// How many objects there are with all their copies.
+    pub copy_count: u64,
+    /// How many are missing where they are read first.
+    pub missing_count: u64,
+    /// How many are found nowhere.
+    pub unfound_count: u64,
+    /// Reads.
+    pub read_count: u64,
+    /// Bytes read.
+    pub read_bytes: u64,
+    /// Writes.
+    pub write_count: u64,
+    /// Bytes written.
+    pub write_bytes: u64,
 }
 
 impl PoolFigures {
@@ -76,7 +98,7 @@ impl PoolFigures {
             used_part: 0.0,
             object_count: 0,
             object_degraded_count: 0,
-            rates: Rates::default(),
+            tally: Tally::default(),
         }
     }
 }
@@ -126,6 +148,15 @@ pub struct OsdFigures {
     pub total_bytes: u64,
     /// What of it is used.
     pub used_bytes: u64,
+    /// Of what is used, data.
+    #[serde(default)]
+    pub data_bytes: u64,
+    /// Of what is used, keys and their values.
+    #[serde(default)]
+    pub keys_bytes: u64,
+    /// Of what is used, what it needs for itself.
+    #[serde(default)]
+    pub own_bytes: u64,
     /// What of it is free.
     pub free_bytes: u64,
     /// How full it is, in percent.
@@ -136,4 +167,7 @@ pub struct OsdFigures {
     pub placement_group_count: u32,
     /// How long its last writes took to be safe, in ms.
     pub commit_latency_ms: u64,
+    /// What its clients do.
+    #[serde(default)]
+    pub rates: Rates,
 }

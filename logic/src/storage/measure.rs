@@ -154,9 +154,12 @@ fn differ(old: Option<&PoolFacts>, new: &PoolFacts) -> bool {
     let pairs = old.pools.values().zip(new.pools.values());
     old.pools.len() != new.pools.len()
         || pairs.into_iter().any(|(old, new)| {
-            let is_other = (&old.name, old.id, old.object_degraded_count == 0)
-                != (&new.name, new.id, new.object_degraded_count == 0);
-            is_other || grew(old.stored_bytes, new.stored_bytes) || grew(old.free_bytes, new.free_bytes)
+            let state = |pool: &PoolFigures| {
+                (pool.name.clone(), pool.id, pool.object_degraded_count == 0, pool.tally.unfound_count == 0)
+            };
+            state(old) != state(new)
+                || grew(old.stored_bytes, new.stored_bytes)
+                || grew(old.free_bytes, new.free_bytes)
         })
 }
 

@@ -18,6 +18,7 @@ pub mod change;
 pub mod end;
 pub mod record;
 mod refusal;
+pub mod revive;
 pub mod work;
 
 pub use refusal::OsdRefusal;

@@ -15,6 +15,7 @@ pub enum StorageReason {
     Silent,
     Answers,
     Unswept,
+    OsdUnseen,
     TaskTakenOver { from: NodeName },
 }
 
@@ -26,6 +27,7 @@ impl StorageReason {
             Self::Silent => "storage-silent",
             Self::Answers => "storage-answers",
             Self::Unswept => "storage-unswept",
+            Self::OsdUnseen => "storage-osd-unseen",
             Self::TaskTakenOver { .. } => "storage-task-taken-over",
         }
     }
@@ -42,6 +44,9 @@ impl fmt::Display for StorageReason {
                     f,
                     "this worker has not looked yet for what transfers that were cut off left in the pool"
                 )
+            }
+            Self::OsdUnseen => {
+                write!(f, "the node's daemon has started and has not seen yet to it that the OSD runs")
             }
             Self::TaskTakenOver { from } => {
                 write!(f, "the task is about the storage, and {from}, whose it was, is gone")

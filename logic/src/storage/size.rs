@@ -117,6 +117,24 @@ fn factor(unit: &str) -> Option<u64> {
     }
 }
 
+/// A number with at most one decimal and the letter of its power, such as `88.0k`: how clients of PVC know rates. What is
+/// smaller than one step is told as it is.
+pub fn brief(number: u64, step: u64) -> String {
+    let step = u128::from(step.max(2));
+    let (mut unit, mut letter) = (1_u128, "");
+    for next in ["k", "M", "G", "T", "P", "E"] {
+        if u128::from(number) < unit * step {
+            break;
+        }
+        (unit, letter) = (unit * step, next);
+    }
+    let tenths = u128::from(number) * 10 / unit;
+    match letter {
+        "" => number.to_string(),
+        letter => format!("{}.{}{letter}", tenths / 10, tenths % 10),
+    }
+}
+
 /// A size in the smallest unit in which it has at most four digits, rounded up, such as `10G`.
 pub fn shown(bytes: u64) -> String {
     let mut factor: u64 = 1;
@@ -155,6 +173,16 @@ mod tests {
         for (text, bytes) in cases {
             assert_eq!(parse(text), Ok(bytes), "{text}");
         }
+    }
+
+    #[test]
+    fn rates_are_told_in_short() {
+        let cases = [(0, "0"), (999, "999"), (1000, "1.0k"), (12_345, "12.3k"), (999_999, "999.9k")];
+        for (number, text) in cases {
+            assert_eq!(brief(number, 1000), text);
+        }
+        assert_eq!(brief(90_112, 1024), "88.0k");
+        assert_eq!(brief(u64::MAX, 1024), "15.9E");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! | work | its stages | when one fails |
 //! |---|---|---|
 //! | what makes something | nothing of that name is there; it is made; a look | if the first had passed: it is removed; a look |
+//! | a VM's new name | nothing of its volumes' new names is there; each has its new name; a look | those that have it get their former one, the last first; a look |
 //! | what changes something | the change; a look | a look |
 //! | a pool's removal | each of its volumes is removed; the pool is; a look | a look |
 //! | a VM's removal | its guest is down; each of its volumes is removed, the last first; a look | a look |
@@ -102,6 +103,19 @@ pub enum StorageWork {
         /// Its volumes, the last disk's first.
         volumes: Vec<VolumePath>,
     },
+    /// Give a VM that is down another name, and those of its volumes that are called after it.
+    RenameVm {
+        /// Which.
+        vm: VmId,
+        /// Its name.
+        from: VmName,
+        /// The new one.
+        to: VmName,
+        /// Its volumes that are called after it, and what they are called then.
+        volumes: Vec<(VolumePath, VolumeName)>,
+        /// Its document as it was: the worker's mirror has none.
+        document: String,
+    },
     /// Release every lock on the volumes of a VM that is down, whoever holds them.
     FlushLocks {
         /// Which.
@@ -164,6 +178,7 @@ impl StorageWork {
             Self::CopyVolume { .. } | Self::CloneVolume { .. } => "storage.volume_clone",
             Self::RemoveVolume { .. } => "storage.volume_remove",
             Self::RemoveVm { .. } => "vm.remove",
+            Self::RenameVm { .. } => "vm.rename",
             Self::FlushLocks { .. } => "vm.flush_locks",
             Self::ScanVolume { .. } => "storage.volume_scan",
             Self::Upload { .. } => "storage.volume_upload",
@@ -204,6 +219,7 @@ impl StorageWork {
             Self::RemoveVm { name, volumes, .. } => {
                 format!("Removed VM \"{name}\" and its disks ({}) from the cluster.", listed(volumes))
             }
+            Self::RenameVm { from, to, .. } => format!("Successfully renamed VM \"{from}\" to \"{to}\"."),
             Self::FlushLocks { name, volumes, .. } => {
                 format!("Flushed locks of VM \"{name}\" on {}.", listed(volumes))
             }
@@ -242,6 +258,15 @@ impl StorageWork {
 
     /// Its stages once one of the others has failed.
     pub fn back(&self, failed: &Failed) -> Vec<Stage> {
+        if let Self::RenameVm { volumes, .. } = self {
+            // The first ones only looked, and whether the last one took effect is not known, unless what stood in its way
+            // is somebody else's.
+            let stage = usize::try_from(failed.stage).unwrap_or(usize::MAX);
+            let past = stage.saturating_add(usize::from(failed.left == Left::Own));
+            let begun = past.saturating_sub(volumes.len()).min(volumes.len());
+            let back = |(from, to): &(VolumePath, VolumeName)| renaming(&from.beside(to), &from.volume);
+            return volumes[..begun].iter().rev().map(back).chain([self.look()]).collect();
+        }
         // Before the first stage passed, what is there is not the task's; nor is it what stood in the way of a later one.
         let undo = self.undo().filter(|_| failed.stage > 0 && failed.left == Left::Own);
         undo.into_iter().chain([self.look()]).collect()
@@ -259,6 +284,9 @@ impl StorageWork {
             | Self::Upload { volume, .. } => vec![volume.clone()],
             Self::Benchmark(plan) => vec![plan.volume.clone()],
             Self::RenameVolume { volume, to } => vec![volume.clone(), volume.beside(to)],
+            Self::RenameVm { volumes, .. } => {
+                volumes.iter().flat_map(|(from, to)| [from.clone(), from.beside(to)]).collect()
+            }
             Self::CopyVolume { from, to } => vec![from.clone(), to.clone()],
             Self::CloneVolume { snapshot, to } => vec![snapshot.of.clone(), to.clone()],
             Self::AddSnapshot { snapshot }
@@ -304,11 +332,7 @@ impl StorageWork {
                 ]
             }
             Self::ResizeVolume { volume, size_bytes, guest } => {
-                let grow = |vm| {
-                    let action = Action::ResizeDisk { vm, volume: volume.clone(), size_bytes };
-                    Stage { text: "Growing the disk of the guest".into(), part: Part::Step(action) }
-                };
-                let grown = guest.map(grow);
+                let grown = guest.map(|vm| growth(vm, &volume, size_bytes));
                 let resized =
                     stage("Resizing the volume", Change::ResizeVolume { volume: volume.clone(), size_bytes });
                 grown.into_iter().chain([resized]).collect()
@@ -316,6 +340,10 @@ impl StorageWork {
             Self::RemoveVm { vm, volumes, .. } => {
                 let down = Stage { text: "Waiting for the guest to end".into(), part: Part::Down(vm) };
                 std::iter::once(down).chain(volumes.into_iter().map(removal)).collect()
+            }
+            Self::RenameVm { volumes, .. } => {
+                let expected = volumes.iter().map(|(from, to)| vacancy(&from.beside(to)));
+                expected.chain(volumes.iter().map(|(from, to)| renaming(from, to))).collect()
             }
             Self::FlushLocks { volumes, .. } => {
                 let part = Part::Step(Action::FlushLocks { volumes });
@@ -389,6 +417,18 @@ fn trials(plan: BenchmarkPlan) -> Vec<Stage> {
     let before = [vacancy(&volume), stage("Making the volume", made)];
     let after = stage("Removing the volume", Change::ClearVolume { volume });
     before.into_iter().chain(Trial::ALL.map(trial)).chain([after]).collect()
+}
+
+fn growth(vm: VmId, volume: &VolumePath, size_bytes: u64) -> Stage {
+    let action = Action::ResizeDisk { vm, volume: volume.clone(), size_bytes };
+    Stage { text: "Growing the disk of the guest".into(), part: Part::Step(action) }
+}
+
+fn renaming(volume: &VolumePath, to: &VolumeName) -> Stage {
+    stage(
+        &format!("Renaming {volume} to {to}"),
+        Change::RenameVolume { volume: volume.clone(), to: to.clone() },
+    )
 }
 
 fn vacancy(volume: &VolumePath) -> Stage {

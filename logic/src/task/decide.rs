@@ -6,12 +6,14 @@
 //! | is about storage, for a node that is gone, and this one holds the primary role | it is taken over, if it has not begun there, or what has cannot take effect any more |
 //! | has no fact | it is claimed, if not too many are under way |
 //! | runs, its stage has not ended here | the stage is performed; a stage may be repeated |
+//! | runs, its stage moves much and has come further | that is recorded, about once a second |
 //! | runs, its stage ended well | the next stage, or the end, is recorded |
 //! | runs, its stage failed, or the storage was silent for too long | the failure is recorded: what it left is undone |
 //! | ended long ago | it is deleted |
 //!
 //! The end is written together with the records of what the task was about: see [`crate::storage::end`].
 
+use super::progress::tell;
 use super::{Failed, Left, Part, Stage, Task, TaskFact, TaskState, Work};
 use crate::cluster::{Cluster, TaskEntry};
 use crate::id::{NodeName, TaskId, VmId};
@@ -104,7 +106,7 @@ fn running(task: &Task, stage: u32, now: Now) -> TaskFact {
     let next = nth(task.work.forward(), stage);
     let state = if next.is_some() { TaskState::Running } else { TaskState::Success };
     let message = next.map_or_else(|| task.work.done(), |stage| stage.text);
-    TaskFact { state, stage, message, at: now.wall, failed: None }
+    TaskFact { state, stage, message, at: now.wall, failed: None, progress: None }
 }
 
 fn nth(stages: Vec<Stage>, index: u32) -> Option<Stage> {
@@ -134,7 +136,7 @@ impl Desk<'_> {
         let (stages, index) = course(&self.entry.task.value, fact);
         let count = u32::try_from(stages.len()).unwrap_or(u32::MAX);
         let (is_last, stage) = (index + 1 >= count, nth(stages, index));
-        let Some(Stage { part, .. }) = stage else {
+        let Some(Stage { part, text }) = stage else {
             return plan.steps.push(self.end(fact, None));
         };
         let done = match &part {
@@ -149,6 +151,9 @@ impl Desk<'_> {
             Part::Down(vm) => self.down(*vm, fact, plan),
             Part::Content => self.brought(fact, plan),
         };
+        if done.is_none() {
+            plan.append(tell(self.entry, self.id, &text, self.observed, self.now));
+        }
         plan.steps.extend(match (done, part) {
             (None, Part::Step(action)) => Some(self.perform(fact, action)),
             (None, Part::Trial(trial)) => self.run(fact, trial),
@@ -295,7 +300,7 @@ impl Desk<'_> {
     fn next(&self, fact: &TaskFact, measured: Records) -> Step {
         let task = &self.entry.task.value;
         let stage = fact.stage + 1;
-        let next = TaskFact { stage, ..fact.clone() };
+        let next = TaskFact { stage, progress: None, ..fact.clone() };
         let (stages, index) = course(task, &next);
         let message = nth(stages, index).map_or_else(|| task.work.done(), |stage| stage.text);
         let more = match (&task.work, &fact.failed) {
@@ -321,8 +326,8 @@ impl Desk<'_> {
                 let Some(first) = task.work.back(&failed).into_iter().next() else {
                     return self.end(&TaskFact { failed: Some(failed), ..fact.clone() }, None);
                 };
-                let undone =
-                    TaskFact { stage, message: first.text, at, failed: Some(failed), ..fact.clone() };
+                let (message, failed) = (first.text, Some(failed));
+                let undone = TaskFact { stage, message, at, failed, progress: None, ..fact.clone() };
                 self.record(undone, Reason::TaskStageFailed, Records::default())
             }
             Some(_) if is_last => self.end(fact, None),
@@ -365,7 +370,8 @@ impl Desk<'_> {
         };
         let stage = if failure.is_none() { task.work.total() } else { fact.stage };
         let message = failure.unwrap_or_else(|| task.work.done());
-        let over = TaskFact { state, stage, message, at: self.now.wall, failed: fact.failed.clone() };
+        let (at, failed) = (self.now.wall, fact.failed.clone());
+        let over = TaskFact { state, stage, message, at, failed, progress: None };
         self.record(over, reason, records)
     }
 

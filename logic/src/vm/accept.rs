@@ -105,6 +105,7 @@ pub fn define(cluster: &Cluster, request: &Define, now: WallTime) -> Result<Defi
         vcpus: domain.vcpus,
         bound: domain.bound,
         removal: None,
+        renaming: None,
         volumes,
     };
     // Where nobody asked for a node, the best one; a VM that fits nowhere now may still be defined and started later.
@@ -135,6 +136,7 @@ pub fn modify(
     now: WallTime,
 ) -> Result<Records, Refusal> {
     let entry = known(cluster, id)?;
+    settled(entry)?;
     let domain = domain::parse(xml)?;
     let current = &entry.vm.value;
     if domain.id != id {
@@ -226,7 +228,27 @@ pub fn set_tag(cluster: &Cluster, id: VmId, tag: &str, change: TagChange) -> Res
 /// # Errors
 /// [`Refusal`] names what is in the way.
 pub fn rename(cluster: &Cluster, id: VmId, name: &str) -> Result<Records, Refusal> {
+    let (entry, name) = renamable(cluster, id, name)?;
+    let vm = &entry.vm.value;
+    let xml = entry.xml.as_ref().ok_or(domain::DomainError::Missing { field: "domain" })?;
+    let renamed = domain::render_renamed(&xml.value, Some(&name), &BTreeMap::new())?;
+    let old_name = cluster.vm_names.get(&vm.name);
+    Ok(Records::default()
+        .guard(RecordId::VmFact(id), expect_of(entry.fact.as_ref()))
+        .write(RecordId::Vm(id), entry.vm.expect(), Vm { name: name.clone(), ..vm.clone() }.into())
+        .write(RecordId::VmXml(id), xml.expect(), VmXml { xml: renamed.into() }.into())
+        .write(RecordId::VmName(name), Expect::Absent, VmNameOwner { vm: id }.into())
+        .delete(RecordId::VmName(vm.name.clone()), expect_of(old_name)))
+}
+
+/// A VM that can be given another name now, and that name.
+pub(crate) fn renamable<'a>(
+    cluster: &'a Cluster,
+    id: VmId,
+    name: &str,
+) -> Result<(&'a VmEntry, VmName), Refusal> {
     let entry = known(cluster, id)?;
+    settled(entry)?;
     let vm = &entry.vm.value;
     let name: VmName = name.parse()?;
     name_is_free(cluster, &name)?;
@@ -240,15 +262,15 @@ pub fn rename(cluster: &Cluster, id: VmId, name: &str) -> Result<Records, Refusa
         };
         return Err(Refusal::WrongState { name: vm.name.clone(), state, remedy });
     }
-    let xml = entry.xml.as_ref().ok_or(domain::DomainError::Missing { field: "domain" })?;
-    let renamed = domain::render_renamed(&xml.value, &name)?;
-    let old_name = cluster.vm_names.get(&vm.name);
-    Ok(Records::default()
-        .guard(RecordId::VmFact(id), expect_of(entry.fact.as_ref()))
-        .write(RecordId::Vm(id), entry.vm.expect(), Vm { name: name.clone(), ..vm.clone() }.into())
-        .write(RecordId::VmXml(id), xml.expect(), VmXml { xml: renamed.into() }.into())
-        .write(RecordId::VmName(name), Expect::Absent, VmNameOwner { vm: id }.into())
-        .delete(RecordId::VmName(vm.name.clone()), expect_of(old_name)))
+    Ok((entry, name))
+}
+
+/// No task is giving the VM another name: its document and its records are that task's until it has ended.
+pub(crate) fn settled(entry: &VmEntry) -> Result<(), Refusal> {
+    match entry.vm.value.renaming {
+        Some(task) => Err(Refusal::VmRenaming { name: entry.vm.value.name.clone(), task }),
+        None => Ok(()),
+    }
 }
 
 fn initialised(cluster: &Cluster) -> Result<(), Refusal> {

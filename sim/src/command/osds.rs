@@ -31,6 +31,8 @@ pub enum Fate {
     Filled(String),
     /// One is gone, with what it bore.
     Lost(String),
+    /// All OSDs that the machine runs end, as when its power goes.
+    Halted,
     /// The machine is built anew: it knows nothing of what its devices bear.
     Rebuilt,
     /// The next changes of them fail.
@@ -64,6 +66,7 @@ pub(super) fn parse_fate(words: &[&str]) -> Result<Option<(NodeName, Fate)>> {
         ["device", node, "new", path] => (node, Fate::New(path.into())),
         ["device", node, "filled", path] => (node, Fate::Filled(path.into())),
         ["device", node, "lost", path] => (node, Fate::Lost(path.into())),
+        ["device", node, "halted"] => (node, Fate::Halted),
         ["device", node, "rebuilt"] => (node, Fate::Rebuilt),
         ["device", node, "fails", count] => (node, Fate::Fails(count.parse()?)),
         _ => return Ok(None),
@@ -94,6 +97,7 @@ impl fmt::Display for Fate {
             Self::New(path) => write!(f, "new {path}"),
             Self::Filled(path) => write!(f, "filled {path}"),
             Self::Lost(path) => write!(f, "lost {path}"),
+            Self::Halted => write!(f, "halted"),
             Self::Rebuilt => write!(f, "rebuilt"),
             Self::Fails(count) => write!(f, "fails {count}"),
         }

@@ -90,6 +90,7 @@ impl World {
             Fate::New(path) => machine.add_device(path, "ACME disk", 2 << 40),
             Fate::Filled(path) => machine.fill_device(path, "a file system"),
             Fate::Lost(path) => machine.lose_device(path),
+            Fate::Halted => machine.halt(),
             Fate::Rebuilt => machine.rebuild(),
             Fate::Fails(count) => machine.fail(*count),
         }

@@ -10,8 +10,10 @@ use agent::world::Fault;
 use host::hypervisor::{self, Start};
 use host::storage;
 use logic::limits::CALL_LATE_MAX;
+use logic::observed::Moved;
 use logic::plan::{Action, Reason, Resource};
 use logic::record::{Record, RecordId};
+use logic::storage::change::Change;
 use logic::time::{BootTime, Span};
 use store::key::path;
 use store::records::decode;
@@ -21,6 +23,9 @@ use crate::command::{Blow, Moment, Place};
 
 /// How long a call waits for a hypervisor that does not answer.
 const CALL_DEADLINE: Span = Span::seconds(5);
+
+/// How far a copy is until it is over.
+const HALF: Moved = Moved { done_bytes: 1 << 30, total_bytes: 2 << 30 };
 
 /// A step on its way.
 #[derive(Debug)]
@@ -55,6 +60,10 @@ impl World {
         if let Action::StartGuest { vm, name, incarnation } = &work.job.step.action {
             work.start = work.job.start_of(*vm, name, *incarnation).ok();
         }
+        if let Action::Storage(Change::CopyVolume { .. }) = &work.job.step.action {
+            // Of a copy that takes a while half is there until it is over.
+            work.job.world.transfers.tell(&work.job.step.resource, HALF);
+        }
         let struck = self.strike(&work, Moment::Checked);
         let span = match struck {
             Some((_, Blow::KillWaiting(span))) => span,
@@ -66,7 +75,9 @@ impl World {
 
     pub(super) fn act(&mut self, work: Box<Work>) {
         let before = self.memory.changes();
+        let moved = work.job.world.transfers.latest();
         let outcome = work.job.act();
+        moved.iter().for_each(|(resource, moved)| work.job.world.transfers.tell(resource, *moved));
         self.acted(&work, &outcome, before);
         if self.chance.twice() {
             self.act_again(&work.job, &outcome);
@@ -206,6 +217,7 @@ impl World {
             }
             self.line(&line);
         }
+        job.world.transfers.end(&job.step.resource);
         if let Some(daemon) = self.daemons.get(place) {
             daemon.end(job, outcome);
         }

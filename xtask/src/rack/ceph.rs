@@ -127,7 +127,8 @@ impl Rack {
         daemon.map_or(process, Daemon::program)
     }
 
-    /// Starts of a node's Ceph what does not run. It does not wait until Ceph is well.
+    /// Starts of a node's Ceph what does not run, but for the OSDs that PVC has added: those are its own to start. It does
+    /// not wait until Ceph is well.
     ///
     /// # Errors
     /// When the node has not got its address, or a daemon ends at once.
@@ -137,7 +138,8 @@ impl Rack {
             return Ok(());
         }
         awaits_address(&self.node(number)?, number)?;
-        daemons.into_iter().try_for_each(|daemon| self.start_daemon(number, daemon))
+        let is_own = |daemon: &Daemon| !matches!(daemon, Daemon::Osd(id) if *id != first_osd(number));
+        daemons.into_iter().filter(is_own).try_for_each(|daemon| self.start_daemon(number, daemon))
     }
 
     fn start_daemon(&self, number: u8, daemon: Daemon) -> Result<()> {

@@ -31,7 +31,7 @@ cargo xtask lab COMMAND
   stop N PROCESS        end one process at once: virtlogd, libvirtd, zookeeper, pvcnoded, pvcworkerd, pvcapid, mon,
                         mgr, osd (the one that the lab began with), osd.NUMBER
   stall N PROCESS       stop its time, until heal
-  disk N GIB            give it a disk, until it is switched off: a file behind a loop device
+  disk N GIB            give it a disk: a file behind a loop device
   cut N [NETWORK]       pull its cable of one network (upstream, cluster, storage), or all
   drop A B [NETWORK]    machines A and B do not hear each other
   heal                  all cables, pairs and stalled processes are well again; what was ended stays ended

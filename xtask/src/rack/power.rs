@@ -56,6 +56,7 @@ impl Rack {
     /// When it does not within two minutes; what the daemons said last is part of the error.
     pub fn start_programs(&self, number: u8) -> Result<()> {
         let _held = self.hold(number, "programs")?;
+        self.show_disks(number)?;
         self.start_foundation(number)?;
         self.start_daemons(number)?;
         self.start_ceph(number)

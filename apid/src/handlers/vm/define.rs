@@ -7,7 +7,7 @@ use api::Message;
 use axum::extract::{Path, State};
 use logic::cluster::Cluster;
 use logic::id::VmId;
-use logic::storage::accept::remove_vm;
+use logic::storage::accept::{namesakes, remove_vm, rename_vm};
 use logic::vm::TagMark;
 use logic::vm::accept::{self, Define, MetaChange, Restart};
 use serde::Deserialize;
@@ -189,14 +189,19 @@ pub struct RenameVm {
     new_name: String,
 }
 
-/// Gives a VM that does not run another name.
+/// Gives a VM that does not run another name, and those of its volumes that are called after it: all of them, or it keeps
+/// its name.
 #[utoipa::path(post, path = "/vm/{vm}/rename", tag = "vm", params(RenameVm))]
 pub async fn rename(
     State(api): State<Arc<Api>>,
     Path(vm): Path<String>,
     Parameters(asked): Parameters<RenameVm>,
 ) -> Answered<Message> {
-    let (_, id, entry) = api.view.vm(&vm).await.map_err(ApiError::as_refusal)?;
+    let (cluster, id, entry) = api.view.vm(&vm).await.map_err(ApiError::as_refusal)?;
+    if !namesakes(&cluster, &entry.vm.value).is_empty() {
+        let renamed = settle(&api, |on| rename_vm(on, id, &asked.new_name)).await;
+        return renamed.map_err(ApiError::as_refusal);
+    }
     let accept = |cluster: &Cluster| {
         let records = accept::rename(cluster, id, &asked.new_name)?;
         Ok(Change { records: Some(records), told: () })

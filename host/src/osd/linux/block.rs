@@ -28,6 +28,12 @@ const HEAD_BYTES: usize = 1 << 20;
 /// So much of its end: the second copy of a partition table lies there.
 const TAIL_BYTES: u64 = 1 << 16;
 
+/// So long is the label of a BlueStore.
+const LABEL_BYTES: usize = 4096;
+
+/// What the label of a database says that it is of.
+const DATABASE: &[u8] = b"bluefs db";
+
 /// How the label of a BlueStore begins, before its identity.
 const LABEL: &[u8] = b"bluestore block device\n";
 
@@ -162,6 +168,16 @@ impl Device {
             file.read(&mut head).map_err(|error| Error::failed(format!("read {}", self.text()), error))?;
         let uuid = head[..read].strip_prefix(LABEL).and_then(|rest| rest.get(..36));
         Ok(uuid.and_then(|uuid| std::str::from_utf8(uuid).ok()?.parse().ok()))
+    }
+
+    /// Whether it bears an OSD's database, and not its data: both bear the OSD's identity.
+    pub(super) fn bears_database(&self) -> Result<bool, Error> {
+        let mut head = [0; LABEL_BYTES];
+        let mut file = self.open(OpenOptions::new().read(true), "look at")?;
+        let read =
+            file.read(&mut head).map_err(|error| Error::failed(format!("read {}", self.text()), error))?;
+        let label = &head[..read];
+        Ok(label.starts_with(LABEL) && label.windows(DATABASE.len()).any(|words| words == DATABASE))
     }
 
     fn open(&self, options: &OpenOptions, what: &str) -> Result<File, Error> {

@@ -63,6 +63,9 @@ impl Linux {
         if self.process(note).is_some() {
             return Ok(());
         }
+        if note.layout == Layout::Raw {
+            self.find(note)?;
+        }
         fs::create_dir_all(&self.places.run).map_err(|error| Error::failed(&what, error))?;
         let pid_file = self.places.run.join(format!("osd.{}.pid", note.id)).display().to_string();
         let (config, store) =

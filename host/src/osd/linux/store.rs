@@ -148,6 +148,49 @@ impl Linux {
         self.belong(&store, &[Some(&block), db.as_ref()])
     }
 
+    /// The OSD's folder leads to what bears it. Devices may have other names since the machine was started anew.
+    pub(super) fn find(&self, note: &Note) -> Result<(), Error> {
+        let store = self.store(note.id);
+        let leads = |name: &str| {
+            Device::at(&store.join(name)).and_then(|device| device.label()).ok().flatten() == Some(note.uuid)
+        };
+        let has_db = note.db_device.is_some();
+        if leads("block") && (!has_db || leads("block.db")) {
+            return Ok(());
+        }
+        let lost = || {
+            let why = format!("no device of this node bears osd.{} ({}) any more", note.id, note.uuid);
+            Error::refused(why, "see lsblk for its devices; an OSD that is lost can be replaced")
+        };
+        let mut found = [None, None];
+        let listed = self.told("list the devices", "lsblk", super::block::LIST)?;
+        for device in super::block::listed(&listed)? {
+            // One that goes meanwhile bears nothing.
+            let Ok(device) = Device::at(Path::new(&device.path)) else { continue };
+            if let Some(block) = self.borne_on(&device, note)? {
+                found[usize::from(block.bears_database()?)].get_or_insert((device, block));
+            }
+        }
+        let [data, db] = found;
+        let (device, block) = data.ok_or_else(lost)?;
+        link(&store, "block", &block)?;
+        let mut found = Note { device: device.text(), ..note.clone() };
+        if has_db {
+            let (device, block) = db.ok_or_else(lost)?;
+            link(&store, "block.db", &block)?;
+            found.db_device = Some(device.text());
+        }
+        self.notes().write(&found)
+    }
+
+    /// What of a device is an OSD's: all of it, or a partition.
+    fn borne_on(&self, device: &Device, note: &Note) -> Result<Option<Device>, Error> {
+        match device.label() {
+            Ok(Some(osd)) if osd == note.uuid => Ok(Some(device.clone())),
+            _ => self.part(device, &note.uuid.to_string()),
+        }
+    }
+
     pub(super) fn wipe_raw(&self, note: &Note) -> Result<(), Error> {
         let name = note.uuid.to_string();
         // A device that is gone bears nothing any more.

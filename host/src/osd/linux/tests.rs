@@ -113,7 +113,8 @@ fn an_osd_on_a_volume_is_activated_and_stopped_through_systemd() {
     let script = [(&*activate, 0, ""), (&*disable, 0, ""), ("systemctl disable --now ceph-osd@3", 0, "")];
     let (machine, played) = machine(folder.path(), LVM, &script);
     machine.notes().write(&note(Layout::Lvm)).unwrap();
-    machine.start(OSD.parse().unwrap()).unwrap();
+    machine.start(OSD.parse().unwrap(), Occasion::Boot).unwrap();
+    machine.start(OSD.parse().unwrap(), Occasion::Task).unwrap();
     machine.stop(OSD.parse().unwrap()).unwrap();
     all_played(&played);
 }

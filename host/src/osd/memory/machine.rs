@@ -8,7 +8,7 @@ use logic::storage::osd::record::{Borne, LogicalVolume};
 use logic::storage::osd::{DeviceChoice, OsdId, OsdUuid};
 
 use super::Members;
-use crate::osd::{Devices, Error, Member};
+use crate::osd::{Devices, Error, Member, Occasion};
 
 /// What bears an OSD.
 #[derive(Clone, Debug)]
@@ -168,6 +168,16 @@ impl Machine {
         inside.bearings.values().chain(inside.forgotten.values()).any(|bearing| bearing.borne.device == path)
     }
 
+    /// All that it runs ends, as when its power goes.
+    pub fn halt(&self) {
+        let mut inside = self.lock();
+        for osd in std::mem::take(&mut inside.running) {
+            if let Some(bearing) = inside.bearings.get(&osd) {
+                self.members.runs(bearing.id, osd, false);
+            }
+        }
+    }
+
     /// What it runs.
     pub fn running(&self) -> Vec<OsdUuid> {
         self.lock().running.iter().copied().collect()
@@ -278,7 +288,7 @@ impl Devices for Machine {
         Ok(())
     }
 
-    fn start(&self, osd: OsdUuid) -> Result<(), Error> {
+    fn start(&self, osd: OsdUuid, _occasion: Occasion) -> Result<(), Error> {
         let mut inside = self.lock();
         inside.change("start the OSD")?;
         let Some(bearing) = inside.bearings.get(&osd).filter(|bearing| bearing.is_whole).cloned() else {

@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 
 use super::answers::{OsdEntry, part};
 use super::{Ceph, Outcome, Session};
-use crate::storage::{ClusterFigures, Error, Figures, Health, Osd, OsdFigures, Page, PoolFigures, Rates};
+use crate::storage::{ClusterFigures, Error, Figures, Health, Osd, OsdFigures, Page, PoolFigures, Tally};
+
+mod activity;
 
 #[derive(Deserialize)]
 struct Status {
@@ -86,32 +88,32 @@ struct DfStats {
     max_avail: u64,
 }
 
-/// `osd pool stats`: what is idle is left out.
+/// `pg dump` of the pools.
+#[derive(Default, Deserialize)]
+struct Pools {
+    #[serde(default)]
+    pool_stats: Vec<PoolCounts>,
+}
+
 #[derive(Deserialize)]
-struct PoolActivity {
-    pool_id: i64,
-    #[serde(default)]
-    client_io_rate: Activity,
-    #[serde(default)]
-    recovery: Recovery,
+struct PoolCounts {
+    poolid: i64,
+    stat_sum: Counts,
 }
 
 #[derive(Default, Deserialize)]
-struct Activity {
-    #[serde(default)]
-    read_bytes_sec: u64,
-    #[serde(default)]
-    write_bytes_sec: u64,
-    #[serde(default)]
-    read_op_per_sec: u64,
-    #[serde(default)]
-    write_op_per_sec: u64,
-}
-
-#[derive(Default, Deserialize)]
-struct Recovery {
-    #[serde(default)]
-    degraded_objects: u64,
+#[serde(default)]
+#[expect(clippy::struct_field_names, reason = "the names are Ceph's")]
+struct Counts {
+    num_object_clones: u64,
+    num_object_copies: u64,
+    num_objects_missing_on_primary: u64,
+    num_objects_unfound: u64,
+    num_objects_degraded: u64,
+    num_read: u64,
+    num_read_kb: u64,
+    num_write: u64,
+    num_write_kb: u64,
 }
 
 /// `osd df`.
@@ -127,6 +129,12 @@ struct OsdUse {
     reweight: f64,
     kb: u64,
     kb_used: u64,
+    #[serde(default)]
+    kb_used_data: u64,
+    #[serde(default)]
+    kb_used_omap: u64,
+    #[serde(default)]
+    kb_used_meta: u64,
     kb_avail: u64,
     utilization: f64,
     var: f64,
@@ -172,6 +180,19 @@ struct Latency {
     commit_latency_ms: u64,
 }
 
+fn tally(counts: &Counts) -> Tally {
+    Tally {
+        clone_count: counts.num_object_clones,
+        copy_count: counts.num_object_copies,
+        missing_count: counts.num_objects_missing_on_primary,
+        unfound_count: counts.num_objects_unfound,
+        read_count: counts.num_read,
+        read_bytes: counts.num_read_kb << 10,
+        write_count: counts.num_write,
+        write_bytes: counts.num_write_kb << 10,
+    }
+}
+
 impl Session {
     fn command(&self, prefix: &str) -> Outcome<Value> {
         self.ask(json!({"prefix": prefix}))
@@ -196,15 +217,11 @@ impl Session {
 
     fn pool_figures(&self) -> Outcome<Vec<PoolFigures>> {
         let df: Df = part(self.command("df")?)?;
-        let activity: Vec<PoolActivity> = part(self.command("osd pool stats")?)?;
+        let pools: Pools = part(self.ask(json!({"prefix": "pg dump", "dumpcontents": ["pools"]}))?)?;
+        let none = Counts::default();
         let figures = |pool: DfPool| {
-            let active = activity.iter().find(|active| active.pool_id == pool.id);
-            let rates = active.map(|active| &active.client_io_rate).map_or(Rates::default(), |rate| Rates {
-                read_count: rate.read_op_per_sec,
-                read_bytes: rate.read_bytes_sec,
-                write_count: rate.write_op_per_sec,
-                write_bytes: rate.write_bytes_sec,
-            });
+            let counted = pools.pool_stats.iter().find(|counted| counted.poolid == pool.id);
+            let counts = counted.map_or(&none, |counted| &counted.stat_sum);
             Some(PoolFigures {
                 name: pool.name.parse().ok()?,
                 id: pool.id,
@@ -213,8 +230,8 @@ impl Session {
                 free_bytes: pool.stats.max_avail,
                 used_part: pool.stats.percent_used,
                 object_count: pool.stats.objects,
-                object_degraded_count: active.map_or(0, |active| active.recovery.degraded_objects),
-                rates,
+                object_degraded_count: counts.num_objects_degraded,
+                tally: tally(counts),
             })
         };
         let mut pools: Vec<_> = df.pools.into_iter().filter_map(figures).collect();
@@ -227,6 +244,9 @@ impl Session {
         let df: OsdDf = part(self.command("osd df")?)?;
         let tree: Tree = part(self.command("osd tree")?)?;
         let perf: Perf = part(self.command("osd perf")?)?;
+        // It is a module of the manager's that tells these, and it may be missing.
+        let told = self.cluster.ask_monitor(&json!({"prefix": "osd status", "format": "plain"}));
+        let rates = told.map(|told| activity::rates(&String::from_utf8_lossy(&told))).unwrap_or_default();
         let osd = |entry: OsdEntry| {
             let id = entry.osd;
             let used = df.nodes.iter().find(|used| used.id == id);
@@ -238,11 +258,15 @@ impl Session {
                 reweight: used.reweight,
                 total_bytes: used.kb << 10,
                 used_bytes: used.kb_used << 10,
+                data_bytes: used.kb_used_data << 10,
+                keys_bytes: used.kb_used_omap << 10,
+                own_bytes: used.kb_used_meta << 10,
                 free_bytes: used.kb_avail << 10,
                 utilization_percent: used.utilization,
                 variance: used.var,
                 placement_group_count: used.pgs,
                 commit_latency_ms: latency.map_or(0, |perf| perf.perf_stats.commit_latency_ms),
+                rates: rates.get(&id).copied().unwrap_or_default(),
             });
             let address = entry.addresses().next().map(|address| address.to_string()).unwrap_or_default();
             Osd {
@@ -292,10 +316,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_quiet_pool_tells_empty_objects() {
-        let text =
-            r#"[{"pool_name":"vms","pool_id":1,"recovery":{},"recovery_rate":{},"client_io_rate":{}}]"#;
-        let quiet: Vec<PoolActivity> = serde_json::from_str(text).unwrap();
-        assert_eq!((quiet[0].client_io_rate.read_bytes_sec, quiet[0].recovery.degraded_objects), (0, 0));
+    fn the_counts_of_a_pool_are_read_by_its_number() {
+        let text = r#"{"pg_ready":true,"pool_stats":[{"poolid":2,"stat_sum":{"num_object_clones":3,
+            "num_object_copies":12,"num_read":5,"num_read_kb":2,"num_write":7,"num_write_kb":4,"num_bytes":1}}]}"#;
+        let pools: Pools = serde_json::from_str(text).unwrap();
+        let tally = tally(&pools.pool_stats[0].stat_sum);
+        assert_eq!((pools.pool_stats[0].poolid, tally.clone_count, tally.copy_count), (2, 3, 12));
+        assert_eq!(
+            (tally.read_count, tally.read_bytes, tally.write_count, tally.write_bytes),
+            (5, 2048, 7, 4096)
+        );
+    }
+
+    #[test]
+    fn what_an_osd_uses_is_told_in_parts() {
+        let text = r#"{"id":0,"crush_weight":1,"reweight":1,"kb":4194304,"kb_used":17848,"kb_used_data":112,
+            "kb_used_omap":8,"kb_used_meta":17728,"kb_avail":4176456,"utilization":0.4,"var":1,"pgs":17}"#;
+        let used: OsdUse = serde_json::from_str(text).unwrap();
+        assert_eq!((used.kb_used_data, used.kb_used_omap, used.kb_used_meta), (112, 8, 17728));
     }
 }

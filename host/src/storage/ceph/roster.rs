@@ -7,7 +7,7 @@ use logic::storage::osd::{OsdFlag, OsdId, OsdUuid, Weight};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::answers::part;
+use super::answers::{Map, OsdEntry, part};
 use super::{Ceph, Outcome, Session, Subject, Trouble};
 use crate::osd::{Member, Roster, Safety, Standing};
 use crate::storage::Error;
@@ -51,6 +51,23 @@ fn safety(answer: &Value, osd: i32) -> Safety {
     Safety::Unsafe { why: why.into() }
 }
 
+/// What bars an OSD may be others that are down and still in: Ceph keeps their places for them, and copies nothing
+/// elsewhere until they are up or out.
+fn with_absent(safety: Safety, map: &Map, osd: i32) -> Safety {
+    let is_absent = |entry: &&OsdEntry| entry.osd != osd && entry.up == 0 && entry.r#in == 1;
+    let absent: Vec<String> =
+        map.osds.iter().filter(is_absent).map(|entry| format!("osd.{}", entry.osd)).collect();
+    match safety {
+        Safety::Unsafe { why } if !absent.is_empty() => {
+            let absent = absent.join(", ");
+            Safety::Unsafe {
+                why: format!("{why}, and {absent} is down and keeps its place as long as it is in"),
+            }
+        }
+        safety => safety,
+    }
+}
+
 fn signed(osd: OsdId) -> i32 {
     i32::try_from(osd.0).unwrap_or(i32::MAX)
 }
@@ -80,7 +97,7 @@ impl Session {
         let Some(entry) = map.osds.iter().find(|entry| entry.osd == id) else { return Ok(None) };
         let asked = json!({"prefix": "osd safe-to-destroy", "ids": [osd.to_string()], "format": "json"});
         let safety = match self.cluster.ask_monitor(&asked) {
-            Ok(answer) => safety(&super::answers::parsed(&answer)?, id),
+            Ok(answer) => with_absent(safety(&super::answers::parsed(&answer)?, id), &map, id),
             Err(failure) if [libc::EBUSY, libc::EAGAIN].contains(&failure.code) => {
                 Safety::Unsafe { why: failure.text() }
             }

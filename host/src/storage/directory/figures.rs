@@ -6,7 +6,7 @@ use std::path::Path;
 use nix::sys::statvfs::statvfs;
 
 use super::{Desk, Directory, Outcome};
-use crate::storage::{ClusterFigures, Error, Figures, Health, Osd, Page, PoolFigures, Rates};
+use crate::storage::{ClusterFigures, Error, Figures, Health, Osd, Page, PoolFigures, Tally};
 
 /// What a file system may be filled to before it is warned of, and before it is an error, in percent. Ceph's own.
 const FULL_PERCENT: (u64, u64) = (85, 95);
@@ -69,7 +69,7 @@ impl Desk {
                 used_part: stored_bytes as f64 / (stored_bytes + free_bytes).max(1) as f64,
                 object_count,
                 object_degraded_count: 0,
-                rates: Rates::default(),
+                tally: Tally { copy_count: object_count, ..Tally::default() },
             });
         }
         Ok(figures)

@@ -12,7 +12,7 @@ use super::{Cluster, Manner, State};
 use crate::storage::error::Refusal;
 use crate::storage::{
     Abilities, Access, Cause, CephClient, ClusterFigures, Error, Fence, Figures, Health, Key, Lock, Osd,
-    OsdFigures, Page, Pool, PoolFigures, Pools, Rates, Reach, Snapshot, Snapshots, SnapshotsOf, Storage,
+    OsdFigures, Page, Pool, PoolFigures, Pools, Reach, Snapshot, Snapshots, SnapshotsOf, Storage, Tally,
     Transfers, Upload, User, Volume, Volumes, Watch,
 };
 
@@ -292,7 +292,7 @@ impl State {
                 used_part: if self.is_full { 1.0 } else { 0.0 },
                 object_count: 0,
                 object_degraded_count: 0,
-                rates: Rates::default(),
+                tally: Tally::default(),
             }
         };
         (1..).zip(self.pools.values()).map(figures).collect()

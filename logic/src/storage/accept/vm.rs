@@ -9,6 +9,7 @@ use crate::storage::StorageRefusal;
 use crate::storage::VolumePath;
 use crate::storage::record::VolumeState;
 use crate::storage::work::StorageWork;
+use crate::vm::accept::settled;
 use crate::vm::{Power, State, Vm, Wish, shown_state};
 
 /// Removes a VM and its volumes: its guest is ended, then its volumes go, the last disk's first, and its records at the
@@ -18,6 +19,7 @@ use crate::vm::{Power, State, Vm, Wish, shown_state};
 /// There is no such VM, it is being removed, or one of its volumes is busy, is used by another VM, or has clones.
 pub fn remove_vm(on: Occasion<'_>, id: VmId) -> Accepted {
     let entry = known(on, id)?;
+    settled(entry)?;
     let vm = &entry.vm.value;
     if vm.removal.is_some() {
         let (name, state) = (vm.name.clone(), State::Delete);
@@ -86,7 +88,7 @@ fn known(on: Occasion<'_>, id: VmId) -> Result<&VmEntry, Refusal> {
 }
 
 /// Another VM that has this volume.
-fn other_user<'a>(on: Occasion<'a>, id: VmId, path: &VolumePath) -> Option<&'a VmEntry> {
+pub(super) fn other_user<'a>(on: Occasion<'a>, id: VmId, path: &VolumePath) -> Option<&'a VmEntry> {
     let mut others =
         on.cluster.vms.iter().filter(|(other, entry)| **other != id && entry.vm.value.uses(path));
     others.next().map(|(_, entry)| &**entry)

@@ -47,6 +47,11 @@ pub enum OsdChange {
         /// Which.
         osd: OsdUuid,
     },
+    /// The OSD runs on this node, as far as no init system of the node's sees to that.
+    ReviveOsd {
+        /// Which.
+        osd: OsdUuid,
+    },
     /// The storage says that the OSD is up; fails if it has not after so long.
     AwaitOsdUp {
         /// Which.
@@ -145,6 +150,7 @@ impl OsdChange {
             Self::RestoreOsd { .. } => "restore-osd",
             Self::PlaceOsd { .. } => "place-osd",
             Self::StartOsd { .. } => "start-osd",
+            Self::ReviveOsd { .. } => "revive-osd",
             Self::AwaitOsdUp { .. } => "await-osd-up",
             Self::MarkOsdIn { .. } => "mark-osd-in",
             Self::MarkOsdOut { .. } => "mark-osd-out",

@@ -31,7 +31,14 @@ fn decided(cluster: &Cluster, seen: &Observed, now: Now) -> Option<(String, &'st
 }
 
 fn running() -> TaskFact {
-    TaskFact { state: TaskState::Running, stage: 0, message: String::new(), at: NOW.wall, failed: None }
+    TaskFact {
+        state: TaskState::Running,
+        stage: 0,
+        message: String::new(),
+        at: NOW.wall,
+        failed: None,
+        progress: None,
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Whether a wish about a VM's power is allowed now, and the records it writes.
 
-use super::known;
+use super::{known, settled};
 use crate::cluster::{Cluster, VmEntry};
 use crate::id::VmId;
 use crate::record::{Incarnations, RecordId, Records, expect_of};
@@ -67,6 +67,7 @@ pub fn wish_power(
     now: WallTime,
 ) -> Result<Records, Refusal> {
     let entry = known(cluster, id)?;
+    settled(entry)?;
     let state = shown_state(entry);
     let refuse = |remedy| Err(Refusal::WrongState { name: entry.vm.value.name.clone(), state, remedy });
     let power = match (request, state) {
@@ -108,6 +109,7 @@ pub fn wish_power(
 /// [`Refusal`] when there is no such VM.
 pub fn undefine(cluster: &Cluster, id: VmId, now: WallTime) -> Result<Records, Refusal> {
     let entry = known(cluster, id)?;
+    settled(entry)?;
     if entry.vm.value.removal.is_some() {
         let (name, state) = (entry.vm.value.name.clone(), State::Delete);
         return Err(Refusal::WrongState { name, state, remedy: "wait until it is removed with its volumes" });

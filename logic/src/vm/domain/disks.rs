@@ -104,6 +104,16 @@ pub fn render_device(xml: &str, sources: &Sources) -> Result<String, DomainError
     with_root(xml, |root| Ok(spliced(xml, splices(xml, root, sources)?)))
 }
 
+/// What has to change so that disks name their volumes as those are called now.
+pub(super) fn moved(root: Element<'_, '_>, moved: &BTreeMap<VolumePath, VolumePath>) -> Vec<Splice> {
+    let splice = |disk: RbdDisk<'_, '_>| {
+        let to = moved.get(&disk.volume()?)?;
+        let range = disk.source.attribute_node("name")?.range_value();
+        Some(Splice { range, text: escape(&to.to_string()) })
+    };
+    rbd_disks(root).filter_map(splice).collect()
+}
+
 /// What has to change so that each volume below this element is found.
 pub(super) fn splices(
     xml: &str,

@@ -1,10 +1,13 @@
 //! A document completed for a start, and renamed: splices at the places the parser reports.
 
+use std::collections::BTreeMap;
+
 use roxmltree::Node as Element;
 
 use super::disks::{self, Sources};
 use super::{DomainError, child, with_domain};
 use crate::id::VmName;
+use crate::storage::VolumePath;
 
 /// The namespace of PVC's mark in a running guest's metadata.
 pub const METADATA_URI: &str = "urn:pvc:vm:1";
@@ -55,15 +58,23 @@ pub fn render_start(xml: &str, start: Start<'_>) -> Result<String, DomainError> 
     })
 }
 
-/// The document with another name. Nothing else in it is touched.
+/// The document with another name, where one is given, and with other names in the sources of disks whose volumes have
+/// them. Nothing else in it is touched.
 ///
 /// # Errors
 /// [`DomainError`] when the document cannot be read.
-pub fn render_renamed(xml: &str, name: &VmName) -> Result<String, DomainError> {
+pub fn render_renamed(
+    xml: &str,
+    name: Option<&VmName>,
+    moved: &BTreeMap<VolumePath, VolumePath>,
+) -> Result<String, DomainError> {
     with_domain(xml, |domain| {
-        let element = child(domain, "name").ok_or(DomainError::Missing { field: "name" })?;
-        let text = format!("<name>{name}</name>");
-        Ok(spliced(xml, vec![Splice { range: element.range(), text }]))
+        let mut splices = disks::moved(domain, moved);
+        if let Some(name) = name {
+            let element = child(domain, "name").ok_or(DomainError::Missing { field: "name" })?;
+            splices.push(Splice { range: element.range(), text: format!("<name>{name}</name>") });
+        }
+        Ok(spliced(xml, splices))
     })
 }
 

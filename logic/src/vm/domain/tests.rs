@@ -1,8 +1,11 @@
 //! Documents: what is read, what is refused, and that edits touch nothing else.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 
 use super::*;
+use crate::storage::VolumePath;
 
 const FULL: &str = r#"<domain type="kvm">
   <name>web1</name>
@@ -106,8 +109,21 @@ fn empty_elements_are_opened_where_something_must_go_in() {
 #[test]
 fn a_rename_touches_the_name_alone() {
     let xml = FULL.replace("A &amp; B", "web1 is web1");
-    let out = render_renamed(&xml, &"db1".parse().unwrap()).unwrap();
+    let name = "db1".parse().unwrap();
+    let out = render_renamed(&xml, Some(&name), &BTreeMap::new()).unwrap();
     assert_eq!(out, xml.replace("<name>web1</name>", "<name>db1</name>"));
+}
+
+#[test]
+fn volumes_that_have_other_names_are_followed_in_the_sources_alone() {
+    let xml = "<domain type='kvm'><name>web1</name><description>vms/web1_sda of web1</description><devices>\
+               <disk type='network'><source protocol='rbd' name=\"vms/web1_sda\"/><serial>vms/web1_sda</serial></disk>\
+               <disk type='network'><source protocol='rbd' name='vms/web1_sdab'/></disk>\
+               <disk type='file'><source file='/vms/web1_sda'/></disk></devices></domain>";
+    let path = |name: &str| -> VolumePath { name.parse().unwrap() };
+    let moved = BTreeMap::from([(path("vms/web1_sda"), path("vms/db1_sda"))]);
+    let out = render_renamed(xml, None, &moved).unwrap();
+    assert_eq!(out, xml.replace("name=\"vms/web1_sda\"", "name=\"vms/db1_sda\""));
 }
 
 proptest! {

@@ -83,14 +83,21 @@ fn under_way(observed: &Observed, vm: VmId, sending: &Sending, told: &TaskFact, 
         message,
         at: now.wall,
         failed: None,
+        progress: None,
     }
 }
 
 fn ended(cluster: &Cluster, (id, task): (TaskId, &TaskEntry), (vm, to): (VmId, &NodeName), now: Now) -> Step {
     let stage = task.fact.as_ref().map_or(0, |fact| fact.value.stage);
     let entry = cluster.vms.get(&vm);
-    let failed =
-        |message: String| TaskFact { state: TaskState::Failure, stage, message, at: now.wall, failed: None };
+    let failed = |message: String| TaskFact {
+        state: TaskState::Failure,
+        stage,
+        message,
+        at: now.wall,
+        failed: None,
+        progress: None,
+    };
     let told = match entry.map(|entry| (&entry.vm.value, entry.fact.as_ref())) {
         None => failed("The VM was removed".into()),
         Some((vm, _)) if vm.node == *to => TaskFact {
@@ -99,6 +106,7 @@ fn ended(cluster: &Cluster, (id, task): (TaskId, &TaskEntry), (vm, to): (VmId, &
             message: task.task.value.work.done(),
             at: now.wall,
             failed: None,
+            progress: None,
         },
         Some((_, fact)) => match fact.and_then(|fact| fact.value.failed_move.as_ref()) {
             Some(why) if why.to == *to => failed(format!("Node \"{to}\": {}", why.why)),

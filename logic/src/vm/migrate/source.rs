@@ -98,7 +98,8 @@ pub(crate) fn offer(
     let work = Work::MoveVm { vm: id, to: transfer.to.clone() };
     let asked = Task { work, run_on: observed.name.clone(), asked: now.wall };
     let message = format!("Asking node \"{}\" to take the VM", transfer.to);
-    let told = TaskFact { state: TaskState::Running, stage: 0, message, at: now.wall, failed: None };
+    let told =
+        TaskFact { state: TaskState::Running, stage: 0, message, at: now.wall, failed: None, progress: None };
     let word = VmFact { sending: Some(sending), wish_done: serial, ..fact.clone() };
     let records = Records::default()
         .guard(RecordId::Vm(id), entry.vm.expect())

@@ -3,7 +3,9 @@
 use anyhow::{Result, ensure};
 
 use crate::bench;
+use crate::command::wait_for;
 use crate::rack::Rack;
+use crate::rack::guests::PATIENCE;
 use crate::rack::network::Network;
 use crate::test::tally::Tally;
 
@@ -50,6 +52,15 @@ fn osd(rack: &Rack) -> Result<()> {
     ensure!(rack.ceph_status(1)?["osdmap"]["num_in_osds"] == 3, "it is in");
     rack.pvc(3, &["storage", "osd", "in", "3"])?;
     ensure!(rack.ceph_status(1)?["osdmap"]["num_in_osds"] == 4, "it is out");
+    ensure!(rack.kill(2)?, "it was off before");
+    wait_for("two OSDs to be up", PATIENCE, || {
+        let up = &rack.ceph_status(1)?["osdmap"]["num_up_osds"];
+        ensure!(*up == 2, "{up} are up");
+        Ok(())
+    })?;
+    rack.start(2)?;
+    // Its daemon starts the OSD that PVC has added: nobody else does.
+    rack.ceph_is_well(1, 4)?;
     rack.pvc(1, &["storage", "osd", "remove", "-y", "--wait", "3"])?;
     ensure!(!rack.ceph(1, &["osd", "ls"])?.lines().any(|osd| osd == "3"), "Ceph knows it still");
     let left = std::fs::read_dir(rack.place(2).join("var-lib/pvc/osd"))?.count();
