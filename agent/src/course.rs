@@ -11,6 +11,7 @@ use logic::storage::benchmark::{Benchmark, BenchmarkId, BenchmarkWish};
 use store::Store;
 use store::records::read_record;
 
+use crate::term::Term;
 use crate::world::Fault;
 
 /// How often the store is asked what is wished.
@@ -20,10 +21,8 @@ const INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Course<'a> {
     store: &'a dyn Store,
-    clock: &'a dyn Clock,
     benchmark: BenchmarkId,
-    /// The session that it was begun in.
-    epoch: u64,
+    term: Term<'a>,
     /// When the store was last asked.
     asked: Mutex<Option<Instant>>,
 }
@@ -31,17 +30,15 @@ pub(crate) struct Course<'a> {
 impl<'a> Course<'a> {
     /// One that begins now.
     pub(crate) fn begin(store: &'a dyn Store, clock: &'a dyn Clock, benchmark: BenchmarkId) -> Self {
-        Self { store, clock, benchmark, epoch: store.session().epoch, asked: Mutex::default() }
+        Self { store, benchmark, term: Term::begin(store, clock), asked: Mutex::default() }
     }
 
-    /// Whether the session is still that in which it was begun: then nobody has taken this process for dead in between.
+    /// Whether the session is still that in which it was begun.
     ///
     /// # Errors
     /// [`Fault::LeaseOver`] where it is not.
     pub(crate) fn holds(&self) -> Result<(), Fault> {
-        let session = self.store.session();
-        let is_over = session.until.is_some_and(|until| self.clock.now().boot >= until);
-        if is_over || session.epoch != self.epoch { Err(Fault::LeaseOver) } else { Ok(()) }
+        self.term.holds()
     }
 
     /// Whether the operator wishes its end. A store that does not answer says nothing of that.

@@ -41,6 +41,7 @@ pub mod perform;
 pub mod serve;
 pub mod sight;
 pub mod start;
+mod term;
 pub mod threads;
 pub mod transfers;
 pub mod uploads;

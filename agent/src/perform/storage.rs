@@ -5,13 +5,13 @@ use logic::observed::Moved;
 use logic::plan::{Resource, Step};
 use logic::storage::change::Change;
 use logic::storage::record::Looked;
-use logic::time::BootTime;
 
 use super::Done;
 use crate::course::Course;
+use crate::term::Term;
 use crate::world::{Fault, World};
 
-/// Changes something of the storage, or looks at it. A transfer ends when the lease does.
+/// Changes something of the storage, or looks at it. A transfer ends with the session it was begun in.
 ///
 /// # Errors
 /// [`Fault::Storage`] in the words of the storage; [`Fault::NoStorage`] where there is none.
@@ -35,7 +35,7 @@ pub fn change_storage(world: &World, change: &Change, step: &Step) -> Result<Don
         Change::RenameVolume { volume, to } => port.rename(volume, to)?,
         Change::RemoveVolume { volume } => whole::remove(port, volume)?,
         Change::CopyVolume { from, to } => {
-            whole::copy(port, from, to, &Lease::of(world, step))?;
+            whole::copy(port, from, to, &Transfer::begin(world, step)?)?;
         }
         Change::CloneVolume { snapshot, to } => port.clone_volume(snapshot, to)?,
         Change::ExpectNoSnapshot { snapshot } => whole::expect_no_snapshot(port, snapshot)?,
@@ -65,30 +65,33 @@ fn run_trial(world: &World, port: &dyn Storage, exercise: &Exercise) -> Result<D
     Ok(Done { looked: Some(looked), ..Done::default() })
 }
 
-/// Lets a transfer go on as long as the lease holds, and tells how far it is.
-struct Lease<'a> {
+/// A transfer: it begins within the lease of whoever decided it, goes on for as long as the session holds, and tells how
+/// far it is.
+struct Transfer<'a> {
     world: &'a World,
     resource: &'a Resource,
-    not_after: Option<BootTime>,
+    term: Term<'a>,
 }
 
-impl<'a> Lease<'a> {
-    fn of(world: &'a World, step: &'a Step) -> Self {
-        Self { world, resource: &step.resource, not_after: step.not_after }
+impl<'a> Transfer<'a> {
+    fn begin(world: &'a World, step: &'a Step) -> Result<Self, Fault> {
+        let term = Term::begin(&*world.store, &*world.clock);
+        world.within_lease(step.not_after)?;
+        Ok(Self { world, resource: &step.resource, term })
     }
 }
 
-impl Watch for Lease<'_> {
+impl Watch for Transfer<'_> {
     fn moved(&self, done_bytes: u64, total_bytes: u64) -> Onward {
         self.world.transfers.tell(self.resource, Moved { done_bytes, total_bytes });
-        match self.world.within_lease(self.not_after) {
+        match self.term.holds() {
             Ok(()) => Onward::Yes,
             Err(_) => Onward::No,
         }
     }
 }
 
-impl Drop for Lease<'_> {
+impl Drop for Transfer<'_> {
     fn drop(&mut self) {
         self.world.transfers.end(self.resource);
     }
