@@ -20,7 +20,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let [file, node] = words.as_slice() else { return Err("it takes a configuration and a node".into()) };
     let node: NodeName = node.parse()?;
-    let config = Config::parse(&std::fs::read_to_string(file)?, "lab")?;
+    let hostname = std::fs::read_to_string("/proc/sys/kernel/hostname")?;
+    let config = Config::parse(&std::fs::read_to_string(file)?, hostname.trim())?;
     let secret = config.store_secret_file.as_deref().map(|file| Secret::read(Path::new(file))).transpose()?;
     let store = store::open(&config.store, secret)?;
     let mirror = Mirror::new(Arc::clone(&store), Scope::WithoutDocuments);
