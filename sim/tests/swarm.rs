@@ -54,6 +54,9 @@ const FLOORS: &[(&str, &[&str], u64)] = &[
     ("reasons", &["move-vain"], 5),
     ("reasons", &["move-sent-by-post-copy", "move-switched"], 2),
     ("reasons", &["move-torn"], 1),
+    ("faults", &["fence"], 40),
+    ("reasons", &["fence-confirmed", "fence-lifted", "fence-barred"], 20),
+    ("reasons", &["fence-obeyed", "fence-rebooted", "fence-awaited"], 8),
     (
         "reasons",
         &["start-uncertain", "crashed", "node-rebooted", "shutdown-overdue", "adopted", "removed"],

@@ -55,8 +55,8 @@ impl Fencer {
                 (true, None) => drop(self.blocked.insert(*address, *boot)),
                 (false, Some(blocked_in)) => {
                     self.blocked.remove(address);
-                    if blocked_in.is_some() && blocked_in == *boot {
-                        let_back(node, *address, shown, cluster)?;
+                    if let Some(boot) = boot.filter(|_| blocked_in == *boot) {
+                        let_back(node, (*address, boot), shown, cluster)?;
                     }
                 }
                 _ => {}
@@ -88,16 +88,24 @@ impl Fencer {
     }
 }
 
-/// A node may be let back in within the boot that was blocked only when it said so, and nothing there can write.
-fn let_back(node: &NodeName, address: IpAddr, shown: &Shown, cluster: &Cluster) -> Result<(), String> {
+/// A node may be let back in within the boot that was blocked only when it said so, and nothing there can write. It may have
+/// been started anew before the block came: that one is lifted because it was meant for the boot before.
+fn let_back(
+    node: &NodeName,
+    (address, boot): (IpAddr, BootId),
+    shown: &Shown,
+    cluster: &Cluster,
+) -> Result<(), String> {
     if shown.writing.contains(&address) {
         return Err(format!("{node} is unblocked, and a guest that was blocked there has a volume open"));
     }
-    let ground = cluster.fences.get(node).map(|block| &block.value.stage);
+    let block = cluster.fences.get(node).map(|block| &block.value);
+    let ground = block.and_then(|block| match block.stage {
+        Stage::Lifting { ground } | Stage::Lifted { ground, .. } => Some((ground, block.boot == boot)),
+        _ => None,
+    });
     match ground {
-        Some(Stage::Lifting { ground: Ground::Obeyed } | Stage::Lifted { ground: Ground::Obeyed, .. }) => {
-            Ok(())
-        }
+        Some((Ground::Obeyed, _) | (Ground::Rebooted, false)) => Ok(()),
         other => {
             Err(format!("{node} is unblocked in the boot that was blocked, without its word: {other:?}"))
         }
