@@ -5,6 +5,7 @@
 //! which it is left to when it is late: the three timeouts of librados then end it. So whatever of Ceph hangs holds up
 //! nobody beyond the deadline, and a fence has places of its own that hung looks cannot take.
 
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -64,6 +65,9 @@ impl Default for Deadlines {
 /// so that a failing disk does not fail what would have been done a moment later.
 const OSD_OPERATION: Duration = Duration::from_secs(30);
 
+/// How long the closing of a connection is waited for when nobody needs it any more.
+const CLOSE_WAIT: Duration = Duration::from_secs(1);
+
 /// After a failed opening of the connection, calls that came meanwhile fail with it instead of trying again.
 const FAILURE_COUNTS: Duration = Duration::from_millis(500);
 
@@ -121,7 +125,9 @@ struct Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        close(self.link.get_mut().ok().and_then(|link| link.open.take()));
+        let closed = close(self.link.get_mut().ok().and_then(|link| link.open.take()));
+        // A process that ended while librados closes would crash.
+        let _told = closed.recv_timeout(CLOSE_WAIT);
     }
 }
 
@@ -307,7 +313,7 @@ impl Inner {
             Trouble::Failed(failure) if failure.code == libc::ETIMEDOUT => Error::silent(what, deadline),
             Trouble::Failed(failure) if failure.code == libc::ESHUTDOWN => {
                 // What such a connection was told stays with it: the next call opens a new one.
-                close(self.link.lock().expect("nobody panics while connecting").open.take());
+                drop(close(self.link.lock().expect("nobody panics while connecting").open.take()));
                 let why = "this node is blocked at the storage";
                 Error::refused(what, Refusal::new(Cause::Blocked, why, "see why it was fenced"))
             }
@@ -316,11 +322,19 @@ impl Inner {
     }
 }
 
-/// Lets go of a connection. To close one to a cluster that hangs takes as long as the timeouts: nobody waits for that.
-fn close(cluster: Option<Arc<Cluster>>) {
+/// Lets go of a connection, and tells when it is closed. To close one to a cluster that hangs takes as long as the timeouts:
+/// nobody waits for that.
+fn close(cluster: Option<Arc<Cluster>>) -> Receiver<()> {
+    let (done, closed) = sync_channel(1);
     if let Some(cluster) = cluster {
-        let _ = std::thread::Builder::new().name("ceph-close".into()).spawn(move || drop(cluster));
+        let close = move || {
+            drop(cluster);
+            // Whoever let go of it may not wait.
+            let _told = done.send(());
+        };
+        drop(std::thread::Builder::new().name("ceph-close".into()).spawn(close));
     }
+    closed
 }
 
 /// What Ceph's refusals mean, where nobody knew better.
