@@ -250,7 +250,11 @@ fn rolls_back(rack: &Rack) -> Result<()> {
 fn goes(rack: &Rack) -> Result<()> {
     // Ceph tells of a guest that was ended by force for half a minute, as if it had the volume open.
     wait_for("it to be removed", PATIENCE, || rack.pvc(1, &["vm", "remove", "-y", WRITER]).map(drop))?;
-    ensure!(rack.vm(WRITER, 2).is_err(), "it is still known");
+    // What one node has done the others know some milliseconds later.
+    wait_for("the other nodes to know it", PATIENCE, || {
+        ensure!(rack.vm(WRITER, 2).is_err(), "it is still known");
+        Ok(())
+    })?;
     let left = output(rack.node(1)?.inside("rbd").args(["ls", POOL]))?;
     ensure!(left.trim().is_empty(), "there is {left}");
     rack.pvc(1, &["storage", "pool", "remove", "-y", POOL]).map(drop)
