@@ -126,7 +126,7 @@ struct Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         let closed = close(self.link.get_mut().ok().and_then(|link| link.open.take()));
-        // A process that ended while librados closes would crash.
+        // A process that ends while librados closes may crash: its own threads outlive what they use.
         let _told = closed.recv_timeout(CLOSE_WAIT);
     }
 }
