@@ -1,9 +1,10 @@
 //! What each daemon decides in one pass: the decisions on its nouns, put together.
 
 use crate::cluster::Cluster;
-use crate::limits::{STEP_BACKOFF_FIRST, STEP_BACKOFF_MAX};
+use crate::limits::{OSD_START_BACKOFF_MAX, STEP_BACKOFF_FIRST, STEP_BACKOFF_MAX};
 use crate::observed::{Life, Observed, StepFailure};
-use crate::plan::Plan;
+use crate::plan::{Action, Plan};
+use crate::storage::osd::change::OsdChange;
 use crate::time::{BootTime, Now, Span};
 use crate::{fence, network, node, primary, storage, task, vm};
 
@@ -57,7 +58,7 @@ fn held_back(mut plan: Plan, observed: &Observed, now: Now) -> Plan {
     plan.steps.retain(|step| {
         let failure =
             observed.failures.get(&step.resource).filter(|failure| failure.step == step.action.name());
-        let due = failure.map_or(now.boot, due_at);
+        let due = failure.map_or(now.boot, |failure| due_at(failure, longest_wait(&step.action)));
         waits.extend((due > now.boot).then_some(due));
         due <= now.boot
     });
@@ -67,9 +68,17 @@ fn held_back(mut plan: Plan, observed: &Observed, now: Now) -> Plan {
     plan
 }
 
-fn due_at(failure: &StepFailure) -> BootTime {
+fn due_at(failure: &StepFailure, longest: Span) -> BootTime {
     let doubled = STEP_BACKOFF_FIRST.0 << failure.in_a_row.saturating_sub(1).min(16);
-    failure.at + Span(doubled.min(STEP_BACKOFF_MAX.0))
+    failure.at + Span(doubled.min(longest.0))
+}
+
+/// Before a step that keeps failing is performed again.
+fn longest_wait(action: &Action) -> Span {
+    match action {
+        Action::Osd(OsdChange::ReviveOsd { .. }) => OSD_START_BACKOFF_MAX,
+        _ => STEP_BACKOFF_MAX,
+    }
 }
 
 #[cfg(test)]

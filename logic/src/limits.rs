@@ -90,6 +90,10 @@ pub const STEP_BACKOFF_FIRST: Span = Span(100);
 /// The longest wait before a step that keeps failing is performed again.
 pub const STEP_BACKOFF_MAX: Span = Span::seconds(2);
 
+/// The same for the start of an OSD whose machine cannot: its device is dead or the machine has forgotten it, and an operator
+/// has to do something about it.
+pub const OSD_START_BACKOFF_MAX: Span = Span::seconds(300);
+
 /// How many steps may be in flight at once; what does not fit is planned again in the next pass.
 pub const STEPS_IN_FLIGHT_MAX: usize = 64;
 

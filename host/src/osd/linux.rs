@@ -259,7 +259,7 @@ impl Devices for Linux {
             Some(note) => self.start_noted(&note),
             None => Err(Error::refused(
                 format!("this node bears no OSD {osd}"),
-                "see on which node its device is",
+                "if its device is here, \"pvc storage osd refresh\" takes it over",
             )),
         }
     }

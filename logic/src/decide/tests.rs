@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::plan::Resource;
-use crate::testing::{NOW, VM, cluster_with_vm, fact, observed};
+use crate::storage::osd::record::{Osd, OsdState};
+use crate::storage::osd::{OsdId, OsdUuid};
+use crate::testing::{NOW, VM, at, cluster, cluster_with_vm, fact, hv1, observed};
 use crate::vm::{Phase, Power};
 
 #[test]
@@ -44,4 +46,31 @@ fn the_failure_of_one_step_does_not_hold_back_another_on_the_same_vm() {
     };
     seen.failures.insert(Resource::Vm(VM), failure);
     assert!(noded(&cluster, &seen, NOW).steps.iter().any(|step| step.reason.name() == "start-failed"));
+}
+
+#[test]
+fn an_osd_that_its_machine_cannot_start_is_tried_again_ever_more_rarely() {
+    let osd = Osd {
+        node: hv1(),
+        device: "/dev/sdb".into(),
+        db_device: None,
+        uuid: OsdUuid(uuid::Uuid::nil()),
+        is_split: false,
+        volume: None,
+        state: OsdState::Ready,
+        task: None,
+    };
+    let (mut cluster, mut seen) = (cluster(), observed(&[]));
+    cluster.osds.insert(OsdId(0), at(osd).into());
+    let all = noded(&cluster, &seen, NOW).steps.len();
+    for (in_a_row, wait_ms) in [(1, 100), (6, 3200), (12, 204_800), (13, 300_000), (1000, 300_000)] {
+        let why = "this node bears no OSD".into();
+        let failure =
+            StepFailure { step: "revive-osd", incarnation: 0, why, at: NOW.boot, in_a_row, overtaken: false };
+        seen.failures.insert(Resource::Osd(OsdId(0)), failure);
+        let before = Now { boot: NOW.boot + Span(wait_ms - 1), ..NOW };
+        assert_eq!(noded(&cluster, &seen, before).steps.len(), all - 1, "{in_a_row} in a row");
+        let due = Now { boot: NOW.boot + Span(wait_ms), ..NOW };
+        assert_eq!(noded(&cluster, &seen, due).steps.len(), all, "{in_a_row} in a row");
+    }
 }

@@ -7,7 +7,7 @@
 //! | was seen to by this process | nothing, whatever has become of it: one that ends by itself is a case for an operator |
 //!
 //! Only a few are started at once, because a start waits for the storage's monitors, which may come up later; those that
-//! failed come after those that did not.
+//! failed come after those that did not, and are tried again ever more rarely.
 
 use crate::cluster::Cluster;
 use crate::limits::OSDS_STARTED_AT_ONCE_MAX;

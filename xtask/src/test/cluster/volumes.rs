@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 
 use crate::command::{output, wait_for};
 use crate::lab::guest::Guest;
@@ -119,7 +119,7 @@ fn crashes(rack: &Rack) -> Result<()> {
     before.end()?;
     let (begin, counted) = (Instant::now(), rack.count(WRITER, 2));
     wait_for("its next guest", PATIENCE, || {
-        let now = rack.guest(WRITER, 2)?;
+        let now = rack.guest(WRITER, 2).with_context(|| state(rack))?;
         ensure!(now != before, "it is still the same");
         Ok(())
     })?;
@@ -129,6 +129,14 @@ fn crashes(rack: &Rack) -> Result<()> {
     let now = rack.count(WRITER, 2);
     ensure!(now > counted, "it had counted to {counted}, and counts {now}");
     Ok(())
+}
+
+/// What is told of it: in which state it is and where, and why it is not started.
+fn state(rack: &Rack) -> String {
+    rack.vm(WRITER, 1).map_or_else(
+        |error| format!("{error:#}"),
+        |told| format!("it is in state {} on {}: {}", told["state"], told["node"], told["failed_reason"]),
+    )
 }
 
 /// The OSD beside the guest is killed. When it is back, everything is read from its own copy.
