@@ -6,7 +6,8 @@ use std::time::Duration;
 use anyhow::{Result, bail, ensure};
 use nix::sys::signal::Signal;
 
-use crate::command::wait_for;
+use crate::command::{tail, wait_for};
+use crate::lab::daemons;
 use crate::rack::ceph::Daemon;
 use crate::rack::network::Network;
 use crate::rack::{Rack, name};
@@ -126,6 +127,21 @@ impl Rack {
     /// When the machine is off, or shall not run such a program.
     pub fn runs(&self, number: u8, process: &str) -> Result<bool> {
         Ok(self.node(number)?.runs(&self.known(number, process)?))
+    }
+
+    /// What shall run on the machines that are on, and does not: a line for each, with the end of what a daemon said.
+    pub fn fallen(&self) -> Vec<String> {
+        let on = self.numbers().filter_map(|number| Some((number, self.machine(number)?)));
+        let fallen = on.flat_map(|(number, node)| {
+            let due = self.programs(number).into_iter();
+            let fallen = due.filter(move |program| !node.runs(&self.kept_name(number, program)));
+            fallen.map(move |program| (number, program))
+        });
+        let told = fallen.map(|(number, program)| {
+            let said = self.node(number).map(|node| daemons::said(&node, &program)).unwrap_or_default();
+            format!("{program} of {} does not run: {}", name(number), tail(&said, 4))
+        });
+        told.collect()
     }
 
     /// The name under which a machine keeps a process of this name.

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 
 use crate::lab::daemons::Profile;
 use crate::rack::ceph::Storage;
@@ -94,9 +94,13 @@ pub(super) fn nothing_left(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Disturbs, heals whatever the outcome, and waits until all nodes run again.
+/// Disturbs, heals whatever the outcome, and waits until all nodes run again. Nothing may have fallen before.
 fn healed(rack: &Rack, disturb: impl FnOnce() -> Result<()>) -> Result<()> {
-    let outcome = disturb();
+    let fallen = rack.fallen();
+    let outcome = match fallen.is_empty() {
+        true => disturb(),
+        false => Err(anyhow!("it has ended by itself before: {}", fallen.join("\n"))),
+    };
     rack.heal()?;
     for number in rack.numbers() {
         rack.start(number)?;

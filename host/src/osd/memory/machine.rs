@@ -292,7 +292,10 @@ impl Devices for Machine {
         let mut inside = self.lock();
         inside.change("start the OSD")?;
         let Some(bearing) = inside.bearings.get(&osd).filter(|bearing| bearing.is_whole).cloned() else {
-            return Err(Error::refused(format!("this node bears no OSD {osd}"), "if its device is here, it can be taken over"));
+            return Err(Error::refused(
+                format!("this node bears no OSD {osd}"),
+                "if its device is here, it can be taken over",
+            ));
         };
         inside.running.insert(osd);
         self.members.runs(bearing.id, osd, true);

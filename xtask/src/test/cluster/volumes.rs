@@ -131,12 +131,13 @@ fn crashes(rack: &Rack) -> Result<()> {
     Ok(())
 }
 
-/// What is told of it: in which state it is and where, and why it is not started.
+/// What is told of it: in which state it is and where, why it is not started, and what has fallen.
 fn state(rack: &Rack) -> String {
-    rack.vm(WRITER, 1).map_or_else(
+    let told = rack.vm(WRITER, 1).map_or_else(
         |error| format!("{error:#}"),
         |told| format!("it is in state {} on {}: {}", told["state"], told["node"], told["failed_reason"]),
-    )
+    );
+    [vec![told], rack.fallen()].concat().join("\n")
 }
 
 /// The OSD beside the guest is killed. When it is back, everything is read from its own copy.
