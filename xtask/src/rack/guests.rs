@@ -75,9 +75,7 @@ impl Rack {
 
     /// The last number that a guest told on a node; 0 when it told none.
     pub fn count(&self, vm: &str, number: u8) -> u64 {
-        let console = self.console(vm, number);
-        let told = console.rsplit(&format!("hello {vm} ")).next().filter(|rest| rest.len() < console.len());
-        told.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or_default()
+        last_told(vm, &self.console(vm, number))
     }
 
     /// Waits until a guest counts on, on that node, from what it has told there so far.
@@ -115,5 +113,30 @@ impl Rack {
             ensure!(there, "it is in state {} on {}; {}", told["state"], told["node"], told["failed_reason"]);
             Ok(())
         })
+    }
+}
+
+/// The last number on a console, and 0 where there is none. One that goes on to the end is not yet told: a console is emulated
+/// character by character, and one that is read between two of them ends with half a number.
+fn last_told(vm: &str, console: &str) -> u64 {
+    let told = console.split(&format!("hello {vm} ")).skip(1);
+    let whole = told.filter_map(|rest| rest.split_once(|c: char| !c.is_ascii_digit())?.0.parse().ok());
+    whole.last().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::last_told;
+
+    #[test]
+    fn half_a_number_at_the_end_of_a_console_is_not_told_yet() {
+        let told = |console: &str| last_told("web1", console);
+        assert_eq!(told("hello web1 1971\r\nhello web1 1972\r\n"), 1972);
+        assert_eq!(told("hello web1 1971\r\nhello web1 197"), 1971);
+        assert_eq!(told("hello web1 1971\r\nhello web1 "), 1971);
+        assert_eq!(told("hello web1 1971 boot x\r\nhel"), 1971);
+        assert_eq!(told("hello web1 19"), 0);
+        assert_eq!(told("of another: hello web2 7\n"), 0);
+        assert_eq!(told(""), 0);
     }
 }
