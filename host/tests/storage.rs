@@ -1,7 +1,6 @@
 //! One contract for storage: the same laws for one in memory, a directory, and a real Ceph.
 //!
-//! Three lists, because not every storage can be everything: laws of all; laws of those that keep images, into which
-//! other formats are converted; and laws of those that several machines reach.
+//! Not every storage can be everything, so that each list of laws says of which it is.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 #[path = "storage/ceph.rs"]
