@@ -119,7 +119,8 @@ impl Rack {
 /// The last number on a console, and 0 where there is none. One that goes on to the end is not yet told: a console is emulated
 /// character by character, and one that is read between two of them ends with half a number.
 fn last_told(vm: &str, console: &str) -> u64 {
-    let told = console.split(&format!("hello {vm} ")).skip(1);
+    let greeting = format!("hello {vm} ");
+    let told = console.split(greeting.as_str()).skip(1);
     let whole = told.filter_map(|rest| rest.split_once(|c: char| !c.is_ascii_digit())?.0.parse().ok());
     whole.last().unwrap_or_default()
 }

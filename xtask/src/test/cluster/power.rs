@@ -1,11 +1,15 @@
 //! Power cuts: by the lab, and by a machine's power controller.
 
-use anyhow::{Result, ensure};
+use std::io::{ErrorKind, Read as _};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use anyhow::{Result, bail, ensure};
 
 use crate::command::wait_for;
 use crate::rack::guests::PATIENCE;
 use crate::rack::network::Network;
-use crate::rack::{Rack, controller};
+use crate::rack::{API_PORT, Rack, controller};
 use crate::test::cluster::healed;
 use crate::test::cluster::vms::{DB, WEB};
 use crate::test::tally::Tally;
@@ -21,12 +25,14 @@ pub(super) fn checks(rack: &Rack, tally: &mut Tally) {
         ensure!(rack.whereabouts(WEB) == [2], "it is on {:?}", rack.whereabouts(WEB));
         Ok(())
     });
-    tally.check("ipmitool switches a machine off and on", || healed(rack, || by_controller(rack)));
+    tally.check("ipmitool switches a machine off and on, and resets it", || healed(rack, || by_controller(rack)));
 }
 
 fn power_cut(rack: &Rack) -> Result<()> {
     let guest = rack.guest(WEB, 2)?;
+    let mut peer = peer_of(rack, 2)?;
     ensure!(rack.kill(2)?, "it was off before");
+    heard_nothing(&mut peer)?;
     ensure!(!guest.is_alive(), "the guest survived the power cut");
     ensure!(!controller::power(rack, 2)?, "the controller says that it is on");
     ensure!(!answers_ping(rack, 2), "it still answers");
@@ -48,6 +54,21 @@ fn power_cut(rack: &Rack) -> Result<()> {
     rack.vm_becomes(DB, ("start", 3), 1)
 }
 
+/// A connection of the switch's with a node's API.
+fn peer_of(rack: &Rack, number: u8) -> Result<TcpStream> {
+    let at = SocketAddr::from((Network::Upstream.address(number), API_PORT));
+    rack.switch()?.node.with_network(|| Ok(TcpStream::connect_timeout(&at, PATIENCE)?))
+}
+
+/// A machine that lost its power took leave of nobody: its peers neither read an end nor are reset.
+fn heard_nothing(peer: &mut TcpStream) -> Result<()> {
+    peer.set_read_timeout(Some(Duration::from_millis(300)))?;
+    match peer.read(&mut [0]) {
+        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Ok(()),
+        heard => bail!("its peer heard {heard:?}"),
+    }
+}
+
 fn by_controller(rack: &Rack) -> Result<()> {
     controller::ask(rack, 2, &["chassis", "power", "off"])?;
     wait_for("the machine to be off", PATIENCE, || {
@@ -57,6 +78,12 @@ fn by_controller(rack: &Rack) -> Result<()> {
     })?;
     controller::ask(rack, 2, &["chassis", "power", "on"])?;
     ensure!(rack.machine(2).is_some(), "it is off");
+    let before = rack.node(2)?.first;
+    controller::ask(rack, 2, &["chassis", "power", "reset"])?;
+    wait_for("the machine to be started anew", PATIENCE, || {
+        ensure!(rack.node(2)?.first != before, "it is the same");
+        Ok(())
+    })?;
     let wrong = controller::ask(rack, 2, &["-P", "wrong", "chassis", "power", "status"]);
     ensure!(wrong.is_err(), "it answers without its password");
     Ok(())

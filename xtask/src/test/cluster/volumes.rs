@@ -9,6 +9,7 @@ use crate::command::{output, wait_for};
 use crate::lab::guest::Guest;
 use crate::rack::ceph::first_osd;
 use crate::rack::guests::PATIENCE;
+use crate::rack::network::Network;
 use crate::rack::numbered::{NumberedLog, Told, UNTOLD_MAX};
 use crate::rack::{Rack, name};
 use crate::say;
@@ -31,6 +32,7 @@ pub(super) fn checks(rack: &Rack, tally: &mut Tally, standstill: Duration) {
     let earlier = rack.told_numbers(WRITER);
     tally.check("a guest on a volume in Ceph writes a numbered log", || begins(rack));
     tally.check("its volume grows while it writes", || grows(rack));
+    tally.check("another volume comes to it while it writes, and goes again", || comes_and_goes(rack));
     tally.check("it moves to another node while it writes, and a snapshot is taken there", || moves(rack));
     tally.check("what would take its volume from it is refused, and its name told", || kept(rack));
     tally.check("its QEMU ended by force, it runs again at once and goes on after its last number", || {
@@ -44,7 +46,7 @@ pub(super) fn checks(rack: &Rack, tally: &mut Tally, standstill: Duration) {
         healed(rack, || power_cut(rack))?;
         rack.ceph_is_well(1, 3)
     });
-    tally.check("it is stopped and its locks flushed: no number is missing, and none is there twice", || {
+    tally.check("it is stopped, locked out, its locks flushed: no number is missing, and none is there twice", || {
         whole(rack, &earlier)
     });
     tally
@@ -76,6 +78,27 @@ fn grows(rack: &Rack) -> Result<()> {
         "vda",
     ]))?;
     ensure!(told.contains(&(96 * MIB).to_string()), "the guest sees\n{told}");
+    rack.counts_on(WRITER, 1)
+}
+
+fn comes_and_goes(rack: &Rack) -> Result<()> {
+    let has = || -> Result<bool> {
+        let told = output(rack.node(1)?.inside("virsh").args(["-c", "qemu:///system", "domblklist", WRITER]))?;
+        Ok(told.contains("vms/writer_more"))
+    };
+    rack.pvc(3, &["storage", "volume", "add", POOL, "writer_more", "16M"])?;
+    rack.pvc(3, &["vm", "volume", "add", "-y", WRITER, "vms/writer_more", "-b", "virtio"])?;
+    ensure!(has()?, "the guest has not got it");
+    let said = rack.pvc_refuses(2, &["storage", "volume", "remove", "-y", POOL, "writer_more"])?;
+    ensure!(said.contains(WRITER), "{said}");
+    rack.pvc(3, &["vm", "volume", "remove", "-y", WRITER, "vms/writer_more"])?;
+    wait_for("the guest to let go of it", PATIENCE, || {
+        ensure!(!has()?, "it still has it");
+        Ok(())
+    })?;
+    wait_for("the volume to be let go of", PATIENCE, || {
+        rack.pvc(1, &["storage", "volume", "remove", "-y", POOL, "writer_more"]).map(drop)
+    })?;
     rack.counts_on(WRITER, 1)
 }
 
@@ -228,9 +251,28 @@ fn down(rack: &Rack) -> Result<()> {
     })
 }
 
+/// Somebody elsewhere leaves a lock on the volume of a VM that is down: it is not started, and tells by whom and what to do.
+fn locked_out(rack: &Rack) -> Result<()> {
+    output(rack.node(3)?.inside("rbd").args(["lock", "add", IMAGE, "left"]))?;
+    rack.pvc(1, &["vm", "start", WRITER])?;
+    wait_for("the start to be refused", PATIENCE, || {
+        let told = rack.vm(WRITER, 1)?;
+        let why = told["failed_reason"].as_str().unwrap_or_default();
+        let names = [IMAGE, &Network::Storage.address(3).to_string(), "flush-locks"];
+        ensure!(names.iter().all(|name| why.contains(name)), "it is told to be {}: {why}", told["state"]);
+        Ok(())
+    })?;
+    ensure!(rack.whereabouts(WRITER).is_empty(), "it is on {:?}", rack.whereabouts(WRITER));
+    down(rack)
+}
+
 fn whole(rack: &Rack, earlier: &Told) -> Result<()> {
+    let locks = || output(rack.node(1)?.inside("rbd").args(["lock", "ls", IMAGE]));
     down(rack)?;
+    locked_out(rack)?;
+    ensure!(locks()?.contains("left"), "nobody holds a lock: {}", locks()?);
     wait_for("the locks to be flushed", PATIENCE, || rack.pvc(1, &["vm", "flush-locks", WRITER]).map(drop))?;
+    ensure!(locks()?.trim().is_empty(), "there is still {}", locks()?);
     let log = read(rack)?;
     rack.told_numbers(WRITER).since(earlier).agrees(&log, 0)?;
     ensure!(log.boots.len() == 2, "it was killed once: {log}");
