@@ -102,6 +102,11 @@ impl Nodes {
         Arc::new(Self { dial, pushed: Mutex::default(), kept: Mutex::default(), followed, brought })
     }
 
+    /// The node on this machine.
+    pub fn here(&self) -> &NodeName {
+        self.dial.here()
+    }
+
     /// Keeps one node's statistics fresh, on a thread of its own, for as long as this lives and the node is kept.
     pub fn keep(self: &Arc<Self>, node: NodeName) {
         let (nodes, wanted) = (Arc::downgrade(self), Arc::new(()));

@@ -333,7 +333,9 @@ impl Operator {
             StorageAsk::RemoveVolume { volume } => accept::remove_volume(on, volume)?,
             StorageAsk::ScanVolume { volume } => accept::scan_volume(on, volume)?,
             StorageAsk::Upload { volume } => {
-                accept::begin_upload(on, volume, Content { size_bytes: 1 << 20, format: Format::Raw })?
+                let (content, here) =
+                    (Content { size_bytes: 1 << 20, format: Format::Raw }, accept::worker(on.cluster)?);
+                accept::begin_upload(on, volume, content, &here)?
             }
             StorageAsk::AddSnapshot { snapshot } => accept::add_snapshot(on, snapshot)?,
             StorageAsk::RenameSnapshot { snapshot, to } => accept::rename_snapshot(on, snapshot, to)?,

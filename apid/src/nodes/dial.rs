@@ -17,6 +17,9 @@ const IDENTITY_FILES: [&str; 3] = ["ca.crt", "node.crt", "node.key"];
 
 /// How a node is reached.
 pub trait Dial: Send + Sync + Debug {
+    /// The node on this machine.
+    fn here(&self) -> &NodeName;
+
     /// Connects to a node. Blocks for at most twice the patience's first wait: its name is looked up, then it is dialled.
     ///
     /// # Errors
@@ -54,6 +57,10 @@ impl LocalNode {
 }
 
 impl Dial for LocalNode {
+    fn here(&self) -> &NodeName {
+        &self.node
+    }
+
     fn dial(&self, node: &NodeName, patience: Patience) -> Result<Client, Error> {
         self.reach(node, &self.socket, patience)
     }
@@ -85,6 +92,10 @@ impl ClusterNodes {
 }
 
 impl Dial for ClusterNodes {
+    fn here(&self) -> &NodeName {
+        self.local.here()
+    }
+
     fn dial(&self, node: &NodeName, patience: Patience) -> Result<Client, Error> {
         if *node == self.local.node {
             return self.local.dial(node, patience);

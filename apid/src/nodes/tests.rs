@@ -27,9 +27,15 @@ fn what_cannot_be_understood_is_told() {
 }
 
 #[derive(Debug)]
-struct Nobody;
+struct Nobody {
+    here: NodeName,
+}
 
 impl Dial for Nobody {
+    fn here(&self) -> &NodeName {
+        &self.here
+    }
+
     fn dial(&self, node: &NodeName, _patience: Patience) -> Result<Client, Error> {
         Err(Error::Unreachable { at: node.to_string(), why: "nobody is there".into() })
     }
@@ -41,7 +47,7 @@ impl Dial for Nobody {
 
 #[test]
 fn what_is_old_is_not_shown() {
-    let nodes = Nodes::new(Arc::new(Nobody));
+    let nodes = Nodes::new(Arc::new(Nobody { here: "hv1".parse().unwrap() }));
     let (node, vm): (NodeName, VmId) = ("hv1".parse().unwrap(), VM.parse().unwrap());
     nodes.put(&node, HashMap::from([(vm, GuestStatistics::default())]));
     assert!(nodes.statistics().of(&node, vm).is_some());

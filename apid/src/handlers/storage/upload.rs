@@ -79,7 +79,9 @@ pub async fn upload(
 ) -> Answered<Message> {
     let path = known(&pool, &volume)?;
     let format = asked.image_format.into();
-    let accept = |on: Occasion<'_>, size_bytes: u64| begin_upload(on, &path, Content { size_bytes, format });
+    let accept = |on: Occasion<'_>, size_bytes: u64| {
+        begin_upload(on, &path, Content { size_bytes, format }, api.nodes.here())
+    };
     if let Some(size_bytes) = asked.file_size {
         // What would be refused is refused before anything is sent.
         api.settings.check_storage()?;

@@ -1,8 +1,9 @@
 //! What is refused, and what a request that is accepted writes.
 
 use super::*;
-use crate::cluster::VmEntry;
+use crate::cluster::{NodeEntry, VmEntry};
 use crate::id::SnapshotName;
+use crate::node::{BootId, Presence};
 use crate::primary::Primary;
 use crate::record::Record;
 use crate::storage::facts::{PoolFacts, StorageFacts};
@@ -244,7 +245,7 @@ fn a_change_of_a_volume_that_cannot_be_is_refused() {
 fn an_upload_that_cannot_be_is_refused() {
     let cluster = cluster();
     let upload = |name: &str, size_bytes, format| {
-        begin_upload(on(&cluster), &path(name), Content { size_bytes, format })
+        begin_upload(on(&cluster), &path(name), Content { size_bytes, format }, &hv1())
     };
     for (refused, part) in [
         (refusal(upload("vms/none", GIB, Format::Raw)), "No volume with name"),
@@ -258,6 +259,21 @@ fn an_upload_that_cannot_be_is_refused() {
     }
     assert!(upload("vms/fresh", 2 * GIB, Format::Raw).is_ok());
     assert!(upload("vms/fresh", 3 * GIB, Format::Qcow2).is_ok(), "what it holds is known when it has come");
+}
+
+#[test]
+fn an_upload_is_taken_in_where_it_comes_and_by_the_primary_where_nobody_is_there() {
+    let mut cluster = cluster();
+    let hv2: NodeName = "hv2".parse().unwrap();
+    let content = Content { size_bytes: GIB, format: Format::Raw };
+    let taken_in_by =
+        |cluster: &Cluster| begin_upload(on(cluster), &path("vms/fresh"), content, &hv2).unwrap().0.run_on;
+    assert_eq!(taken_in_by(&cluster), hv1(), "it is not registered");
+    cluster.nodes.insert(hv2.clone(), NodeEntry::default().into());
+    assert_eq!(taken_in_by(&cluster), hv1(), "it is not there");
+    let presence = Some(at(Presence { boot: BootId(uuid::Uuid::nil()), restart_planned: None }));
+    cluster.nodes.insert(hv2.clone(), NodeEntry { presence, ..NodeEntry::default() }.into());
+    assert_eq!(taken_in_by(&cluster), hv2);
 }
 
 #[test]

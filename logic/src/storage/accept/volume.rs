@@ -1,6 +1,6 @@
 //! Whether a volume may be made, changed, copied, filled or removed.
 
-use super::{Accepted, Occasion, clones_of, idle, size, unused};
+use super::{Accepted, Occasion, clones_of, idle, size, unused, worker};
 use crate::cluster::{Cluster, VmEntry};
 use crate::id::{NodeName, VmId, VolumeName};
 use crate::record::{Expect, RecordId, Records};
@@ -165,11 +165,12 @@ pub fn scan_volume(on: Occasion<'_>, path: &VolumePath) -> Accepted {
 
 /// Announces an upload: its content is then brought to the worker over a link, by the task's id. The end of that, good
 /// or bad, is the worker's to record; an upload that nobody brings, or that breaks off, fails by itself and leaves the
-/// volume as it was.
+/// volume as it was. It is taken in by the worker beside the API that it comes to, where that is a node that is there, so that
+/// its bytes cross no network but the storage's; else by the primary's.
 ///
 /// # Errors
 /// There is no such volume, it is busy, has snapshots, a VM that runs uses it, or it is too small.
-pub fn begin_upload(on: Occasion<'_>, path: &VolumePath, content: Content) -> Accepted {
+pub fn begin_upload(on: Occasion<'_>, path: &VolumePath, content: Content, here: &NodeName) -> Accepted {
     let Content { size_bytes, format } = content;
     let volume = &on.ready_volume(path)?.value;
     size(size_bytes)?;
@@ -185,5 +186,7 @@ pub fn begin_upload(on: Occasion<'_>, path: &VolumePath, content: Content) -> Ac
     }
     let records = on.lock(Records::default(), path, VolumeState::Uploading)?;
     let records = on.guard_pool(records, &path.pool)?;
-    on.begin(StorageWork::Upload { volume: path.clone(), size_bytes, format }, records)
+    let is_there = on.cluster.nodes.get(here).is_some_and(|node| node.presence.is_some());
+    let run_on = if is_there { here.clone() } else { worker(on.cluster)? };
+    on.begin_on(run_on, StorageWork::Upload { volume: path.clone(), size_bytes, format }, records)
 }

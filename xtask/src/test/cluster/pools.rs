@@ -16,6 +16,8 @@ use crate::lab::guest::Guest;
 use crate::rack::guests::PATIENCE;
 use crate::rack::network::Network;
 use crate::rack::{API_PORT, Rack};
+use crate::test::cluster::healed;
+use crate::test::cluster::power::becomes;
 use crate::test::tally::Tally;
 use crate::tree;
 
@@ -32,6 +34,10 @@ const OWNER_UUID: &str = "5b1d7c30-6f6e-4b0a-9a57-0c7d2f1e8a68";
 
 pub(super) fn checks(rack: &Rack, tally: &mut Tally) {
     tally.check("a raw image is uploaded, and the volume holds it to the byte", || raw(rack));
+    tally.check(
+        "an upload that comes to a node without its daemon is passed on to the primary's worker",
+        || healed(rack, || passed_on(rack)),
+    );
     tally.check("a qcow2 image is uploaded, and the volume holds what it shows", || qcow2(rack));
     tally.check("an upload that breaks off, or is longer than said, leaves the volume as it was", || {
         broken_off(rack)
@@ -91,6 +97,18 @@ fn raw(rack: &Rack) -> Result<()> {
     wait_for("the pool to be measured", PATIENCE, || volume(rack, &["add", POOL, "image", "8M"]).map(drop))?;
     let (file, content) = image(rack, "image.raw")?;
     volume(rack, &["upload", POOL, "image", text(&file)?])?;
+    holds(rack, "shelf/image", &content, 8 * MIB)
+}
+
+/// Over the link between the two, under TLS.
+fn passed_on(rack: &Rack) -> Result<()> {
+    let (file, content) = image(rack, "passed.raw")?;
+    rack.stop(3, "pvcnoded")?;
+    becomes(rack, 3, "dead", 1)?;
+    // It may have been the primary.
+    wait_for("it to be uploaded", PATIENCE, || {
+        rack.pvc(3, &["storage", "volume", "upload", POOL, "image", text(&file)?]).map(drop)
+    })?;
     holds(rack, "shelf/image", &content, 8 * MIB)
 }
 

@@ -25,7 +25,9 @@ pub(super) fn checks(rack: &Rack, tally: &mut Tally) {
         ensure!(rack.whereabouts(WEB) == [2], "it is on {:?}", rack.whereabouts(WEB));
         Ok(())
     });
-    tally.check("ipmitool switches a machine off and on, and resets it", || healed(rack, || by_controller(rack)));
+    tally.check("ipmitool switches a machine off and on, and resets it", || {
+        healed(rack, || by_controller(rack))
+    });
 }
 
 fn power_cut(rack: &Rack) -> Result<()> {

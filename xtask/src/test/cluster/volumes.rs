@@ -46,9 +46,10 @@ pub(super) fn checks(rack: &Rack, tally: &mut Tally, standstill: Duration) {
         healed(rack, || power_cut(rack))?;
         rack.ceph_is_well(1, 3)
     });
-    tally.check("it is stopped, locked out, its locks flushed: no number is missing, and none is there twice", || {
-        whole(rack, &earlier)
-    });
+    tally.check(
+        "it is stopped, locked out, its locks flushed: no number is missing, and none is there twice",
+        || whole(rack, &earlier),
+    );
     tally
         .check("rolled back, its log is that of the snapshot to the byte, and it goes on from there", || {
             rolls_back(rack)
@@ -83,7 +84,8 @@ fn grows(rack: &Rack) -> Result<()> {
 
 fn comes_and_goes(rack: &Rack) -> Result<()> {
     let has = || -> Result<bool> {
-        let told = output(rack.node(1)?.inside("virsh").args(["-c", "qemu:///system", "domblklist", WRITER]))?;
+        let told =
+            output(rack.node(1)?.inside("virsh").args(["-c", "qemu:///system", "domblklist", WRITER]))?;
         Ok(told.contains("vms/writer_more"))
     };
     rack.pvc(3, &["storage", "volume", "add", POOL, "writer_more", "16M"])?;
