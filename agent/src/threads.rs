@@ -1,5 +1,6 @@
 //! The pool of production: a few threads for steps, and a lane of its own for the heartbeat.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -11,6 +12,7 @@ use crate::memory::Ended;
 use crate::perform::Job;
 use crate::sight::Sight;
 use crate::wake::Bell;
+use crate::world::Fault;
 
 /// How many steps are performed side by side. Each may wait for libvirt up to its deadline.
 const STEPPERS: usize = 8;
@@ -83,7 +85,7 @@ fn next(receiver: &Mutex<Receiver<Job>>) -> Option<Job> {
 impl Report {
     fn perform(&self, job: &Job) {
         let began = job.world.clock.now().boot;
-        let outcome = job.perform();
+        let outcome = survived(|| job.perform());
         let at = job.world.clock.now().boot;
         let (step, took, ticket) = (Arc::clone(&job.step), at - began, self.sight.ticket());
         self.inbox.put(Ended { step, outcome, at, took, ticket });
@@ -95,5 +97,26 @@ impl Report {
             }
         }
         self.bells.passes.ring();
+    }
+}
+
+/// A step that panics has failed. Its thread goes on, and so does everything else that the daemon looks after.
+fn survived<T>(act: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+    // What it has left half done behind a lock fails whoever takes that lock next, and is no secret.
+    catch_unwind(AssertUnwindSafe(act)).unwrap_or(Err(Fault::Panicked))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_that_panics_has_failed_and_others_are_as_they_are() {
+        assert_eq!(survived(|| Ok(7)).unwrap(), 7);
+        assert!(matches!(survived(|| Err::<(), _>(Fault::NoFence)), Err(Fault::NoFence)));
+        assert!(matches!(
+            survived(|| -> Result<(), Fault> { panic!("as it is meant") }),
+            Err(Fault::Panicked)
+        ));
     }
 }

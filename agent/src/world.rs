@@ -99,6 +99,9 @@ pub enum Fault {
     /// There is none.
     #[error("this node has no storage; give it some in the section [storage] of /etc/pvc/pvc.toml")]
     NoStorage,
+    /// The step panicked.
+    #[error("a bug in PVC ended the step; the daemon's log says where: please report it")]
+    Panicked,
     /// The VM's document.
     #[error("the VM's document cannot be used: {0}")]
     Document(#[from] DomainError),

@@ -6,7 +6,7 @@
 //! nobody beyond the deadline, and a fence has places of its own that hung looks cannot take.
 
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use logic::id::PoolName;
@@ -91,6 +91,8 @@ enum Subject {
     Pool(PoolName),
     /// One volume, to change it.
     Volume(VolumePath),
+    /// The locks on one volume, to break them.
+    Locks(VolumePath),
     /// The fence.
     Fence,
     /// The state of one OSD.
@@ -103,7 +105,7 @@ impl crate::calls::Subject for Subject {
     fn calls_max(&self) -> usize {
         match self {
             Self::Look => 8,
-            Self::Fence => 4,
+            Self::Fence | Self::Locks(_) => 4,
             Self::Pool(_) | Self::Volume(_) | Self::Osd(_) | Self::Monitor(_) => 1,
         }
     }
@@ -229,8 +231,11 @@ impl Ceph {
         act: impl FnOnce(&Session) -> Outcome<T> + Send + 'static,
     ) -> Result<T, Error> {
         let inner = Arc::clone(&self.inner);
+        let used = Arc::new(OnceLock::new());
+        let uses = Arc::clone(&used);
         let outcome = self.inner.calls.run(subject, Instant::now() + deadline, move |claim| {
             let cluster = inner.connected()?;
+            let _first = uses.set(Arc::downgrade(&cluster));
             if !claim.is_held() {
                 return Err(Trouble::Failed(Failure::new(libc::ETIMEDOUT, "")));
             }
@@ -239,7 +244,12 @@ impl Ceph {
         match outcome {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(trouble)) => Err(self.inner.told(what, deadline, trouble)),
-            Err(Late::InLine | Late::UnderWay) => Err(Error::silent(what, deadline)),
+            Err(late) => {
+                if let (Late::UnderWay, Some(cluster)) = (late, used.get()) {
+                    self.inner.doubt(cluster);
+                }
+                Err(Error::silent(what, deadline))
+            }
         }
     }
 }
@@ -274,6 +284,31 @@ impl Inner {
                 Err(Trouble::NoWay(why))
             }
         }
+    }
+
+    /// A call on this connection did not come back. Where a monitor answers on it all the same, librados has lost what it waits
+    /// for, and waits for ever: the wait for a newer map, which every change of the blocklist ends with, has no timeout. The
+    /// next call opens a new connection then. Where none answers, Ceph is silent, and the connection is as good as another.
+    fn doubt(self: &Arc<Self>, cluster: &Weak<Cluster>) {
+        let (inner, Some(cluster)) = (Arc::clone(self), cluster.upgrade()) else { return };
+        let ask = move || {
+            if cluster.ask_monitor(&json!({"prefix": "fsid"})).is_ok() && inner.retire(&cluster) {
+                tracing::warn!(
+                    "a call to Ceph did not come back though a monitor answers: a new connection is opened"
+                );
+            }
+        };
+        drop(std::thread::Builder::new().name("ceph-doubt".into()).spawn(ask));
+    }
+
+    /// Lets go of this connection, if it is the one that calls use. What still waits on it keeps it open.
+    fn retire(&self, cluster: &Arc<Cluster>) -> bool {
+        let mut link = self.link.lock().expect("nobody panics while connecting");
+        let is_used = link.open.as_ref().is_some_and(|open| Arc::ptr_eq(open, cluster));
+        if is_used {
+            drop(close(link.open.take()));
+        }
+        is_used
     }
 
     /// What is set on the connection, whatever Ceph's configuration file says.

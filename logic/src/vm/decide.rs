@@ -297,7 +297,7 @@ impl Case<'_> {
         let attempts = self.attempts() + 1;
         let failure = self.observed.failures.get(&Resource::Vm(self.id));
         let longest = match failure.map(|failure| failure.step) {
-            Some("look-at-volumes") => START_BACKOFF_SILENT_MAX,
+            Some("look-at-volumes" | "break-locks") => START_BACKOFF_SILENT_MAX,
             _ => START_BACKOFF_MAX,
         };
         let retry_at = self.now.boot + doubled(START_BACKOFF_FIRST, attempts - 1, longest);

@@ -1,5 +1,6 @@
 //! Volumes in Ceph: images of librbd's, looked at before they are changed, so that refusals are ours and plain.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use logic::id::{PoolName, VolumeName};
@@ -7,6 +8,7 @@ use logic::storage::{SnapshotPath, VolumePath};
 
 use super::answers::address;
 use super::image::Image;
+use super::rados::Failure;
 use super::transfers::is_staging;
 use super::{Ceph, Outcome, Session};
 use crate::storage::error::Refusal;
@@ -17,8 +19,14 @@ use crate::storage::{Error, Location, Lock, User, Volume, Volumes};
 const BEING_MADE: (u32, Duration) = (100, Duration::from_millis(100));
 
 fn users_of(image: &Image) -> Outcome<Vec<User>> {
-    let user = |(id, at): (i64, String)| User { who: format!("client.{id}"), address: address(&at) };
-    Ok(image.watchers()?.into_iter().map(user).collect())
+    let user = |(id, at): (i64, String)| Ok(User { who: format!("client.{id}"), address: Some(told(&at)?) });
+    image.watchers()?.into_iter().map(user).collect()
+}
+
+/// Where somebody is. One of whom it is not known is nobody of this machine.
+fn told(at: &str) -> Outcome<IpAddr> {
+    let unclear = || Failure::new(libc::EPROTO, format!("the address \"{at}\" is not understood"));
+    Ok(address(at).ok_or_else(unclear)?)
 }
 
 impl Session {
@@ -154,19 +162,21 @@ impl Volumes for Ceph {
         let path = volume.clone();
         self.look(&format!("see who uses {volume}"), move |session| {
             let image = session.demand(&path)?;
-            let lock = |(holder, cookie, at): (String, String, String)| Lock {
-                holder,
-                cookie,
-                address: address(&at),
+            let lock = |(holder, cookie, at): (String, String, String)| {
+                Ok(Lock { holder, cookie, address: Some(told(&at)?) })
             };
-            Ok((users_of(&image)?, image.lockers()?.into_iter().map(lock).collect()))
+            let locks: Outcome<Vec<Lock>> = image.lockers()?.into_iter().map(lock).collect();
+            Ok((users_of(&image)?, locks?))
         })
     }
 
     fn break_lock(&self, volume: &VolumePath, lock: &Lock) -> Result<(), Error> {
         let (what, lock) = (format!("break the lock of {} on {volume}", lock.holder), lock.clone());
-        self.change(&what, volume, move |session, volume| {
-            match session.changed(volume)?.break_lock(&lock.holder, &lock.cookie) {
+        let path = volume.clone();
+        // A guest waits for it. It names holder and lock, so that one that comes late, or twice, breaks no other.
+        let deadline = self.deadlines().look * 2;
+        self.call(&what, super::Subject::Locks(volume.clone()), deadline, move |session| {
+            match session.changed(&path)?.break_lock(&lock.holder, &lock.cookie) {
                 Err(failure) if failure.code != libc::ENOENT => Err(failure.into()),
                 _ => Ok(()),
             }

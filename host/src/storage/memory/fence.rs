@@ -102,11 +102,13 @@ impl State {
         }
     }
 
-    /// As in Ceph, an OSD that was called down comes up again by itself.
+    /// As in Ceph, an OSD that was called down comes up again by itself, with the newest map: one that stands still, or hears of
+    /// no map, does not before it is let go.
     fn unblock(&mut self, addresses: &[IpAddr]) -> u64 {
         self.blocked.retain(|address| !addresses.contains(address));
         self.epoch += 1;
-        for daemon in self.daemons.iter_mut().filter(|daemon| addresses.contains(&daemon.address)) {
+        let theirs = self.daemons.iter_mut().filter(|daemon| addresses.contains(&daemon.address));
+        for daemon in theirs.filter(|daemon| !daemon.is_held && !daemon.is_cut_off) {
             daemon.is_up = true;
         }
         self.spread();

@@ -121,8 +121,11 @@ fn a_start_looks_at_the_volumes_breaks_what_the_dead_hold_and_fails_where_they_c
 
 #[test]
 fn a_start_waits_less_long_for_a_storage_that_is_silent() {
-    for (step, longest) in [("look-at-volumes", START_BACKOFF_SILENT_MAX), ("start-guest", START_BACKOFF_MAX)]
-    {
+    for (step, longest) in [
+        ("look-at-volumes", START_BACKOFF_SILENT_MAX),
+        ("break-locks", START_BACKOFF_SILENT_MAX),
+        ("start-guest", START_BACKOFF_MAX),
+    ] {
         let mut observed = took_one();
         observed.failures.insert(Resource::Vm(VM), StepFailure { incarnation: 1, ..failure(step) });
         let before = Failure { reason: "no".into(), attempts: 20, retry_at: NOW.boot };
