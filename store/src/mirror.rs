@@ -109,20 +109,36 @@ impl Sink for Ear {
     }
 }
 
+/// What is being read. Whoever holds it may wait for the store.
 #[derive(Default)]
-struct State {
+struct Work {
     watch: Option<Box<dyn Watch>>,
     builder: Builder,
-    versions: HashMap<Key, Version>,
+    read: Read,
     revision: u64,
-    published: Option<Snapshot>,
+}
+
+/// The versions that were read since the last snapshot.
+#[derive(Default)]
+struct Read {
+    /// Everything was read: what is not here is not there.
+    anew: bool,
+    versions: Vec<(Key, Option<Version>)>,
+}
+
+/// What is shown, with the versions of it. Nobody waits for anything while holding it.
+#[derive(Default)]
+struct Shown {
+    snapshot: Option<Snapshot>,
+    versions: HashMap<Key, Version>,
 }
 
 /// The mirror.
 pub struct Mirror {
     store: Arc<dyn Store>,
     ear: Arc<Ear>,
-    state: Mutex<State>,
+    work: Mutex<Work>,
+    shown: Mutex<Shown>,
     published: Condvar,
 }
 
@@ -137,7 +153,7 @@ impl Mirror {
     pub fn new(store: Arc<dyn Store>, scope: Scope) -> Self {
         let dirty = Mutex::new(Dirty { keys: BTreeSet::new(), doubt: true, asked: false });
         let ear = Arc::new(Ear { scope, dirty, rung: Condvar::new(), wake: Mutex::default() });
-        Self { store, ear, state: Mutex::default(), published: Condvar::new() }
+        Self { store, ear, work: Mutex::default(), shown: Mutex::default(), published: Condvar::new() }
     }
 
     /// Calls `callback` after each snapshot that differs from the one before. It must not block.
@@ -145,36 +161,34 @@ impl Mirror {
         self.ear.wake.lock().expect("no callback is added by a panicking thread").push(Box::new(callback));
     }
 
-    /// The latest snapshot; `None` before the first.
+    /// The latest snapshot; `None` before the first. It does not wait for the store.
     pub fn snapshot(&self) -> Option<Snapshot> {
-        self.state().published.clone()
+        self.shown().snapshot.clone()
     }
 
     /// Whether the latest snapshot shows what a transaction left behind.
     pub fn shows(&self, committed: &Committed) -> bool {
-        let state = self.state();
-        state.published.is_some() && self.shown(&state, committed)
+        let shown = self.shown();
+        shown.snapshot.is_some() && self.has(&shown, committed)
     }
 
     /// Whether the latest snapshot shows what a transaction that had ended at this moment left behind, or what others have
     /// made of it since: what they delete at once may never be seen.
     pub fn shows_since(&self, committed: &Committed, ended: Instant) -> bool {
-        let state = self.state();
-        state
-            .published
-            .as_ref()
-            .is_some_and(|snapshot| snapshot.confirmed > ended || self.shown(&state, committed))
+        let shown = self.shown();
+        let snapshot = shown.snapshot.as_ref();
+        snapshot.is_some_and(|snapshot| snapshot.confirmed > ended || self.has(&shown, committed))
     }
 
     /// Waits until the mirror shows what a transaction that has been committed left behind, or what others have made of it
     /// since: they may have been so quick that it is never seen by itself. False when it did not within `most`.
     pub fn wait_shows(&self, committed: &Committed, most: Duration) -> bool {
         let asked = Instant::now();
-        let hidden = |state: &mut State| {
-            let is_later = state.published.as_ref().map(|snapshot| snapshot.confirmed > asked);
-            is_later.is_none_or(|is_later| !is_later && !self.shown(state, committed))
+        let hidden = |shown: &mut Shown| {
+            let is_later = shown.snapshot.as_ref().map(|snapshot| snapshot.confirmed > asked);
+            is_later.is_none_or(|is_later| !is_later && !self.has(shown, committed))
         };
-        let waited = self.published.wait_timeout_while(self.state(), most, hidden);
+        let waited = self.published.wait_timeout_while(self.shown(), most, hidden);
         !waited.expect("no thread panics while it builds").1.timed_out()
     }
 
@@ -184,13 +198,13 @@ impl Mirror {
         self.ear.dirty().asked = true;
         self.ear.ring();
         let old =
-            |state: &mut State| state.published.as_ref().is_none_or(|snapshot| snapshot.confirmed <= asked);
-        let waited = self.published.wait_timeout_while(self.state(), most, old);
+            |shown: &mut Shown| shown.snapshot.as_ref().is_none_or(|snapshot| snapshot.confirmed <= asked);
+        let waited = self.published.wait_timeout_while(self.shown(), most, old);
         !waited.expect("no thread panics while it builds").1.timed_out()
     }
 
-    fn shown(&self, state: &State, committed: &Committed) -> bool {
-        committed.versions.iter().all(|(key, version)| match (version, state.versions.get(key)) {
+    fn has(&self, shown: &Shown, committed: &Committed) -> bool {
+        committed.versions.iter().all(|(key, version)| match (version, shown.versions.get(key)) {
             _ if self.ear.scope == Scope::WithoutDocuments && documents().covers(key) => true,
             (Some(written), Some(mirrored)) => mirrored >= written,
             (Some(_), None) => false,
@@ -203,8 +217,8 @@ impl Mirror {
     /// # Errors
     /// What kept the store from answering; the next call reads everything anew.
     pub fn pump(&self) -> Result<(), Error> {
-        let mut state = self.state();
-        let outcome = self.rounds(&mut state);
+        let mut work = self.work.lock().expect("no thread panics while it reads");
+        let outcome = self.rounds(&mut work);
         let changed = match &outcome {
             Ok(changed) => *changed,
             Err(_) => {
@@ -212,7 +226,7 @@ impl Mirror {
                 false
             }
         };
-        drop(state);
+        drop(work);
         self.published.notify_all();
         if changed {
             for callback in &*self.ear.wake.lock().expect("no callback panics") {
@@ -248,22 +262,23 @@ impl Mirror {
         drop(waited.expect("no thread panics while it marks keys"));
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("no thread panics while it builds")
+    fn shown(&self) -> MutexGuard<'_, Shown> {
+        self.shown.lock().expect("no thread panics while it shows")
     }
 
     /// Goes round until nothing is dirty, then publishes. Returns whether anything changed.
-    fn rounds(&self, state: &mut State) -> Result<bool, Error> {
-        if state.watch.is_none() {
-            state.watch = Some(self.store.watch(&Key::new(ROOT), self.ear.clone())?);
+    fn rounds(&self, work: &mut Work) -> Result<bool, Error> {
+        if work.watch.is_none() {
+            work.watch = Some(self.store.watch(&Key::new(ROOT), self.ear.clone())?);
         }
-        let mut changed = false;
+        // What an earlier call has read and not shown is shown with this one.
+        let mut changed = work.read.anew || !work.read.versions.is_empty();
         let mut confirmed = None;
         for _ in 0..ROUNDS_MAX {
             let began = Instant::now();
             let (keys, doubt) = self.ear.take();
             if doubt || keys.len() > DIRTY_MAX {
-                self.read_everything(state)?;
+                self.read_everything(work)?;
                 changed = true;
                 confirmed = None;
                 continue;
@@ -272,7 +287,7 @@ impl Mirror {
                 if !self.store.session().connected {
                     return Ok(false);
                 }
-                state.publish(changed, confirmed);
+                self.publish(work, changed, confirmed);
                 return Ok(changed);
             }
             // This also waits until everything that was committed before has been told; so without anything dirty it
@@ -282,13 +297,13 @@ impl Mirror {
             confirmed = Some(began);
             changed |= !keys.is_empty();
             for (key, entry) in keys.into_iter().zip(entries) {
-                state.put(key, entry);
+                work.put(key, entry);
             }
         }
         Ok(false)
     }
 
-    fn read_everything(&self, state: &mut State) -> Result<(), Error> {
+    fn read_everything(&self, work: &mut Work) -> Result<(), Error> {
         let root = Key::new(ROOT);
         let mut entries = Vec::new();
         for name in self.store.children(&root)? {
@@ -297,40 +312,51 @@ impl Mirror {
                 entries.extend(self.store.subtree(&below)?);
             }
         }
-        state.builder = Builder::default();
-        state.versions = HashMap::with_capacity(entries.len());
+        work.builder = Builder::default();
+        work.read = Read { anew: true, versions: Vec::with_capacity(entries.len()) };
         for (key, entry) in entries {
-            state.put(key, Some(entry));
+            work.put(key, Some(entry));
         }
         Ok(())
     }
+
+    fn publish(&self, work: &mut Work, changed: bool, confirmed: Instant) {
+        let fresh = (changed || self.shown().snapshot.is_none()).then(|| work.snapshot(confirmed));
+        let read = std::mem::take(&mut work.read);
+        let mut shown = self.shown();
+        if read.anew {
+            shown.versions.clear();
+        }
+        for (key, version) in read.versions {
+            match version {
+                Some(version) => drop(shown.versions.insert(key, version)),
+                None => drop(shown.versions.remove(&key)),
+            }
+        }
+        match (fresh, &mut shown.snapshot) {
+            (None, Some(snapshot)) => snapshot.confirmed = confirmed,
+            (fresh, snapshot) => *snapshot = fresh,
+        }
+    }
 }
 
-impl State {
+impl Work {
     fn put(&mut self, key: Key, entry: Option<Entry>) {
         let Some(id) = record_at(&key) else { return };
         let record = entry
             .as_ref()
             .map(|entry| decode(&id, &entry.value).map(|value| Versioned { version: entry.version, value }));
         self.builder.put(&id, record);
-        match entry {
-            Some(entry) => drop(self.versions.insert(key, entry.version)),
-            None => drop(self.versions.remove(&key)),
-        }
+        self.read.versions.push((key, entry.map(|entry| entry.version)));
     }
 
-    fn publish(&mut self, changed: bool, confirmed: Instant) {
-        match &mut self.published {
-            Some(snapshot) if !changed => snapshot.confirmed = confirmed,
-            _ => {
-                self.revision += 1;
-                self.published = Some(Snapshot {
-                    cluster: Arc::new(self.builder.cluster.clone()),
-                    revision: self.revision,
-                    confirmed,
-                    faults: self.builder.faults.values().cloned().collect(),
-                });
-            }
+    fn snapshot(&mut self, confirmed: Instant) -> Snapshot {
+        self.revision += 1;
+        Snapshot {
+            cluster: Arc::new(self.builder.cluster.clone()),
+            revision: self.revision,
+            confirmed,
+            faults: self.builder.faults.values().cloned().collect(),
         }
     }
 }

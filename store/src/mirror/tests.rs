@@ -109,3 +109,77 @@ fn what_others_have_deleted_before_it_was_seen_is_not_waited_for() {
     });
     assert!(!on(&mirror));
 }
+
+/// A store that answers when it is let.
+#[derive(Debug)]
+struct Slow {
+    within: Arc<dyn Store>,
+    /// Asked for leave before each read; what it says is not read.
+    leave: Mutex<std::sync::mpsc::Receiver<()>>,
+    asked: std::sync::mpsc::Sender<()>,
+}
+
+impl Slow {
+    fn wait(&self) {
+        let _told = self.asked.send(());
+        let _told = self.leave.lock().unwrap().recv();
+    }
+}
+
+impl Store for Slow {
+    fn read(&self, key: &Key) -> Result<Option<Entry>, Error> {
+        self.within.read(key)
+    }
+    fn read_together(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>, Error> {
+        self.wait();
+        self.within.read_together(keys)
+    }
+    fn children(&self, key: &Key) -> Result<Vec<String>, Error> {
+        self.within.children(key)
+    }
+    fn subtree(&self, key: &Key) -> Result<Vec<(Key, Entry)>, Error> {
+        self.within.subtree(key)
+    }
+    fn commit(&self, transaction: &crate::Transaction) -> Result<Committed, crate::CommitError> {
+        self.within.commit(transaction)
+    }
+    fn rename(&self, from: &Key, to: &Key, guards: &[crate::Guard]) -> Result<Committed, crate::CommitError> {
+        self.within.rename(from, to, guards)
+    }
+    fn lock(&self, request: &crate::LockRequest) -> Result<Box<dyn crate::Lock>, Error> {
+        self.within.lock(request)
+    }
+    fn announce(&self, key: &Key, value: &[u8]) -> Result<Version, Error> {
+        self.within.announce(key, value)
+    }
+    fn session(&self) -> crate::Session {
+        self.within.session()
+    }
+    fn watch(&self, key: &Key, sink: Arc<dyn Sink>) -> Result<Box<dyn Watch>, Error> {
+        self.within.watch(key, sink)
+    }
+}
+
+#[test]
+fn whoever_asks_for_the_snapshot_does_not_wait_for_the_store() {
+    let memory = Memory::on_real_time();
+    let store: Arc<dyn Store> = Arc::new(memory.open());
+    let first = maintenance(&*store, Expect::Absent, true);
+    let ((let_on, leave), (asked, is_asked)) = (std::sync::mpsc::channel(), std::sync::mpsc::channel());
+    let slow = Slow { within: Arc::new(memory.open()), leave: Mutex::new(leave), asked };
+    let mirror = Mirror::new(Arc::new(slow), Scope::WithoutDocuments);
+    for _ in 0..2 {
+        let_on.send(()).unwrap();
+    }
+    mirror.pump().unwrap();
+    while is_asked.try_recv().is_ok() {}
+    let second = maintenance(&*store, Expect::Version(first.versions[0].1.unwrap()), false);
+    std::thread::scope(|scope| {
+        let reads = scope.spawn(|| mirror.pump().unwrap());
+        is_asked.recv().unwrap();
+        assert!(on(&mirror) && mirror.shows(&first) && !mirror.shows(&second), "while the store is asked");
+        drop(let_on);
+        reads.join().unwrap();
+    });
+    assert!(!on(&mirror) && mirror.shows(&second));
+}
