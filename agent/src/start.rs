@@ -269,11 +269,7 @@ fn storage_of(config: &Config) -> Option<Arc<dyn Storage>> {
         StorageConfig::Directory { path } => {
             Arc::new(Directory::open(Path::new(path), directory::Deadlines::default()))
         }
-        StorageConfig::Ceph { file, user } => Arc::new(Ceph::open(ceph::Settings {
-            file: file.clone(),
-            user: user.clone(),
-            deadlines: ceph::Deadlines::default(),
-        })),
+        StorageConfig::Ceph { file, user } => Arc::new(Ceph::open(ceph::Settings::usual(file, user))),
     })
 }
 

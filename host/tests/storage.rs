@@ -78,6 +78,7 @@ laws!(of_trials: trials on memory: crate::memory::world(), directory: crate::dir
 
 laws!(of_clusters: fences on memory: crate::memory::world(), ceph: crate::ceph::alone(); (
     who_is_blocked_writes_no_more_nor_does_who_comes_later,
+    who_was_stopped_and_blocked_writes_nothing_over_its_successor,
     a_blockade_is_laid_once_and_taken_once,
     an_osd_that_is_held_back_gives_no_confirmation,
     one_copy_proves_nothing,

@@ -139,7 +139,7 @@ impl Members {
     ) -> Result<T, StorageError> {
         let mut world = self.lock();
         match world.silent {
-            true => Err(StorageError::Silent { what: what.into(), deadline_ms: 0 }),
+            true => Err(StorageError::Silent { what: what.into(), waited_ms: 0 }),
             false => act(&mut world),
         }
     }
@@ -161,7 +161,7 @@ impl Members {
             let is_lost = world.lost_answers > 0;
             world.lost_answers = world.lost_answers.saturating_sub(1);
             match is_lost {
-                true => Err(StorageError::Silent { what: what.into(), deadline_ms: 0 }),
+                true => Err(StorageError::Silent { what: what.into(), waited_ms: 0 }),
                 false => Ok(told),
             }
         })

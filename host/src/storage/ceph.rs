@@ -71,6 +71,9 @@ const CLOSE_WAIT: Duration = Duration::from_secs(1);
 /// After a failed opening of the connection, calls that came meanwhile fail with it instead of trying again.
 const FAILURE_COUNTS: Duration = Duration::from_millis(500);
 
+/// For how long what is blocked stays so: ten years. An entry that expires is a second writer.
+pub const BLOCK_EXPIRY: Duration = Duration::from_secs(315_360_000);
+
 /// Which cluster, and as whom.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -80,6 +83,21 @@ pub struct Settings {
     pub user: String,
     /// How long calls may take.
     pub deadlines: Deadlines,
+    /// For how long an address stays blocked, and whoever lost a lock. Anything but [`BLOCK_EXPIRY`] is for tests, which
+    /// show what an entry that expires lets in.
+    pub block_expiry: Duration,
+}
+
+impl Settings {
+    /// The cluster of this configuration file, as this user, with the deadlines and the expiry of the product.
+    pub fn usual(file: &str, user: &str) -> Self {
+        Self {
+            file: file.into(),
+            user: user.into(),
+            deadlines: Deadlines::default(),
+            block_expiry: BLOCK_EXPIRY,
+        }
+    }
 }
 
 /// What a call is about, and so what it may wait for.
@@ -233,7 +251,8 @@ impl Ceph {
         let inner = Arc::clone(&self.inner);
         let used = Arc::new(OnceLock::new());
         let uses = Arc::clone(&used);
-        let outcome = self.inner.calls.run(subject, Instant::now() + deadline, move |claim| {
+        let began = Instant::now();
+        let outcome = self.inner.calls.run(subject, began + deadline, move |claim| {
             let cluster = inner.connected()?;
             let _first = uses.set(Arc::downgrade(&cluster));
             if !claim.is_held() {
@@ -243,7 +262,7 @@ impl Ceph {
         });
         match outcome {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(trouble)) => Err(self.inner.told(what, deadline, trouble)),
+            Ok(Err(trouble)) => Err(self.inner.told(what, began.elapsed(), trouble)),
             Err(late) => {
                 if let (Late::UnderWay, Some(cluster)) = (late, used.get()) {
                     self.inner.doubt(cluster);
@@ -314,7 +333,7 @@ impl Inner {
     /// What is set on the connection, whatever Ceph's configuration file says.
     fn options(&self) -> Vec<(&'static str, String)> {
         let seconds = |span: Duration| span.as_secs().max(1).to_string();
-        let Deadlines { look, change, .. } = self.settings.deadlines;
+        let Settings { deadlines: Deadlines { look, change, .. }, block_expiry, .. } = &self.settings;
         let fixed = [
             // The loss of a monitor is noticed in 3 s: with the defaults a fence took 15 to 33 s then.
             ("mon_client_ping_interval", "1"),
@@ -330,22 +349,25 @@ impl Inner {
         ];
         let mut options: Vec<_> = fixed.map(|(key, value)| (key, value.to_owned())).into();
         options.extend([
-            ("client_mount_timeout", seconds(look)),
-            ("rados_mon_op_timeout", seconds(look)),
-            ("rados_osd_op_timeout", seconds(change.min(OSD_OPERATION))),
+            ("client_mount_timeout", seconds(*look)),
+            ("rados_mon_op_timeout", seconds(*look)),
+            ("rados_osd_op_timeout", seconds(OSD_OPERATION.min(*change))),
+            // Whoever loses a lock is blocked by librbd: by default for an hour, and writes again then.
+            ("rbd_blocklist_expire_seconds", seconds(*block_expiry)),
         ]);
         options
     }
 
-    /// What the caller is told of a trouble.
-    fn told(&self, what: &str, deadline: Duration, trouble: Trouble) -> Error {
+    /// What the caller is told of a trouble that came after so long. Where librados gave up by itself, that is less than the
+    /// deadline.
+    fn told(&self, what: &str, waited: Duration, trouble: Trouble) -> Error {
         match trouble {
             Trouble::Refused(refusal) => Error::refused(what, refusal),
             Trouble::NoWay(why) => Error::Unreachable {
                 why: format!("{why} (with {} of {})", self.settings.user, self.settings.file),
                 remedy: "see that librados2 and librbd1 are installed, and the monitors are reached".into(),
             },
-            Trouble::Failed(failure) if failure.code == libc::ETIMEDOUT => Error::silent(what, deadline),
+            Trouble::Failed(failure) if failure.code == libc::ETIMEDOUT => Error::silent(what, waited),
             Trouble::Failed(failure) if failure.code == libc::ESHUTDOWN => {
                 // What such a connection was told stays with it: the next call opens a new one.
                 drop(close(self.link.lock().expect("nobody panics while connecting").open.take()));
@@ -462,3 +484,6 @@ impl Storage for Ceph {
         Some(self)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -34,13 +34,13 @@ pub enum Cause {
 /// Why it was not done.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// There was no answer within the deadline of the call. It may still take effect.
-    #[error("the storage did not answer within {deadline_ms} ms to {what}; see its health, and try again")]
+    /// There was no answer. It may still take effect.
+    #[error("the storage did not answer within {waited_ms} ms to {what}; see its health, and try again")]
     Silent {
         /// What was asked, as what follows "to".
         what: String,
-        /// How long it was given.
-        deadline_ms: u64,
+        /// How long it was waited for: until the deadline of the call, or until the storage's own client gave up.
+        waited_ms: u64,
     },
     /// There is no way to it.
     #[error("the storage is not reachable: {why}; {remedy}")]
@@ -81,9 +81,9 @@ impl Error {
         }
     }
 
-    pub(super) fn silent(what: &str, deadline: Duration) -> Self {
-        let deadline_ms = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
-        Self::Silent { what: what.into(), deadline_ms }
+    pub(super) fn silent(what: &str, waited: Duration) -> Self {
+        let waited_ms = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
+        Self::Silent { what: what.into(), waited_ms }
     }
 
     pub(super) fn refused(what: &str, refusal: Refusal) -> Self {

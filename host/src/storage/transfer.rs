@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel, sync_channel};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use logic::storage::VolumePath;
 
@@ -132,6 +132,21 @@ pub(super) trait Store: Send + Sync + 'static {
     fn write_at(&self, offset: u64, piece: &[u8]) -> Result<(), i32>;
 }
 
+/// A piece that was not moved.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Unmoved {
+    /// Why, as in `errno.h`.
+    pub(super) code: i32,
+    /// After how long that was said.
+    pub(super) after: Duration,
+}
+
+/// Moves a piece.
+fn moved<T>(act: impl FnOnce() -> Result<T, i32>) -> Result<T, Unmoved> {
+    let began = Instant::now();
+    act().map_err(|code| Unmoved { code, after: began.elapsed() })
+}
+
 /// Where pieces come from: the next, or none at the end.
 pub(super) type Pieces<'a> = &'a mut dyn FnMut() -> Result<Option<Vec<u8>>, Error>;
 
@@ -139,8 +154,8 @@ pub(super) type Pieces<'a> = &'a mut dyn FnMut() -> Result<Option<Vec<u8>>, Erro
 pub(super) struct Road<'a> {
     pub(super) what: &'a str,
     pub(super) stall: Duration,
-    /// What the caller is told of an error number.
-    pub(super) told: Box<dyn Fn(i32) -> Error + 'a>,
+    /// What the caller is told of a piece that was not moved.
+    pub(super) told: Box<dyn Fn(Unmoved) -> Error + 'a>,
 }
 
 impl Road<'_> {
@@ -163,7 +178,7 @@ impl Road<'_> {
         let mut offset = 0;
         let written = |writers: &mut Writers, meter: &mut Meter<'_>| match writers.written(self.stall) {
             Some(Ok(count)) => meter.add(count),
-            Some(Err(code)) => Err((self.told)(code)),
+            Some(Err(unmoved)) => Err((self.told)(unmoved)),
             None => Err(Error::silent(self.what, self.stall)),
         };
         while let Some(piece) = pieces()? {
@@ -217,7 +232,7 @@ impl Road<'_> {
 /// Writes pieces on threads of its own, some at once.
 struct Writers {
     jobs: Option<Sender<(u64, Vec<u8>)>>,
-    results: Receiver<Result<usize, i32>>,
+    results: Receiver<Result<usize, Unmoved>>,
     under_way: usize,
     count: usize,
 }
@@ -233,7 +248,7 @@ impl Writers {
                 loop {
                     let job = taken.lock().ok().and_then(|taken| taken.recv().ok());
                     let Some((offset, piece)) = job else { return };
-                    let outcome = store.write_at(offset, &piece).map(|()| piece.len());
+                    let outcome = moved(|| store.write_at(offset, &piece).map(|()| piece.len()));
                     if done.send(outcome).is_err() {
                         return;
                     }
@@ -253,7 +268,7 @@ impl Writers {
     }
 
     /// Waits for the next piece that is written; `None` when it takes too long.
-    fn written(&mut self, stall: Duration) -> Option<Result<usize, i32>> {
+    fn written(&mut self, stall: Duration) -> Option<Result<usize, Unmoved>> {
         let outcome = self.results.recv_timeout(stall).ok()?;
         self.under_way -= 1;
         Some(outcome)
@@ -267,14 +282,14 @@ impl Writers {
 }
 
 /// Reads a store piece by piece, some ahead.
-fn reader(store: impl Store, size_bytes: u64) -> Receiver<Result<Vec<u8>, i32>> {
+fn reader(store: impl Store, size_bytes: u64) -> Receiver<Result<Vec<u8>, Unmoved>> {
     let (sender, pieces) = sync_channel(2);
     let read = move || {
         let mut offset = 0;
         while offset < size_bytes {
             let length = usize::try_from(size_bytes - offset).unwrap_or(PIECE_BYTES).min(PIECE_BYTES);
             let mut piece = vec![0; length];
-            let outcome = store.read_at(offset, &mut piece).map(|()| piece);
+            let outcome = moved(|| store.read_at(offset, &mut piece)).map(|()| piece);
             if sender.send(outcome).is_err() {
                 return;
             }

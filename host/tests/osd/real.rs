@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use host::command;
 use host::osd::linux::{Linux, Places};
 use host::osd::{ByTheClock, Devices, Occasion, Roster, await_up};
-use host::storage::ceph::{Ceph, Deadlines, Settings};
+use host::storage::ceph::{Ceph, Settings};
 use logic::storage::osd::{OsdId, OsdUuid};
 
 use crate::lab::Lab;
@@ -69,9 +69,7 @@ impl OnThisMachine {
         );
         let _ = write!(config, "crash dir = {at}\n{SETTINGS}");
         std::fs::write(folder.path().join("ceph.conf"), config).unwrap();
-        let deadlines = Deadlines::default();
-        let settings = Settings { file: lab.file.clone(), user: "client.admin".into(), deadlines };
-        let ceph = Arc::new(Ceph::open(settings));
+        let ceph = Arc::new(Ceph::open(Settings::usual(&lab.file, "client.admin")));
         Self { folder, ceph, loops: Mutex::default(), count: AtomicU32::new(0) }
     }
 

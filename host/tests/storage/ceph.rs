@@ -1,17 +1,19 @@
 //! A real Ceph as a world, shared by all laws; those that disturb it have it alone.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use host::storage::ceph::{Ceph, Deadlines, Settings};
-use host::storage::{Access, Cause, Pool, Storage};
+use host::storage::{Access, Cause, Error, Pool, Storage};
 use logic::id::PoolName;
 use logic::storage::{Replication, Tier, VolumePath};
 
 use crate::content::{download, upload};
+use crate::fences::take_over;
 use crate::lab::{Lab, THERE};
-use crate::world::{Shared, World, Writer, wait};
+use crate::world::{Home, Shared, World, Writer, wait};
 use crate::writer::QemuIo;
 
 static DISTURBED: RwLock<()> = RwLock::new(());
@@ -45,9 +47,27 @@ fn enter(place: Place) -> Box<dyn Shared> {
     Box::new(OnCeph { lab, place })
 }
 
+fn settings(lab: &Lab) -> Settings {
+    Settings::usual(&lab.file, "client.admin")
+}
+
+/// Who is on Ceph's own list of the blocked, and for how many years from now on.
+fn blocklist(lab: &Lab) -> BTreeMap<String, u64> {
+    let list = lab.ceph("ceph", &["osd", "blocklist", "ls"]);
+    let now = lab.inside("date", &["+%Y"]);
+    let year = |text: &str| text.trim()[..4].parse::<u64>().unwrap();
+    let entries = list.lines().filter_map(|line| line.split_once(' '));
+    entries.map(|(who, until)| (who.to_owned(), year(until) - year(&now))).collect()
+}
+
 impl OnCeph {
     fn settings(&self) -> Settings {
-        Settings { file: self.lab.file.clone(), user: "client.admin".into(), deadlines: Deadlines::default() }
+        settings(self.lab)
+    }
+
+    fn writer_from(&self, entry: &[String], volume: &VolumePath) -> Box<dyn Writer> {
+        let file = format!("rbd:{volume}:id=admin:conf={}", self.lab.file);
+        Box::new(QemuIo::open(entry, "raw", &file))
     }
 
     fn must_be_alone(&self) {
@@ -77,8 +97,7 @@ impl World for OnCeph {
     }
 
     fn writer(&self, volume: &VolumePath) -> Box<dyn Writer> {
-        let file = format!("rbd:{volume}:id=admin:conf={}", self.lab.file);
-        Box::new(QemuIo::open(&self.lab.there(), "raw", &file))
+        self.writer_from(&self.lab.there(), volume)
     }
 
     fn leave_remains(&self, volume: &VolumePath) {
@@ -92,6 +111,11 @@ impl Shared for OnCeph {
         let deadline = Duration::from_millis(1500);
         let deadlines = Deadlines { look: deadline, change: deadline, osd: deadline, stall: deadline };
         (Arc::new(Ceph::open(Settings { deadlines, ..self.settings() })), deadline)
+    }
+
+    fn writer_here(&self, volume: &VolumePath) -> Box<dyn Writer> {
+        // The law's own thread is on this machine, and what it starts is too.
+        self.writer_from(&[], volume)
     }
 
     fn address_of_writers(&self) -> IpAddr {
@@ -111,11 +135,7 @@ impl Shared for OnCeph {
     }
 
     fn years_blocked(&self, address: IpAddr) -> u64 {
-        let list = self.lab.ceph("ceph", &["osd", "blocklist", "ls"]);
-        let entry = list.lines().find_map(|line| line.strip_prefix(&format!("{address}:0/0 "))).unwrap();
-        let now = self.lab.inside("date", &["+%Y"]);
-        let year = |text: &str| text.trim()[..4].parse::<u64>().unwrap();
-        year(entry) - year(&now)
+        blocklist(self.lab)[&format!("{address}:0/0")]
     }
 
     fn hanging(&self) -> Box<dyn FnOnce() + Send> {
@@ -241,11 +261,7 @@ fn guests_are_told_the_monitors_the_user_and_a_key_that_is_in_no_text() {
     crate::world::on_a_thread(|| {
         let world = world();
         let lab = Lab::shared();
-        let storage = Ceph::open(Settings {
-            file: lab.file.clone(),
-            user: "client.admin".into(),
-            deadlines: Deadlines::default(),
-        });
+        let storage = Ceph::open(settings(lab));
         let Access::Ceph(told) = storage.access().unwrap() else { panic!("it is Ceph") };
         let ports = [6789, 6790, 6791].map(|port| SocketAddr::from(([10, 98, 0, 1], port)));
         assert_eq!(told.monitors, ports);
@@ -255,5 +271,123 @@ fn guests_are_told_the_monitors_the_user_and_a_key_that_is_in_no_text() {
         assert!(keyring.contains(&key), "the key is the keyring's");
         assert!(!format!("{told:?}").contains(&key));
         drop(world);
+    });
+}
+
+/// The law of who was stopped and blocked can fail: this is what becomes of it when the entries end, as they do after an hour
+/// unless they are told not to.
+#[test]
+fn an_entry_that_expires_is_a_second_writer() {
+    crate::world::on_a_thread(|| {
+        let world = alone();
+        let lab = Lab::shared();
+        let before = blocklist(lab);
+        let short = Settings { block_expiry: Duration::from_secs(2), ..settings(lab) };
+        let home = Home { storage: Arc::new(Ceph::open(short)), ..Home::of(&*world) };
+        let mut taken = take_over(&*world, &home);
+        wait("the entries have expired", || blocklist(lab).keys().all(|who| before.contains_key(who)));
+        taken.old.go_on();
+        taken.old.write(0, 3).unwrap();
+        assert_eq!(
+            download(&*home.storage, &taken.volume)[0],
+            3,
+            "it is written over what its successor wrote"
+        );
+    });
+}
+
+#[test]
+fn who_loses_a_lock_is_blocked_for_years() {
+    crate::world::on_a_thread(|| {
+        let world = world();
+        let (home, lab) = (Home::of(&*world), Lab::shared());
+        let volume = home.volume("web_disk0");
+        let mut writer = world.writer(&volume);
+        writer.write(0, 1).unwrap();
+        let before = blocklist(lab);
+        let (_, locks) = home.storage.users(&volume).unwrap();
+        for _ in 0..2 {
+            wait("the lock is broken", || home.storage.break_lock(&volume, &locks[0]).is_ok());
+        }
+        let mut fresh = blocklist(lab);
+        let theirs = format!("{}:0/", IpAddr::from(THERE));
+        fresh.retain(|who, _| who.starts_with(&theirs) && !before.contains_key(who));
+        assert_eq!(fresh.len(), 1, "one entry for each lock: {fresh:?}");
+        assert!(fresh.iter().all(|(who, years)| !who.ends_with("/0") && *years >= 9), "{fresh:?}");
+        // An OSD may hear of it a moment later.
+        wait("it is refused", || writer.write(0, 2).is_err());
+        writer.write(4096, 3).unwrap_err();
+        assert_eq!(download(&*home.storage, &volume)[4096], 0);
+        writer.die();
+    });
+}
+
+#[test]
+fn a_daemon_that_keeps_to_other_settings_is_named() {
+    crate::world::on_a_thread(|| {
+        let world = alone();
+        let (storage, lab) = (world.open(), Lab::shared());
+        let strays = || storage.fence().unwrap().ensure_ready().unwrap();
+        wait("all of it is ready for a fence", || strays().is_empty());
+        let settings = [("mon.b", "mon_lease", "5"), ("osd.1", "mon_client_ping_timeout", "30")];
+        for (who, name, value) in settings {
+            lab.ceph("ceph", &["tell", who, "config", "set", name, value]);
+        }
+        let mut told = Vec::new();
+        wait("both are named", || {
+            told = strays();
+            told.len() == 2
+        });
+        let named = |(words, (who, name, value)): (&String, (&str, &str, &str))| {
+            words.starts_with(&format!("{who} has {name} {value}"))
+        };
+        assert!(told.iter().zip(settings).all(named), "{told:?}");
+        for (who, name, _) in settings {
+            lab.ceph("ceph", &["tell", who, "config", "unset", name]);
+        }
+        wait("all of it is ready again", || strays().is_empty());
+        world.hold_osd();
+        let silent = "osd.1 did not say what it is set to";
+        wait("who says nothing is named", || strays() == [silent]);
+        world.heal();
+        wait("it says so", || strays().is_empty());
+    });
+}
+
+/// The threads of this process on which Ceph is called.
+fn calling() -> BTreeSet<String> {
+    let threads = std::fs::read_dir("/proc/self/task").unwrap().flatten().filter(|thread| {
+        let name = std::fs::read_to_string(thread.path().join("comm")).unwrap_or_default();
+        ["call", "ceph-connect"].contains(&name.trim())
+    });
+    threads.map(|thread| thread.file_name().to_string_lossy().into_owned()).collect()
+}
+
+/// Asks in vain, and waits until every call that is left behind has ended although nothing has answered it.
+fn ends_by_itself(what: &str, ask: &dyn Fn() -> Result<(), Error>) {
+    let error = ask().unwrap_err();
+    assert!(matches!(error, Error::Silent { .. } | Error::Unreachable { .. }), "{what}: {error}");
+    let left = calling();
+    wait(&format!("librados gives up {what}"), || calling().is_disjoint(&left));
+}
+
+#[test]
+fn what_hangs_is_given_up_by_librados_itself() {
+    crate::world::on_a_thread(|| {
+        let world = alone();
+        let (home, lab) = (Home::of(&*world), Lab::shared());
+        let volume = home.volume("web_disk0");
+        let [(hasty, _), (other, _)] = [world.open_hasty(), world.open_hasty()];
+        hasty.volume(&volume).unwrap();
+        other.pools().unwrap();
+        // The monitors answer, and so a call comes as far as to an OSD.
+        lab.signal("osd.*.pid", "STOP");
+        ends_by_itself("an operation of an OSD", &|| hasty.volume(&volume).map(drop));
+        lab.signal("mon.*.pid", "STOP");
+        ends_by_itself("a command to the monitors", &|| other.pools().map(drop));
+        let (fresh, _) = world.open_hasty();
+        ends_by_itself("to connect", &|| fresh.pools().map(drop));
+        world.heal();
+        wait("it answers again", || hasty.volume(&volume).is_ok() && fresh.volume(&volume).is_ok());
     });
 }

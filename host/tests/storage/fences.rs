@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use host::storage::{Blockade, Cause, Confirmation, Error, Fence, Storage};
-use logic::storage::Replication;
+use host::storage::{Blockade, Cause, Confirmation, Error, Fence, Lock, Storage};
+use logic::storage::{Replication, VolumePath};
 
-use crate::content::{Acts, SIZE_BYTES, content, download, upload, upload_from};
-use crate::world::{Home, PATIENCE, Shared, cause, wait};
+use crate::content::{Acts, SIZE_BYTES, Unwatched, content, download, upload, upload_from};
+use crate::world::{Home, PATIENCE, Shared, Writer, cause, snapshot, wait};
 
 fn fence(storage: &dyn Storage) -> &dyn Fence {
     storage.fence().unwrap()
@@ -42,6 +42,53 @@ pub(crate) fn who_is_blocked_writes_no_more_nor_does_who_comes_later(world: &(im
         let again = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.writer(&db).write(0, 4)));
         matches!(again, Ok(Ok(())))
     });
+}
+
+/// A writer that was stopped while it had a volume open, whose machine was blocked then, and whose volume another took over.
+pub(crate) struct TakenOver {
+    pub(crate) volume: VolumePath,
+    pub(crate) blockade: Blockade,
+    /// It stands still, and knows nothing of all this.
+    pub(crate) old: Box<dyn Writer>,
+    pub(crate) new: Box<dyn Writer>,
+}
+
+/// The old writer has written 1 at the beginning, and the new one 2 over it.
+pub(crate) fn take_over(world: &(impl Shared + ?Sized), home: &Home) -> TakenOver {
+    let (storage, volume) = (&home.storage, home.volume("web_disk0"));
+    let mut old = world.writer(&volume);
+    old.write(0, 1).unwrap();
+    old.hold();
+    let (_, locks) = storage.users(&volume).unwrap();
+    assert_eq!(locks.len(), 1, "{locks:?}");
+    let blockade = fence(&**storage).block(&[world.address_of_writers()]).unwrap();
+    wait("the blockade has come everywhere", || {
+        let told = fence(&**storage).confirmation(&blockade);
+        !matches!(told, Ok(Confirmation::Awaited(_)) | Err(Error::Silent { .. }))
+    });
+    wait("its lock is broken", || storage.break_lock(&volume, &locks[0]).is_ok());
+    let mut new = world.writer_here(&volume);
+    new.write(0, 2).unwrap();
+    TakenOver { volume, blockade, old, new }
+}
+
+pub(crate) fn who_was_stopped_and_blocked_writes_nothing_over_its_successor(world: &(impl Shared + ?Sized)) {
+    let home = Home::of(world);
+    let TakenOver { volume, blockade, mut old, mut new } = take_over(world, &home);
+    wait("it is confirmed, and proves something for the pool", || {
+        let told = fence(&*home.storage).confirmation(&blockade).unwrap();
+        matches!(&told, Confirmation::Everywhere { unproven, .. } if !unproven.contains(&home.pool))
+    });
+    old.go_on();
+    let refused = old.write(0, 3).unwrap_err();
+    let landed = download(&*home.storage, &volume);
+    assert_eq!(landed[0], 2, "what the successor wrote was lost: {refused}");
+    new.write(4096, 4).unwrap();
+    old.write(4096, 5).unwrap_err();
+    let landed = download(&*home.storage, &volume);
+    assert_eq!((landed[0], landed[4096]), (2, 4));
+    old.die();
+    fence(&*home.storage).unblock(&blockade.addresses).unwrap();
 }
 
 pub(crate) fn a_blockade_is_laid_once_and_taken_once(world: &(impl Shared + ?Sized)) {
@@ -113,9 +160,15 @@ pub(crate) fn a_dead_writers_lock_is_broken_and_the_next_one_writes(world: &(imp
     assert_eq!(download(&**storage, &volume)[0], 2);
 }
 
+/// Something that is to be changed, on any thread.
+type Change<'a> = &'a (dyn Fn() -> Result<(), Error> + Sync);
+
 pub(crate) fn a_storage_that_hangs_costs_no_more_than_the_deadline(world: &(impl Shared + ?Sized)) {
     let home = Home::of(world);
     let volume = home.volume("web_disk0");
+    let [removed, renamed, golden] = ["old_disk0", "named_disk0", "golden"].map(|name| home.volume(name));
+    let released = snapshot(&golden, "released");
+    home.storage.take(&released).unwrap();
     let (hasty, deadline) = world.open_hasty();
     hasty.volume(&volume).unwrap();
     world.hanging()();
@@ -123,9 +176,17 @@ pub(crate) fn a_storage_that_hangs_costs_no_more_than_the_deadline(world: &(impl
     let silent = |what: &str, act: &dyn Fn() -> Result<(), Error>| {
         let began = Instant::now();
         let error = act().unwrap_err();
-        assert!(matches!(error, Error::Silent { .. }), "{what}: {error}");
-        assert!(began.elapsed() < bound, "{what} took {:?}", began.elapsed());
+        let took = began.elapsed();
+        assert!(took < bound, "{what} took {took:?}");
+        let Error::Silent { waited_ms, .. } = error else { panic!("{what}: {error}") };
+        assert!(u128::from(waited_ms) <= took.as_millis(), "{what} took {took:?}: {error}");
     };
+    // One that has never been connected finds nobody, or is late as the others are.
+    let (fresh, _) = world.open_hasty();
+    let began = Instant::now();
+    let error = fresh.pools().unwrap_err();
+    assert!(matches!(error, Error::Silent { .. } | Error::Unreachable { .. }), "{error}");
+    assert!(began.elapsed() < bound, "to connect took {:?}", began.elapsed());
     for _ in 0..3 {
         silent("pools", &|| hasty.pools().map(drop));
         silent("cluster", &|| hasty.cluster().map(drop));
@@ -134,21 +195,52 @@ pub(crate) fn a_storage_that_hangs_costs_no_more_than_the_deadline(world: &(impl
         silent("upload", &|| upload(&*hasty, &volume, &content(1, SIZE_BYTES)));
         silent("block", &|| fence(&*hasty).block(&["203.0.113.10".parse().unwrap()]).map(drop));
     }
+    let changes: [(&str, Change<'_>); 6] = [
+        ("remove", &|| hasty.remove(&removed)),
+        ("rename", &|| hasty.rename(&renamed, &"other_disk0".parse().unwrap())),
+        ("take", &|| hasty.take(&snapshot(&golden, "during"))),
+        ("clone", &|| hasty.clone_volume(&released, &home.path("clone"))),
+        ("copy", &|| hasty.copy(&golden, &home.path("copy"), &Unwatched)),
+        ("break a lock", &|| hasty.break_lock(&home.path("locked"), &nobodys())),
+    ];
+    std::thread::scope(|scope| {
+        for (what, act) in changes {
+            scope.spawn(move || silent(what, act));
+        }
+    });
     world.heal();
     wait("it answers again", || hasty.volume(&volume).is_ok() && hasty.pools().is_ok());
+    wait("it is reached", || fresh.volume(&volume).is_ok());
     wait("it changes again", || hasty.resize(&volume, 2 * SIZE_BYTES).is_ok());
     wait("no blockade is left", || fence(&*hasty).unblock(&["203.0.113.10".parse().unwrap()]).is_ok());
+}
+
+/// A lock that nobody holds.
+fn nobodys() -> Lock {
+    Lock { holder: "client.4711".into(), cookie: "auto 4711".into(), address: None }
 }
 
 pub(crate) fn a_full_storage_says_so_in_time(world: &(impl Shared + ?Sized)) {
     let home = Home::of(world);
     let volume = home.volume("web_disk0");
+    let golden = home.volume("golden");
+    upload(&*home.storage, &golden, &content(2, SIZE_BYTES)).unwrap();
+    let released = snapshot(&golden, "released");
+    home.storage.take(&released).unwrap();
     world.fill(&home.pool);
     let began = Instant::now();
     assert_eq!(cause(upload(&*home.storage, &volume, &content(1, SIZE_BYTES))), Cause::Full);
     assert_eq!(cause(home.storage.create(&home.path("db_disk0"), SIZE_BYTES)), Cause::Full);
+    assert_eq!(cause(home.storage.copy(&golden, &home.path("copy"), &Unwatched)), Cause::Full);
+    assert_eq!(cause(home.storage.clone_volume(&released, &home.path("clone"))), Cause::Full);
+    // What notes alone are written for may find its place all the same.
+    for outcome in
+        [home.storage.resize(&golden, 64 * SIZE_BYTES), home.storage.take(&snapshot(&golden, "during"))]
+    {
+        assert!(matches!(outcome, Ok(()) | Err(Error::Refused { cause: Cause::Full, .. })), "{outcome:?}");
+    }
     assert!(began.elapsed() < PATIENCE);
-    assert_eq!(home.names(), ["web_disk0"]);
+    assert_eq!(home.names(), ["golden", "web_disk0"]);
     home.storage.remove(&volume).unwrap();
 }
 

@@ -26,6 +26,13 @@ struct InMemory {
     cluster: Arc<Cluster>,
 }
 
+impl InMemory {
+    fn writer_at(&self, volume: &VolumePath, address: IpAddr) -> Box<dyn Writer> {
+        let opened = self.cluster.open_volume(volume, address).unwrap();
+        Box::new(InMemoryWriter { cluster: self.cluster.clone(), opened: Some(opened) })
+    }
+}
+
 impl World for InMemory {
     fn open(&self) -> Arc<dyn Storage> {
         Arc::new(self.cluster.open(address(1)))
@@ -42,8 +49,7 @@ impl World for InMemory {
     }
 
     fn writer(&self, volume: &VolumePath) -> Box<dyn Writer> {
-        let opened = self.cluster.open_volume(volume, self.address_of_writers()).unwrap();
-        Box::new(InMemoryWriter { cluster: self.cluster.clone(), opened: Some(opened) })
+        self.writer_at(volume, self.address_of_writers())
     }
 
     fn leave_remains(&self, volume: &VolumePath) {
@@ -57,6 +63,10 @@ impl World for InMemory {
 impl Shared for InMemory {
     fn open_hasty(&self) -> (Arc<dyn Storage>, Duration) {
         (self.open(), Duration::ZERO)
+    }
+
+    fn writer_here(&self, volume: &VolumePath) -> Box<dyn Writer> {
+        self.writer_at(volume, address(1))
     }
 
     fn address_of_writers(&self) -> IpAddr {
@@ -109,6 +119,12 @@ impl Writer for InMemoryWriter {
             other => Err(format!("{other:?}")),
         }
     }
+
+    fn hold(&mut self) {
+        // In memory nobody notices anything between two writes.
+    }
+
+    fn go_on(&mut self) {}
 
     fn die(mut self: Box<Self>) {
         self.opened.take().into_iter().for_each(|opened| self.cluster.kill(opened));

@@ -27,6 +27,8 @@ pub(crate) trait World {
 pub(crate) trait Shared: World {
     /// A daemon's way with short deadlines, which are returned.
     fn open_hasty(&self) -> (Arc<dyn Storage>, Duration);
+    /// Somebody opens a volume for writing on this machine, and not where the other writers are.
+    fn writer_here(&self, volume: &VolumePath) -> Box<dyn Writer>;
     /// The address that writers are at, and one of the OSDs.
     fn address_of_writers(&self) -> IpAddr;
     /// Does something with the storage on the machine at that address, whose calls all come from there.
@@ -49,6 +51,10 @@ pub(crate) trait Shared: World {
 pub(crate) trait Writer {
     /// Writes this byte over 4096 bytes at this place, and waits until it is safe, or refused.
     fn write(&mut self, offset: u64, byte: u8) -> Result<(), String>;
+    /// Stands still, and notices nothing, until it goes on.
+    fn hold(&mut self);
+    /// Goes on where it stood.
+    fn go_on(&mut self);
     /// Dies without closing it.
     fn die(self: Box<Self>);
 }

@@ -5,7 +5,10 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use crate::world::Writer;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::world::{Writer, wait};
 
 /// How long a write may take: longer than it takes to notice that a storage is gone.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -52,6 +55,11 @@ impl QemuIo {
         Ok(text)
     }
 
+    /// What was started becomes `qemu-io` by and by, and stays one process.
+    fn process(&self) -> Pid {
+        Pid::from_raw(i32::try_from(self.child.id()).unwrap())
+    }
+
     fn say(&mut self, words: &str) -> Result<String, String> {
         self.words.write_all(words.as_bytes()).map_err(|error| error.to_string())?;
         self.until_prompt()
@@ -66,6 +74,20 @@ impl Writer for QemuIo {
             true => Ok(()),
             false => Err(format!("{wrote} {flushed}")),
         }
+    }
+
+    fn hold(&mut self) {
+        kill(self.process(), Signal::SIGSTOP).unwrap();
+        let stat = format!("/proc/{}/stat", self.process());
+        // Its state is the first word behind its name, which stands in brackets.
+        wait("it stands still", || {
+            let text = std::fs::read_to_string(&stat).unwrap();
+            text.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T'))
+        });
+    }
+
+    fn go_on(&mut self) {
+        kill(self.process(), Signal::SIGCONT).unwrap();
     }
 
     fn die(mut self: Box<Self>) {

@@ -7,7 +7,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -19,9 +19,6 @@ use crate::calls::Claim;
 use crate::storage::error::Refusal;
 use crate::storage::fence::checked;
 use crate::storage::{Awaited, Blockade, Blocked, Cause, Confirmation, Error, Fence};
-
-/// How long an address stays blocked, in seconds: ten years.
-const EXPIRY_SECONDS: f64 = 315_360_000.0;
 
 /// What the daemons are set to: whose setting, which, and its value. A monitor that leads is missed after two leases.
 /// The OSDs need what our own connection has: one that goes on waiting for a monitor that is gone confirms nothing. With
@@ -63,12 +60,12 @@ impl Session {
         Ok((monitors, self.map()?.up()))
     }
 
-    fn block(&self, addresses: &[IpAddr]) -> Outcome<Blockade> {
+    fn block(&self, addresses: &[IpAddr], expiry: Duration) -> Outcome<Blockade> {
         checked(addresses)?;
         for address in addresses {
             self.tell(&json!({
                 "prefix": "osd blocklist", "blocklistop": "add",
-                "addr": whole(*address), "expire": EXPIRY_SECONDS,
+                "addr": whole(*address), "expire": expiry.as_secs_f64(),
             }))?;
         }
         let map = self.map()?;
@@ -186,8 +183,8 @@ impl Fence for Ceph {
     }
 
     fn block(&self, addresses: &[IpAddr]) -> Result<Blockade, Error> {
-        let mine = addresses.to_vec();
-        self.at_fence(&format!("block {}", listed(addresses)), move |session| session.block(&mine))
+        let (mine, expiry) = (addresses.to_vec(), self.inner.settings.block_expiry);
+        self.at_fence(&format!("block {}", listed(addresses)), move |session| session.block(&mine, expiry))
     }
 
     fn confirmation(&self, blockade: &Blockade) -> Result<Confirmation, Error> {

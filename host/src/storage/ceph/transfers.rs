@@ -15,7 +15,7 @@ use super::image::Image;
 use super::rados::{Failure, PoolHandle};
 use super::{Ceph, Outcome, Session};
 use crate::storage::error::Refusal;
-use crate::storage::transfer::{Meter, Pieces, Road, Store, announced, brought};
+use crate::storage::transfer::{Meter, Pieces, Road, Store, Unmoved, announced, brought};
 use crate::storage::{Cause, Error, Format, Transfers, Upload, Watch};
 
 /// How many pieces are written at once: more than `rbd import`, which writes ten, because it has a cache besides. A disk that is
@@ -152,7 +152,9 @@ impl Store for Image {
 impl Ceph {
     fn road<'a>(&'a self, what: &'a str) -> Road<'a> {
         let stall = self.deadlines().stall;
-        let told = move |code: i32| self.inner.told(what, stall, Failure::new(code, "").into());
+        let told = move |Unmoved { code, after }: Unmoved| {
+            self.inner.told(what, after, Failure::new(code, "").into())
+        };
         Road { what, stall, told: Box::new(told) }
     }
 

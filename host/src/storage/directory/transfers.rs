@@ -16,7 +16,7 @@ use super::image::Image;
 use super::{Desk, Directory, Outcome, Takes, remove_file, told, words};
 use crate::storage::convert::{checked, run_while};
 use crate::storage::error::Refusal;
-use crate::storage::transfer::{Meter, Road, Store, announced, brought};
+use crate::storage::transfer::{Meter, Road, Store, Unmoved, announced, brought};
 use crate::storage::{Cause, Error, Format, Transfers, Upload, Watch};
 
 /// How many pieces are written at once.
@@ -149,7 +149,7 @@ impl Desk {
 
 impl Directory {
     fn road<'a>(&'a self, what: &'a str) -> Road<'a> {
-        let told = move |code: i32| told(what, std::io::Error::from_raw_os_error(code).into());
+        let told = move |unmoved: Unmoved| told(what, std::io::Error::from_raw_os_error(unmoved.code).into());
         Road { what, stall: self.deadlines.stall, told: Box::new(told) }
     }
 
