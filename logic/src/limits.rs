@@ -51,8 +51,8 @@ pub const SHUTDOWN_TIMEOUT_DEFAULT: Span = Span::seconds(180);
 /// The keepalive's period unless configured.
 pub const KEEPALIVE_INTERVAL_DEFAULT: Span = Span::seconds(5);
 
-/// How long a node daemon that is asked to stop waits for a flush, a ready or a handover that is under way. The unit's
-/// time to stop is a little longer.
+/// How long a node daemon that is asked to stop waits for a flush, a handover and VMs on their way. The unit's time to stop
+/// is a little longer.
 pub const STOP_PATIENCE: Span = Span::seconds(300);
 
 /// Facts that were read longer ago than this are sent with the keepalive all the same, and marked: a look at the

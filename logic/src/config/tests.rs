@@ -80,3 +80,21 @@ fn the_link_is_listened_at_where_there_are_other_nodes_unless_said_otherwise() {
     assert_eq!(listen(&format!("{zookeeper}link.listen = 'off'")), None);
     assert_eq!(listen("link.listen = '[::]:7390'").as_deref(), Some("[::]:7390"));
 }
+
+#[test]
+fn what_may_be_sent_on_a_link_is_shared_among_as_many_as_may_move_at_once() {
+    for (whole, at_once_max, share) in [
+        ("bandwidth_max_mib = 100", 2, Some(50)),
+        ("bandwidth_max_mib = 100", 3, Some(33)),
+        ("bandwidth_max_mib = 100", 1, Some(100)),
+        // None is left without: a move that may send nothing would never end.
+        ("bandwidth_max_mib = 1", 4, Some(1)),
+        ("", 4, None),
+    ] {
+        let text = format!("[migration]\nat_once_max = {at_once_max}\n{whole}");
+        let config = Config::parse(&text, "hv1").unwrap();
+        assert_eq!(config.moves.share_mib(), share, "{text}");
+    }
+    let none_at_once = MoveSettings { at_once_max: 0, bandwidth_max_mib: Some(7), ..MoveSettings::default() };
+    assert_eq!(none_at_once.share_mib(), Some(7));
+}

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | the node has the primary role, or something of it | it is another's, or nobody takes it for a while: see `primary` |
 //! | the node is being flushed | no VM is left that could leave it; the flush goes on |
+//! | the node is being filled again | those on their way home have arrived; the others set out when it runs again |
 //! | a VM is on its way from here, or to here | it has arrived, or stays |
 //! | a step | it has ended; no new one is begun once the rest is done |
 //!

@@ -3,7 +3,7 @@
 //! Level-triggered: the tables are in [`super`]. Every write rests on the version of the record, so that of any number of
 //! candidates one wins; the others find a record that asks nothing of them.
 
-use super::part::{Stance, Stand, Standing, stance};
+use super::part::{PARTS, Part, Stance, Stand, Standing, stance};
 use super::reason::RoleReason;
 use super::{Handover, Phase, Primary, gone, has_other_candidate, is_candidate};
 use crate::cluster::Cluster;
@@ -20,13 +20,16 @@ const WAITS: [Span; 3] = [HANDOVER_PHASE_MAX, HANDOVER_STOP_MAX, HANDOVER_TRY_MA
 
 /// Decides about the role.
 pub fn decide(cluster: &Cluster, observed: &Observed, now: Now) -> Plan {
+    decide_on(PARTS, cluster, observed, now)
+}
+
+fn decide_on(parts: &[Part], cluster: &Cluster, observed: &Observed, now: Now) -> Plan {
     let mut plan = Plan::default();
     if cluster.settings.is_none() {
         return plan;
     }
     let turn = Turn::new(cluster, observed, now);
-    let stand = turn.stand();
-    let standing = stand.all();
+    let standing = turn.stand().together(parts);
     if let Some((primary, guard, reason)) = turn.next(&standing) {
         plan.steps.push(turn.record(primary, guard, reason));
     }
@@ -44,14 +47,19 @@ pub fn decide(cluster: &Cluster, observed: &Observed, now: Now) -> Plan {
 
 /// What is wrong with the parts of the role that no step can mend.
 pub fn troubles(cluster: &Cluster, observed: &Observed, now: Now) -> Vec<String> {
-    Turn::new(cluster, observed, now).stand().all().troubles
+    Turn::new(cluster, observed, now).stand().together(PARTS).troubles
 }
 
 /// Whether a node that is stopping is done with the role: it is another's, or nobody's to take, and nothing of it is here.
 pub fn is_let_go(cluster: &Cluster, observed: &Observed, now: Now) -> bool {
+    is_let_go_by(PARTS, cluster, observed, now)
+}
+
+fn is_let_go_by(parts: &[Part], cluster: &Cluster, observed: &Observed, now: Now) -> bool {
     let turn = Turn::new(cluster, observed, now);
     let stand = turn.stand();
-    turn.stopping_for() >= HANDOVER_TRY_MAX || (stand.stance == Stance::Away && stand.all().missing == 0)
+    turn.stopping_for() >= HANDOVER_TRY_MAX
+        || (stand.stance == Stance::Away && stand.together(parts).missing == 0)
 }
 
 /// One look at the role from one node.

@@ -70,10 +70,10 @@ pub type Part = fn(&Stand<'_>) -> Standing;
 pub const PARTS: &[Part] = &[floating::stand];
 
 impl Stand<'_> {
-    /// All parts together.
-    pub fn all(&self) -> Standing {
+    /// Parts together: they stand as they shall when each of them does.
+    pub fn together(&self, parts: &[Part]) -> Standing {
         let mut all = Standing::default();
-        for part in PARTS {
+        for part in parts {
             let standing = part(self);
             all.steps.extend(standing.steps);
             all.missing += standing.missing;

@@ -101,6 +101,51 @@ fn a_flush_moves_two_at_a_time_as_planned_and_ready_brings_them_home() {
     assert!(cluster.vms.values().all(|entry| entry.vm.value.last_node.is_none()));
 }
 
+/// Performs every step; nothing arrives yet.
+fn begin(cluster: &mut Cluster, node: &str) -> Vec<&'static str> {
+    let steps = steps(cluster, node);
+    for step in &steps {
+        let Action::Record(records) = &step.action else { panic!("{step:?}") };
+        apply(cluster, records);
+    }
+    steps.iter().map(|step| step.reason.name()).collect()
+}
+
+/// What the two other nodes would do now.
+fn others(cluster: &Cluster) -> Vec<&'static str> {
+    ["hv2", "hv3"].iter().flat_map(|node| reasons(cluster, node)).collect()
+}
+
+#[test]
+fn a_flush_that_is_turned_round_begins_nothing_more_and_neither_does_a_ready() {
+    let mut cluster = wished(cluster(6), Duty::Flushed);
+    assert_eq!(arrive(&mut cluster, "hv1"), ["drained", "drained"]);
+    assert_eq!(begin(&mut cluster, "hv1"), ["drained", "drained"]);
+    assert_eq!(reasons(&cluster, "hv1").len(), 0, "two are under way");
+
+    let mut cluster = wished(cluster, Duty::Ready);
+    assert_eq!((arrive(&mut cluster, "hv1").len(), state(&cluster)), (0, "unflush"));
+    let away = cluster.vms.values().filter(|entry| entry.vm.value.node != name("hv1")).count();
+    assert_eq!(away, 4, "what was under way has arrived");
+    assert_eq!(reasons(&cluster, "hv1").len(), 0, "and no further one leaves");
+    assert_eq!(begin(&mut cluster, "hv2"), ["called-home", "called-home"]);
+    assert_eq!(reasons(&cluster, "hv3"), ["called-home", "called-home"]);
+
+    let mut cluster = wished(cluster, Duty::Flushed);
+    assert_eq!(others(&cluster).len(), 0, "nobody else sets out for home");
+    assert_eq!(begin(&mut cluster, "hv1"), ["drained", "drained"], "those that never left go now");
+    arrive(&mut cluster, "hv1");
+    assert_eq!(others(&cluster).len(), 0);
+    let home = cluster.vms.values().filter(|entry| entry.vm.value.node == name("hv1")).count();
+    assert_eq!(home, 2, "what was under way has arrived");
+    assert_eq!((arrive(&mut cluster, "hv1").len(), state(&cluster)), (2, "flushed"));
+
+    let mut cluster = wished(cluster, Duty::Ready);
+    while arrive(&mut cluster, "hv2").len() + arrive(&mut cluster, "hv3").len() > 0 {}
+    let is_home = |vm: &Vm| vm.node == name("hv1") && vm.last_node.is_none();
+    assert!(cluster.vms.values().all(|entry| is_home(&entry.vm.value)), "nobody has lost its home");
+}
+
 #[test]
 fn a_vm_that_nobody_can_take_is_parked_and_runs_again() {
     let mut cluster = cluster(1);

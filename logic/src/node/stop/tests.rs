@@ -113,6 +113,59 @@ fn vms_on_their_way_from_here_or_to_here_are_waited_for_and_others_are_not() {
     assert_eq!(awaited(&on_its_way(cluster(), "hv2", "hv3"), &seen, NOW), None);
 }
 
+/// The VM is at `hv2`, has its home at `hv1` and was called there by a ready; nobody has begun its move.
+fn called_home() -> Cluster {
+    let mut cluster = cluster();
+    let mut entry: VmEntry = (*cluster.vms[&VM]).clone();
+    (entry.vm.value.node, entry.vm.value.last_node) = (name("hv2"), Some(name("hv1")));
+    entry.fact = Some(at(crate::vm::VmFact { node: name("hv2"), ..fact(Phase::Running) }));
+    cluster.vms.insert(VM, entry.into());
+    let entry = (*cluster.nodes[&name("hv1")]).clone();
+    let wish = Some(at(NodeWish { duty: Duty::Ready, serial: 2, at: NOW.wall }));
+    cluster.nodes.insert(name("hv1"), NodeEntry { wish, ..entry }.into());
+    cluster
+}
+
+#[test]
+fn a_ready_ends_with_the_vms_that_are_on_their_way_home_and_goes_on_when_the_node_runs_again() {
+    let source = Observed { name: name("hv2"), ..observed(&[(VM, Some(1))]) };
+    let sets_out = |cluster: &Cluster| {
+        let plan = crate::node::drain::decide(cluster, &source, NOW);
+        plan.steps.iter().any(|step| step.reason.name() == "called-home")
+    };
+    let cluster = called_home();
+    assert!(!sets_out(&cluster), "nothing more comes to a node that stops");
+    assert_eq!(awaited(&cluster, &stopping(&[]), NOW), None, "and what has not set out is not waited for");
+    let mut runs = cluster.clone();
+    add(&mut runs, "hv1", 0.0);
+    let wish = cluster.nodes[&name("hv1")].wish.clone();
+    let entry = NodeEntry { wish, ..(*runs.nodes[&name("hv1")]).clone() };
+    runs.nodes.insert(name("hv1"), entry.into());
+    assert!(sets_out(&runs), "it does when the node runs");
+    let on_its_way = on_its_way(cluster, "hv2", "hv1");
+    let waits = |seen: &Observed, now| awaited(&on_its_way, seen, now);
+    assert_eq!(waits(&stopping(&[]), NOW), Some(Awaited::Moves));
+    assert!(!is_closing(&on_its_way, &stopping(&[]), NOW), "it takes it in meanwhile");
+    assert_eq!(waits(&stopping(&[]), after(STOP_PATIENCE)), None, "not for ever");
+    let impatient = Observed { asked_again: true, ..stopping(&[]) };
+    assert_eq!(waits(&impatient, NOW), None, "and not when it is asked again");
+}
+
+#[test]
+fn a_parked_vm_is_neither_unparked_by_a_node_that_stops_nor_waited_for() {
+    let mut cluster = cluster();
+    let mut entry = (*cluster.vms[&VM]).clone();
+    (entry.vm.value.wish.power, entry.vm.value.parked) = (Power::Shutdown, true);
+    entry.fact = Some(at(fact(Phase::Stopped)));
+    cluster.vms.insert(VM, entry.into());
+    let unparks = |seen: &Observed| {
+        let plan = crate::node::drain::decide(&cluster, seen, NOW);
+        plan.steps.iter().any(|step| step.reason.name() == "unparked")
+    };
+    assert!(!unparks(&stopping(&[])) && unparks(&observed(&[])));
+    assert_eq!(awaited(&cluster, &stopping(&[]), NOW), None);
+}
+
 #[test]
 fn steps_that_have_begun_end_before_the_last_word_and_the_keepalive_goes_on() {
     let busy = Observed { under_way: 1, ..stopping(&[(VM, Some(1))]) };

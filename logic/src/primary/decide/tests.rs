@@ -398,3 +398,52 @@ fn who_is_not_the_holder_takes_the_address_away_and_a_restarted_holder_leaves_it
     set(&mut cluster, "hv1", Role::Coordinator, DaemonState::Stop);
     assert_eq!(steps(&cluster, &networked("hv1", None)), [], "its own last word is that it has stopped");
 }
+
+/// A part of the role that stands as it shall.
+fn stands(_: &Stand<'_>) -> Standing {
+    Standing { troubles: vec!["the first is slow".into()], ..Standing::default() }
+}
+
+/// One that is not there yet.
+fn comes(_: &Stand<'_>) -> Standing {
+    Standing {
+        missing: 1,
+        troubles: vec!["the second is slow".into()],
+        look_again: Some(NOW.boot + Span(7)),
+        ..Standing::default()
+    }
+}
+
+#[test]
+fn every_phase_waits_for_all_parts_and_not_for_one_of_them() {
+    let moving = |to: Phase| {
+        let mut cluster = three();
+        phase(&mut cluster, "hv2", to);
+        cluster
+    };
+    let mut taken = three();
+    taken.primary = Some(at(Primary { former: Some(name("hv1")), ..Primary::held(name("hv2"), 2) }));
+    for (cluster, node, expected) in [
+        (moving(Phase::Claimed), "hv1", "role-yielded"),
+        (moving(Phase::Yielded), "hv2", "role-taken-over"),
+        (taken.clone(), "hv1", "role-let-go"),
+    ] {
+        let next = |parts: &[Part], waited| {
+            let steps = decide_on(parts, &cluster, &sees(node, waited), NOW).steps;
+            steps.first().map(|step| step.reason.name())
+        };
+        let not_all: [[Part; 2]; 3] = [[stands, comes], [comes, stands], [comes, comes]];
+        for parts in not_all {
+            assert_eq!(next(&parts, SOON), None, "{expected}");
+            assert_eq!(next(&parts, LATE), Some(expected), "nothing is waited for without end");
+        }
+        assert_eq!(next(&[stands, stands], SOON), Some(expected));
+    }
+    let stops = Observed { life: Life::Stopping, ..sees("hv1", SOON) };
+    let is_let_go = |parts: &[Part]| is_let_go_by(parts, &taken, &stops, NOW);
+    assert!(is_let_go(&[stands, stands]));
+    assert!(!is_let_go(&[stands, comes]) && !is_let_go(&[comes, stands]));
+    let stand = Stand { stance: Stance::Away, primary: None, observed: &stops, now: NOW };
+    let both = stand.together(&[stands, comes]);
+    assert_eq!((both.troubles.len(), both.look_again), (2, Some(NOW.boot + Span(7))));
+}

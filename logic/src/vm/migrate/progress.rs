@@ -126,3 +126,6 @@ fn tell(id: TaskId, entry: &TaskEntry, fact: TaskFact, reason: Reason) -> Step {
     let action = Action::Record(Box::new(records));
     Step { resource: Resource::Task(id), action, guards: Vec::new(), not_after: None, reason }
 }
+
+#[cfg(test)]
+mod tests;

@@ -359,14 +359,16 @@ fn a_move_that_is_no_longer_wished_or_whose_target_is_lost_is_aborted_once_in_a_
 #[test]
 fn a_move_is_sent_only_by_the_process_that_said_so_and_with_every_guard() {
     let cluster = cluster(Stage::Begun, Some(ready()));
-    let moving = Moving { unsent: [(VM, ID)].into(), ..Moving::default() };
+    let mut moving = Moving { unsent: [(VM, ID)].into(), ..Moving::default() };
+    (moving.settings.bandwidth_max_mib, moving.settings.at_once_max) = (Some(100), 4);
     let observed = Observed { moving, ..observed(&[]) };
     let step = decide(&cluster, &observed, VM, NOW).unwrap().steps.remove(0);
     let guarded: Vec<_> = step.guards.iter().map(|guard| guard.record.clone()).collect();
     assert_eq!(guarded, [RecordId::Vm(VM), RecordId::VmFact(VM), RecordId::VmReception(VM)]);
     match step.action {
-        Action::SendGuest { incarnation, to, downtime_max_ms, .. } => {
+        Action::SendGuest { incarnation, to, downtime_max_ms, bandwidth_max_mib, .. } => {
             assert_eq!((incarnation, to.to_string().as_str(), downtime_max_ms), (1, "10.0.0.2", 30));
+            assert_eq!(bandwidth_max_mib, Some(25), "its share of what may be sent from here");
         }
         other => panic!("{other:?}"),
     }
