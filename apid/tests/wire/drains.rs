@@ -3,8 +3,9 @@
 use axum::http::StatusCode;
 use logic::node::DaemonState;
 use logic::record::{RecordId, Records};
+use logic::vm::Phase;
 
-use super::desk::{Desk, UUID, registration_of};
+use super::desk::{Desk, UUID, registration_of, xml};
 
 async fn two() -> Desk {
     let desk = Desk::new().await;
@@ -40,6 +41,7 @@ async fn what_cannot_be_wished_of_a_node_is_refused() {
     let desk = two().await;
     desk.commit(registration_of("hv3", DaemonState::Stop, 8192));
     desk.until("/node", |answer| answer.json().as_array().is_some_and(|nodes| nodes.len() == 3)).await;
+    let before = desk.memory.dump();
     let ask = |node: &'static str, state: &'static str| {
         let desk = &desk;
         async move { desk.ask("POST", &format!("/node/{node}/domain-state"), &[("state", state)]).await }
@@ -49,6 +51,34 @@ async fn what_cannot_be_wished_of_a_node_is_refused() {
     assert!(down.message().contains("\"stop\""), "{}", down.text);
     assert_eq!(ask("hv1", "flushed").await.status, StatusCode::BAD_REQUEST);
     assert_eq!(ask("nope", "flush").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(desk.memory.dump(), before, "something was written");
+}
+
+#[tokio::test]
+async fn a_flush_is_wished_once_while_vms_leave_and_may_be_turned_round_meanwhile() {
+    let desk = two().await;
+    let defined = desk.ask("POST", "/vm", &[("xml", &xml("web1", UUID)), ("node", "hv1")]).await;
+    assert_eq!(defined.status, StatusCode::OK, "{}", defined.text);
+    desk.ask("POST", "/vm/web1/state", &[("state", "start")]).await;
+    desk.say(UUID, Phase::Running, 2);
+    let ask = async |state: &str| {
+        let answer = desk.ask("POST", "/node/hv1/domain-state", &[("state", state)]).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+        answer.message()
+    };
+    // Nobody moves the VM here: what is asked comes in the middle of the flush.
+    assert_eq!(ask("flush").await, "Flushing node \"hv1\" of its VMs.");
+    assert_eq!(shown(&desk).await, "flush");
+    let flushing = desk.memory.dump();
+    assert_eq!(ask("flush").await, "Node \"hv1\" is flushed already, or being flushed.");
+    assert_eq!(desk.memory.dump(), flushing, "a second flush is no second wish");
+    assert!(ask("ready").await.starts_with("Restoring"));
+    assert_eq!(shown(&desk).await, "ready");
+    let readied = desk.memory.dump();
+    assert_eq!(ask("ready").await, "Node \"hv1\" carries VMs already.");
+    assert_eq!(desk.memory.dump(), readied, "nor is a second ready");
+    assert_eq!(ask("flush").await, "Flushing node \"hv1\" of its VMs.");
+    assert_eq!(shown(&desk).await, "flush");
 }
 
 /// The two of before, and `hv3`, whose daemon has stopped.
@@ -71,6 +101,7 @@ async fn a_dry_run_tells_what_would_become_of_each_vm_and_changes_nothing() {
         desk.ask("POST", &format!("/vm/{vm}/state"), &[("state", "start")]).await;
     }
     desk.ask("POST", "/vm/bound/meta", &[("limit", "hv1")]).await;
+    let before = desk.memory.dump();
     let ask = [("state", "flush"), ("dry_run", "true")];
     let answer = desk.ask("POST", "/node/hv1/domain-state", &ask).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
@@ -83,6 +114,7 @@ async fn a_dry_run_tells_what_would_become_of_each_vm_and_changes_nothing() {
     assert_eq!((&of("web1")["fate"], &of("web1")["to"]), (&"moves".into(), &"hv2".into()));
     assert_eq!((&of("bound")["fate"], &of("bound")["from"]), (&"parks".into(), &"hv1".into()));
     assert!(of("bound")["why"].as_str().is_some_and(|why| why.contains("not within the VM's node limit")));
+    assert_eq!(desk.memory.dump(), before, "something was written");
     assert_eq!(shown(&desk).await, "ready");
     assert_eq!(desk.get("/vm/web1/node").await.json()["node"], "hv1");
     let done = desk.ask("POST", "/node/hv1/domain-state", &[("state", "ready")]).await;
@@ -92,20 +124,24 @@ async fn a_dry_run_tells_what_would_become_of_each_vm_and_changes_nothing() {
 #[tokio::test]
 async fn a_dry_run_of_what_would_be_refused_is_refused() {
     let desk = three().await;
+    let before = desk.memory.dump();
     let ask = [("state", "flush"), ("dry_run", "true")];
     let down = desk.ask("POST", "/node/hv3/domain-state", &ask).await;
     assert_eq!(down.status, StatusCode::BAD_REQUEST, "{}", down.text);
     assert_eq!(desk.ask("POST", "/node/nope/domain-state", &ask).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(desk.memory.dump(), before, "something was written");
 }
 
 #[tokio::test]
 async fn a_node_that_is_down_and_empty_is_removed_and_others_are_not() {
     let desk = three().await;
+    let before = desk.memory.dump();
     for (node, said) in [("hv2", "stop its daemons first"), ("nope", "not found")] {
         let refused = desk.ask("DELETE", &format!("/node/{node}"), &[]).await;
         assert!(refused.status.is_client_error(), "{}", refused.text);
         assert!(refused.message().contains(said), "{}", refused.text);
     }
+    assert_eq!(desk.memory.dump(), before, "something was written");
     let removed = desk.ask("DELETE", "/node/hv3", &[]).await;
     assert_eq!((removed.status, removed.message().as_str()), (StatusCode::OK, "Removed node \"hv3\"."));
     assert_eq!(desk.get("/node/hv3").await.status, StatusCode::NOT_FOUND);
@@ -123,9 +159,11 @@ async fn a_node_that_holds_vms_is_not_removed_and_they_are_named() {
     desk.ask("POST", "/vm/web1/node", &[("action", "move"), ("node", "hv2")]).await;
     desk.commit(Records::default().remove(RecordId::Presence("hv2".parse().expect("a name"))));
     desk.until("/node/hv2", |answer| answer.json()[0]["daemon_state"] == "dead").await;
+    let before = desk.memory.dump();
     let refused = desk.ask("DELETE", "/node/hv2", &[]).await;
     assert_eq!(refused.status, StatusCode::BAD_REQUEST);
     assert!(refused.message().contains("web1"), "{}", refused.text);
+    assert_eq!(desk.memory.dump(), before, "something was written");
     assert_eq!(desk.get("/node/hv2").await.status, StatusCode::OK);
 }
 

@@ -4,7 +4,8 @@ use axum::http::StatusCode;
 use logic::id::VmId;
 use logic::node::DaemonState;
 use logic::record::{Expect, Record, RecordId, Records};
-use logic::time::BootTime;
+use logic::task::{Task, TaskFact, TaskState, Work};
+use logic::time::{BootTime, WallTime};
 use logic::vm::{Failure, Phase, Vm, VmFact};
 use serde_json::{Value, json};
 use store::Store;
@@ -94,6 +95,49 @@ async fn a_vm_that_runs_is_handed_over_by_its_node_and_a_wait_sees_it() {
         });
     });
     assert_eq!(done(&waited), "Unmigrating VM \"web1\" to node \"hv1\".");
+}
+
+#[tokio::test]
+async fn a_move_is_a_task_that_tells_how_far_it_is() {
+    let desk = running().await;
+    done(&desk.ask("POST", "/vm/web1/node", &[("action", "move"), ("node", "hv2")]).await);
+    // Its node writes the task with the move, and tells of it.
+    let (vm, id) = (UUID.parse().expect("a UUID"), "0d11a78c".parse().expect("an id"));
+    let work = Work::MoveVm { vm, to: "hv2".parse().expect("a name") };
+    let task = Task { work, run_on: "hv1".parse().expect("a name"), asked: WallTime(1_000) };
+    let told = |state, percent, message: &str| TaskFact {
+        state,
+        stage: percent,
+        message: message.into(),
+        at: WallTime(2_500),
+        failed: None,
+        progress: None,
+    };
+    let begun = told(TaskState::Running, 60, "Sending the memory: 60 of 100 MiB are there");
+    let records = Records::default().write(RecordId::Task(id), Expect::Absent, task.into());
+    desk.commit(records.write(RecordId::TaskFact(id), Expect::Absent, begun.into()));
+    let shown = desk.until("/tasks/0d11a78c", |answer| answer.json()["state"] == "RUNNING").await.json();
+    let expected = json!({
+        "state": "RUNNING", "current": 60, "total": 100, "status": "Sending the memory: 60 of 100 MiB are there",
+    });
+    for (field, value) in expected.as_object().expect("it has fields") {
+        assert_eq!(&shown[field], value, "{shown}");
+    }
+    let listed = desk.get("/tasks").await.json();
+    let [active] = &listed["active"]["pvcworkerd@hv1"].as_array().expect("a list")[..] else {
+        panic!("{listed}")
+    };
+    assert_eq!((&active["id"], &active["name"]), (&json!("0d11a78c"), &json!("vm.migrate")));
+    assert_eq!(active["kwargs"], json!({"vm": UUID, "node": "hv2", "run_on": "hv1"}));
+    assert_eq!(active["time_start"], 2.5);
+    assert_eq!(listed["reserved"]["pvcworkerd@hv1"], json!([]), "it does not wait");
+
+    let arrived = told(TaskState::Success, 100, "The VM runs on node \"hv2\"");
+    desk.commit(Records::default().write(RecordId::TaskFact(id), Expect::Present, arrived.into()));
+    let shown = desk.until("/tasks/0d11a78c", |answer| answer.json()["state"] == "SUCCESS").await.json();
+    assert_eq!((&shown["current"], &shown["total"]), (&json!(100), &json!(100)));
+    assert_eq!(shown["status"], "The VM runs on node \"hv2\"");
+    assert_eq!(desk.get("/tasks").await.json()["active"]["pvcworkerd@hv1"], json!([]));
 }
 
 #[tokio::test]

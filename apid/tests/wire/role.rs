@@ -64,9 +64,11 @@ async fn each_state_of_a_handover_is_shown() {
     assert_eq!(shown(&desk, "hv2").await, "takeover");
     assert_eq!(shown(&desk, "hv3").await, "client");
     assert_eq!(desk.get("/status/primary_node").await.json()["primary_node"], "hv1");
+    let before = desk.memory.dump();
     let (status, message) = ask(&desk, "hv1", "primary").await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
     assert!(message.contains("just being taken by node \"hv2\""), "{message}");
+    assert_eq!(desk.memory.dump(), before, "something was written");
 }
 
 #[tokio::test]
@@ -74,6 +76,7 @@ async fn what_cannot_be_is_refused() {
     let desk = three(held("hv1", None)).await;
     desk.commit(registration_of("hv4", DaemonState::Stop, 8192));
     desk.until("/node", |answer| answer.json().as_array().is_some_and(|nodes| nodes.len() == 4)).await;
+    let before = desk.memory.dump();
     for state in ["primary", "secondary"] {
         for (node, part) in [
             ("nope", "no node of that name"),
@@ -87,4 +90,5 @@ async fn what_cannot_be_is_refused() {
         }
     }
     assert_eq!(ask(&desk, "hv1", "takeover").await.0, StatusCode::BAD_REQUEST);
+    assert_eq!(desk.memory.dump(), before, "something was written");
 }
