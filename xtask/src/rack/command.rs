@@ -67,10 +67,14 @@ pub fn run(words: &[&str], xtask: &Path) -> Result<ExitCode> {
         ["stop", machine, process] => rack()?.stop(number(machine)?, process)?,
         ["stall", machine, process] => rack()?.stall(number(machine)?, process)?,
         ["disk", machine, gib] => say::line(rack()?.add_disk(number(machine)?, gib.parse()?)?),
-        ["cut", machine] => rack()?.cut(number(machine)?, None)?,
-        ["cut", machine, network] => rack()?.cut(number(machine)?, Some(of_name(network)?))?,
-        ["drop", a, b] => rack()?.drop_pair(number(a)?, number(b)?, None)?,
-        ["drop", a, b, network] => rack()?.drop_pair(number(a)?, number(b)?, Some(of_name(network)?))?,
+        ["cut", machine, network @ ..] if network.len() <= 1 => {
+            let (machine, network) = (number(machine)?, one_or_all(network)?);
+            rack()?.cut(machine, network)?;
+        }
+        ["drop", a, b, network @ ..] if network.len() <= 1 => {
+            let (pair, network) = (pair(a, b)?, one_or_all(network)?);
+            rack()?.drop_pair(pair.0, pair.1, network)?;
+        }
         ["heal"] => rack()?.heal()?,
         ["story", "storage"] => return story(&rack()?, 60),
         ["story", "storage", seconds] => return story(&rack()?, seconds.parse()?),
@@ -94,25 +98,32 @@ fn story(rack: &Rack, seconds: u64) -> Result<ExitCode> {
     Ok(if tally.failed() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn up(words: &[&str], xtask: &Path) -> Result<()> {
-    let mut plan = Plan::of(3, folder(), Profile::Release);
-    let (mut coordinators, mut servers) = (None, None);
-    let mut storage = Storage::None;
+/// The lab that the words after `up` ask for, in whatever order they come.
+fn planned(words: &[&str]) -> Result<Plan> {
+    let (mut nodes, mut coordinators, mut servers) = (3, None, None);
+    let (mut profile, mut storage) = (Profile::Release, Storage::None);
     let mut words = words.iter();
     while let Some(word) = words.next() {
-        let mut value = || words.next().with_context(|| format!("{word} needs a number"));
+        let mut value = || {
+            let text = words.next().with_context(|| format!("{word} needs a number"))?;
+            text.parse::<u8>().with_context(|| format!("{word} needs a number, and \"{text}\" is none"))
+        };
         match *word {
-            "--nodes" => plan = Plan::of(value()?.parse()?, folder(), plan.profile),
-            "--coordinators" => coordinators = Some(value()?.parse()?),
-            "--zookeeper" => servers = Some(value()?.parse()?),
-            "--dev" => plan.profile = Profile::Dev,
+            "--nodes" => nodes = value()?,
+            "--coordinators" => coordinators = Some(value()?),
+            "--zookeeper" => servers = Some(value()?),
+            "--dev" => profile = Profile::Dev,
             "--ceph" => storage = Storage::Ceph,
             other => bail!("{other} is not known here\n{HELP}"),
         }
     }
-    plan.coordinators = coordinators.unwrap_or(plan.coordinators);
-    plan.servers = servers.unwrap_or(plan.servers);
-    plan.storage = storage;
+    let usual = Plan::of(nodes, folder(), profile);
+    let coordinators = coordinators.unwrap_or(usual.coordinators);
+    Ok(Plan { coordinators, servers: servers.unwrap_or(usual.servers), storage, ..usual })
+}
+
+fn up(words: &[&str], xtask: &Path) -> Result<()> {
+    let plan = planned(words)?;
     let begin = std::time::Instant::now();
     let rack = make::up(&plan, xtask)?;
     say::line(format!("      in all {}\n\n{}", say::seconds(begin.elapsed()), status(&rack)?));
@@ -168,18 +179,34 @@ fn status(rack: &Rack) -> Result<String> {
     Ok(say::table(&rows) + &cables.chain(pairs).collect::<String>())
 }
 
-/// A machine by its number or its name.
+/// A machine by its number or its name. There is none without a number, nor one of the number 0.
 fn number(word: &str) -> Result<u8> {
-    let digits = word.trim_start_matches("pvc");
-    digits.parse().with_context(|| format!("\"{word}\" is no number of a machine"))
+    let digits = word.strip_prefix("pvc").unwrap_or(word);
+    let number = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok()).flatten();
+    number.filter(|number| *number > 0).with_context(|| format!("\"{word}\" is no number of a machine"))
 }
 
-fn of_name(word: &str) -> Result<Network> {
-    Network::named(word)
-        .with_context(|| format!("\"{word}\" is none of {}", Network::ALL.map(Network::name).join(", ")))
+/// Two machines, which are not the same.
+fn pair(a: &str, b: &str) -> Result<(u8, u8)> {
+    let (a, b) = (number(a)?, number(b)?);
+    if a == b {
+        bail!("a machine always hears itself");
+    }
+    Ok((a, b))
+}
+
+/// The network that is named, or all of them where none is.
+fn one_or_all(words: &[&str]) -> Result<Option<Network>> {
+    let names = || Network::ALL.map(Network::name).join(", ");
+    let of_name =
+        |word: &&str| Network::named(word).with_context(|| format!("\"{word}\" is none of {}", names()));
+    words.first().map(of_name).transpose()
 }
 
 /// The code that another program ended with; one that a signal ended has failed.
 fn ended(status: std::process::ExitStatus) -> ExitCode {
     ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
 }
+
+#[cfg(test)]
+mod tests;
