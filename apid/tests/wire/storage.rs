@@ -13,6 +13,10 @@ use super::storeroom::{GIB, Mood, Storeroom, now};
 
 const VOLUME: &str = "/storage/ceph/volume/vms/web_sda";
 const SNAPSHOT: &str = "/storage/ceph/snapshot/vms/web_sda/before";
+const FORCE: (&str, &str) = ("force", "true");
+
+/// Method, path and parameters.
+type Request = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
 
 #[track_caller]
 fn told(answer: &Answer, words: &[&str]) {
@@ -75,6 +79,37 @@ async fn a_volume_comes_grows_is_renamed_and_goes() {
     assert_eq!(room.desk.get(VOLUME).await.status, StatusCode::NOT_FOUND);
     told(&room.desk.ask("DELETE", "/storage/ceph/volume/vms/web_sdb", &[]).await, &["web_sdb"]);
     assert_eq!(room.desk.get("/storage/ceph/volume").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn force_fills_a_pool_beyond_80_percent_whatever_fills_it() {
+    let room = Storeroom::new().await;
+    room.volume("web_sda", "10G").await;
+    room.volume("large", "790G").await;
+    room.snapshot("large", "before").await;
+    told(
+        &room.desk.ask("PUT", "/storage/ceph/volume/vms/large", &[("new_size", "900G")]).await,
+        &["to 900G"],
+    );
+    room.snapshot("large", "after").await;
+    let clone = "/storage/ceph/volume/vms/large/clone";
+    let requests: [Request; 5] = [
+        ("POST", "/storage/ceph/volume", &[("pool", "vms"), ("volume", "added"), ("size", "900G")]),
+        ("POST", "/storage/ceph/volume/vms/named", &[("size", "900G")]),
+        ("PUT", VOLUME, &[("new_size", "910G")]),
+        ("POST", clone, &[("new_volume", "copy")]),
+        ("POST", clone, &[("new_volume", "thin"), ("snapshot", "after")]),
+    ];
+    for (method, path, parameters) in requests {
+        let refused = room.desk.ask(method, path, parameters).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{method} {path}: {}", refused.text);
+        let message = refused.message();
+        assert!(message.contains("80 %") && message.contains("use force"), "{method} {path}: {message}");
+        let forced = room.desk.ask(method, path, &[parameters, &[FORCE]].concat()).await;
+        assert_eq!(forced.status, StatusCode::OK, "{method} {path}: {}", forced.text);
+    }
+    let small = [("new_volume", "earlier"), ("snapshot", "before")];
+    told(&room.desk.ask("POST", clone, &small).await, &["earlier"]);
 }
 
 #[tokio::test]

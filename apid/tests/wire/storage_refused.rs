@@ -128,6 +128,10 @@ const OF_VOLUMES: &[Case] = &[
     ("PUT", WEB, &[("new_size", "0")], 400, "greater than zero"),
     ("PUT", WEB, &[("new_size", "20GB")], 400, "not known"),
     ("PUT", WEB, &[("new_size", "2000G")], 400, "free"),
+    ("PUT", WEB, &[("new_size", "2000G"), ("force", "true")], 400, "free"),
+    ("PUT", WEB, &[("new_size", "900G")], 400, "80 %"),
+    ("PUT", WEB, &[("new_size", "900G"), ("force", "false")], 400, "80 %"),
+    ("PUT", WEB, &[("new_size", "20G"), ("force", "perhaps")], 400, "force"),
     ("PUT", WEB, &[("new_name", "a b")], 400, "volume name"),
     ("PUT", WEB, &[("new_name", "web_sda")], 400, "old one"),
     ("PUT", WEB, &[("new_name", "used_sda")], 400, "exists already"),
@@ -170,6 +174,7 @@ const OF_SNAPSHOTS: &[Case] = &[
     ("PUT", BEFORE, &[], 400, "new_name"),
     ("PUT", BEFORE, &[("new_name", "")], 400, "snapshot name"),
     ("PUT", BEFORE, &[("new_name", "before")], 400, "old one"),
+    ("PUT", BEFORE, &[("new_name", "after")], 400, "exists already"),
     ("PUT", "/storage/ceph/snapshot/vms/web_sda/nope", &[("new_name", "a")], 404, "Snapshot not found."),
     ("DELETE", "/storage/ceph/snapshot/vms/web_sda/nope", &[], 404, "Snapshot not found."),
     ("DELETE", "/storage/ceph/snapshot/vms/nope/a", &[], 404, "Volume not found."),
@@ -279,6 +284,7 @@ async fn bad_requests_are_refused_and_change_nothing() {
     room.volume("web_sda", "10G").await;
     room.volume("used_sda", "10G").await;
     room.snapshot("web_sda", "before").await;
+    room.snapshot("web_sda", "after").await;
     room.snapshot("used_sda", "mine").await;
     let disk = "<disk type='network' device='disk'><source protocol='rbd' name='vms/used_sda'/>\
                 <target dev='sdb' bus='scsi'/></disk><controller type='usb'";

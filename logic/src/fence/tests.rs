@@ -274,6 +274,26 @@ fn a_node_registers_where_it_is_seen_and_takes_nothing_back_within_a_boot() {
 }
 
 #[test]
+fn an_address_that_moves_with_the_primary_role_is_not_registered() {
+    let text = "node_id = 2\n[network.storage]\ndevice = 'ens4'\nnetwork = '10.0.0.0/24'\nfloating = '10.0.0.100'\n\
+                [network.cluster]\ndevice = 'ens5'\nnetwork = '10.1.0.0/24'\nfloating = '10.1.0.100'";
+    let own = crate::config::Config::parse(text, "hv2").unwrap().networks;
+    let elsewhere = IpAddr::from([10, 1, 0, 100]);
+    let mut primary = node(&[ip(2), ip(100), elsewhere], &[], &[]);
+    assert_eq!(own.iter().filter(|network| network.floating.is_some()).count(), 2);
+    primary.networks.wanted.own = own;
+    let registered = own::registration(None, &primary).storage_addresses;
+    assert_eq!(
+        registered,
+        [ip(2)].into(),
+        "another node has the others tomorrow, and would be blocked with it"
+    );
+    let known = Node { boot: BOOT, storage_addresses: [ip(3)].into(), ..Node::default() };
+    let registered = own::registration(Some(&known), &primary).storage_addresses;
+    assert_eq!(registered, [ip(2), ip(3)].into(), "within a boot nothing is taken back");
+}
+
+#[test]
 fn a_node_gives_its_word_when_nothing_there_can_write() {
     let volume = VolumeUse { path: "vms/a".parse().unwrap(), dev: "sda".into(), sharing: Sharing::Alone };
     let with = |stage, volumes: Vec<VolumeUse>| {

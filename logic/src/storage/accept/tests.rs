@@ -242,6 +242,44 @@ fn a_change_of_a_volume_that_cannot_be_is_refused() {
 }
 
 #[test]
+fn a_pool_is_filled_beyond_80_percent_by_growth_or_a_copy_only_by_force() {
+    let mut cluster = cluster();
+    // With 20 stored and one that is being added, 59 more make 80 of the 100.
+    let whole =
+        |size_bytes| Volume { size_bytes, snapshots: Default::default(), ..volume(VolumeState::Ready) };
+    let snapshots = [59, 60, 79].map(|gib| {
+        let name: SnapshotName = format!("s{gib}").parse().unwrap();
+        (name, Snapshot { size_bytes: gib * GIB, taken: None })
+    });
+    let shown = Volume { size_bytes: 80 * GIB, snapshots: snapshots.into(), ..volume(VolumeState::Ready) };
+    cluster.volumes.insert(path("vms/shown"), at(shown).into());
+    for gib in [59, 60, 79] {
+        cluster.volumes.insert(path(&format!("vms/v{gib}")), at(whole(gib * GIB)).into());
+    }
+    let resize = |gib: u64, insistence| {
+        resize_volume(on(&cluster), &path("vms/web"), (2 + gib) * GIB, insistence).map(drop)
+    };
+    let copy = |source: Source, insistence| {
+        clone_volume(on(&cluster), &source, &path("vms/new"), insistence).map(drop)
+    };
+    let of_volume = |gib: u64, insistence| copy(Source::Volume(path(&format!("vms/v{gib}"))), insistence);
+    let of_snapshot = |gib: u64, insistence| {
+        copy(Source::Snapshot(format!("vms/shown@s{gib}").parse().unwrap()), insistence)
+    };
+    type More<'a> = &'a dyn Fn(u64, Insistence) -> Result<(), Refusal>;
+    let ways: [(&str, More<'_>); 3] =
+        [("resize", &resize), ("copy", &of_volume), ("clone of a snapshot", &of_snapshot)];
+    for (way, more) in ways {
+        assert!(more(59, Careful).is_ok(), "{way}: to 80 % it is filled without a word");
+        let refused = more(60, Careful).unwrap_err().to_string();
+        assert!(refused.contains("beyond 80 %") && refused.contains("use force"), "{way}: {refused}");
+        assert!(more(60, Forced).is_ok(), "{way}: the operator insists");
+        let refused = more(79, Forced).unwrap_err().to_string();
+        assert!(refused.contains("free"), "{way}: what is not there cannot be insisted on: {refused}");
+    }
+}
+
+#[test]
 fn an_upload_that_cannot_be_is_refused() {
     let cluster = cluster();
     let upload = |name: &str, size_bytes, format| {
@@ -279,6 +317,9 @@ fn an_upload_is_taken_in_where_it_comes_and_by_the_primary_where_nobody_is_there
 #[test]
 fn a_change_of_snapshots_that_cannot_be_is_refused() {
     let mut cluster = cluster();
+    let mut two = volume(VolumeState::Ready);
+    two.snapshots.insert("after".parse().unwrap(), Snapshot { size_bytes: GIB, taken: None });
+    cluster.volumes.insert(path("vms/two"), at(two).into());
     let snapshot = |text: &str| -> SnapshotPath { text.parse().unwrap() };
     let rename =
         |name, to: &str| refusal(rename_snapshot(on(&cluster), &snapshot(name), &to.parse().unwrap()));
@@ -288,6 +329,7 @@ fn a_change_of_snapshots_that_cannot_be_is_refused() {
         (refusal(add_snapshot(on(&cluster), &snapshot("vms/busy@a"))), "being resized"),
         (rename("vms/web@none", "a"), "No snapshot with name \"none\""),
         (rename("vms/web@before", "before"), "The new name is the old one"),
+        (rename("vms/two@before", "after"), "A snapshot named \"after\""),
         (refusal(remove_snapshot(on(&cluster), &snapshot("vms/web@before"))), "depend on it (vms/clone)"),
         (refusal(remove_snapshot(on(&cluster), &snapshot("vms/web@none"))), "No snapshot with name"),
         (refusal(roll_back(on(&cluster), &snapshot("vms/web@none"))), "No snapshot with name"),
@@ -295,6 +337,8 @@ fn a_change_of_snapshots_that_cannot_be_is_refused() {
     ] {
         assert!(refused.contains(part), "{refused}");
     }
+    let free = rename_snapshot(on(&cluster), &snapshot("vms/web@before"), &"after".parse().unwrap());
+    assert!(free.is_ok(), "the snapshots of another volume have names of their own");
     let mut used = volume(VolumeState::Ready);
     let name = |number: usize| -> SnapshotName { format!("s{number}").parse().unwrap() };
     let taken = Snapshot { size_bytes: GIB, taken: None };
