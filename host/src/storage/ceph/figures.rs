@@ -193,6 +193,30 @@ fn tally(counts: &Counts) -> Tally {
     }
 }
 
+/// The figures of all pools, by name. The two lists have orders of their own, and a pool that was just made may be in one
+/// of them alone: what belongs together is found by the pool's number.
+fn joined(df: Df, counted: &Pools) -> Vec<PoolFigures> {
+    let none = Counts::default();
+    let figures = |pool: DfPool| {
+        let counted = counted.pool_stats.iter().find(|counted| counted.poolid == pool.id);
+        let counts = counted.map_or(&none, |counted| &counted.stat_sum);
+        Some(PoolFigures {
+            name: pool.name.parse().ok()?,
+            id: pool.id,
+            stored_bytes: pool.stats.stored,
+            used_bytes: pool.stats.bytes_used,
+            free_bytes: pool.stats.max_avail,
+            used_part: pool.stats.percent_used,
+            object_count: pool.stats.objects,
+            object_degraded_count: counts.num_objects_degraded,
+            tally: tally(counts),
+        })
+    };
+    let mut pools: Vec<_> = df.pools.into_iter().filter_map(figures).collect();
+    pools.sort_by(|one, other| one.name.cmp(&other.name));
+    pools
+}
+
 impl Session {
     fn command(&self, prefix: &str) -> Outcome<Value> {
         self.ask(json!({"prefix": prefix}))
@@ -218,25 +242,7 @@ impl Session {
     fn pool_figures(&self) -> Outcome<Vec<PoolFigures>> {
         let df: Df = part(self.command("df")?)?;
         let pools: Pools = part(self.ask(json!({"prefix": "pg dump", "dumpcontents": ["pools"]}))?)?;
-        let none = Counts::default();
-        let figures = |pool: DfPool| {
-            let counted = pools.pool_stats.iter().find(|counted| counted.poolid == pool.id);
-            let counts = counted.map_or(&none, |counted| &counted.stat_sum);
-            Some(PoolFigures {
-                name: pool.name.parse().ok()?,
-                id: pool.id,
-                stored_bytes: pool.stats.stored,
-                used_bytes: pool.stats.bytes_used,
-                free_bytes: pool.stats.max_avail,
-                used_part: pool.stats.percent_used,
-                object_count: pool.stats.objects,
-                object_degraded_count: counts.num_objects_degraded,
-                tally: tally(counts),
-            })
-        };
-        let mut pools: Vec<_> = df.pools.into_iter().filter_map(figures).collect();
-        pools.sort_by(|one, other| one.name.cmp(&other.name));
-        Ok(pools)
+        Ok(joined(df, &pools))
     }
 
     fn osds(&self) -> Outcome<Vec<Osd>> {
@@ -326,6 +332,42 @@ mod tests {
             (tally.read_count, tally.read_bytes, tally.write_count, tally.write_bytes),
             (5, 2048, 7, 4096)
         );
+    }
+
+    #[test]
+    fn the_figures_of_a_pool_are_its_own_whatever_the_order_of_the_lists() {
+        let df = r#"{"pools":[
+            {"name":"vms","id":2,"stats":{"stored":20,"objects":2,"bytes_used":60,"percent_used":0.2,"max_avail":80}},
+            {"name":"fresh","id":9,"stats":{"stored":90,"objects":9,"max_avail":910}},
+            {"name":"fast","id":3,"stats":{"stored":30,"objects":3,"max_avail":70}}]}"#;
+        let counted = |id: i64| {
+            format!(
+                r#"{{"poolid":{id},"stat_sum":{{"num_read":{id}1,"num_write":{id}2,"num_objects_degraded":{id}3}}}}"#
+            )
+        };
+        // Pool 9 is not counted yet, and pool 1 has been removed.
+        for order in [[3, 2, 1], [1, 2, 3], [2, 1, 3]] {
+            let counts = order.map(counted).join(",");
+            let pools: Pools = serde_json::from_str(&format!(r#"{{"pool_stats":[{counts}]}}"#)).unwrap();
+            let figures = joined(serde_json::from_str(df).unwrap(), &pools);
+            let shown: Vec<_> = figures
+                .iter()
+                .map(|pool| {
+                    let Tally { read_count, write_count, .. } = pool.tally;
+                    let own = (pool.stored_bytes, pool.free_bytes, pool.object_count);
+                    (pool.name.as_str(), pool.id, own, (read_count, write_count, pool.object_degraded_count))
+                })
+                .collect();
+            assert_eq!(
+                shown,
+                [
+                    ("fast", 3, (30, 70, 3), (31, 32, 33)),
+                    ("fresh", 9, (90, 910, 9), (0, 0, 0)),
+                    ("vms", 2, (20, 80, 2), (21, 22, 23)),
+                ],
+                "{order:?}"
+            );
+        }
     }
 
     #[test]
