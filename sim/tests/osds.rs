@@ -7,8 +7,8 @@ use sim::world::{Keepalives, World};
 use logic::config::Timers;
 use logic::time::Span;
 
-/// The steps of a life of OSDs, from a device for databases to a removal.
-const STEPS: [&str; 14] = [
+/// The steps of a life of OSDs, from a device for databases to a removal, and to a machine that is built anew.
+const STEPS: [&str; 16] = [
     "ensure-osd-db",
     "expect-empty-device",
     "prepare-osd",
@@ -23,15 +23,20 @@ const STEPS: [&str; 14] = [
     "wipe-osd",
     "mark-osd-in",
     "purge-osd",
+    "expect-osd-on-device",
+    "restore-osd",
 ];
 
 /// The orders of that life, each given time enough to be finished by a worker that is started again.
-const LIFE: [&str; 5] = [
+const LIFE: [&str; 8] = [
     "osd-db hv1 /dev/sda",
     "osd-add hv1 /dev/sdb 2",
     "osd-add hv1 /dev/sdc 1",
     "osd-replace 2 /dev/sdd",
     "osd-remove 2",
+    "device hv1 rebuilt",
+    "osd-refresh 0 /dev/sdb",
+    "osd-refresh 1 /dev/sdb",
 ];
 
 fn order(world: &mut World, text: &str) {

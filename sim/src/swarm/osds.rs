@@ -12,7 +12,7 @@ use super::script::{Order, node};
 use crate::command::{Ask, Blow, Command, Fate, Kind, Misfortune, Moment, OsdAsk, Place};
 
 /// The steps that a worker dies or stands still at.
-const STEPS: [&str; 12] = [
+const STEPS: [&str; 14] = [
     "expect-empty-device",
     "prepare-osd",
     "place-osd",
@@ -25,7 +25,12 @@ const STEPS: [&str; 12] = [
     "purge-osd",
     "wipe-osd",
     "look-at-osds",
+    "expect-osd-on-device",
+    "restore-osd",
 ];
+
+/// Those among them by which OSDs of a machine that was built anew are taken over.
+const STEPS_OF_REFRESH: [&str; 2] = ["expect-osd-on-device", "restore-osd"];
 
 /// Every node's devices.
 const DEVICES: [&str; 4] = ["/dev/sda", "/dev/sdb", "/dev/sdc", "/dev/sdd"];
@@ -107,23 +112,33 @@ fn misfortune(random: &mut StdRng, (at, node): (Span, NodeName), script: &mut Ve
         7 => add(at, Command::Devices(node, Fate::Filled(device))),
         8 if random.random_ratio(1, 2) => add(at, Command::Devices(node, Fate::Lost(device))),
         8 => {
-            add(at, Command::Devices(node, Fate::Rebuilt));
+            add(at, Command::Devices(node.clone(), Fate::Rebuilt));
+            // As often as not, the worker that takes them over dies or stands still at that.
+            if random.random_ratio(1, 2) {
+                disturbed(random, (later, Span(later.0 + 10_000)), (node, &STEPS_OF_REFRESH), script);
+            }
             for osd in 0..3 {
                 let device = path(DEVICES[random.random_range(0..DEVICES.len())]);
-                add(
-                    Span(later.0 + u64::from(osd) * 2000),
-                    asked(OsdAsk::Refresh { osd: OsdId(osd), device }),
-                );
+                let order = asked(OsdAsk::Refresh { osd: OsdId(osd), device });
+                script.push((Span(later.0 + u64::from(osd) * 2000), order));
             }
         }
-        _ => {
-            let place = Place { kind: Kind::Workerd, node };
-            let moment = if random.random_ratio(1, 2) { Moment::Checked } else { Moment::Acted };
-            let stall = Blow::Stall(Span(random.random_range(100..15_000)));
-            let blow = if random.random_ratio(2, 3) { Blow::Kill } else { stall };
-            let step = STEPS[random.random_range(0..STEPS.len())].to_owned();
-            add(at, Command::Break { place: place.clone(), moment, step, blow });
-            add(later, Command::Run(place));
-        }
+        _ => disturbed(random, (at, later), (node, &STEPS), script),
     }
+}
+
+/// The node's worker dies or stands still before or after one of these steps, and is started again later.
+fn disturbed(
+    random: &mut StdRng,
+    (at, later): (Span, Span),
+    (node, steps): (NodeName, &[&str]),
+    script: &mut Vec<Order>,
+) {
+    let place = Place { kind: Kind::Workerd, node };
+    let moment = if random.random_ratio(1, 2) { Moment::Checked } else { Moment::Acted };
+    let stall = Blow::Stall(Span(random.random_range(100..15_000)));
+    let blow = if random.random_ratio(2, 3) { Blow::Kill } else { stall };
+    let step = steps[random.random_range(0..steps.len())].to_owned();
+    script.push((at, Command::Break { place: place.clone(), moment, step, blow }));
+    script.push((later, Command::Run(place)));
 }
