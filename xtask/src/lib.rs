@@ -5,6 +5,7 @@
 
 pub mod bench;
 pub mod command;
+pub mod elf;
 pub mod http;
 pub mod lab;
 pub mod mutations;

@@ -20,6 +20,7 @@ use crate::up::{self, Options, Preparation, Store, Up};
 mod bare;
 mod disturb;
 mod drive;
+mod linked;
 mod refuse;
 mod storage;
 mod stores;
@@ -30,6 +31,9 @@ const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Runs the suite.
 pub fn run(tally: &mut Tally, xtask: &Path) {
+    tally.check("no program needs a library of Ceph's to start", || {
+        linked::with_nothing_of_cephs(Profile::Dev)
+    });
     tally.check("a guest counts aloud in a node with libvirt alone", || bare::guest_counts(xtask));
     one_life(tally, xtask, Store::Sqlite, |lab, tally| {
         drive::checks(lab, tally);

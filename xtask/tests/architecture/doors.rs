@@ -1,5 +1,6 @@
 //! The doors: where processes are started, where `unsafe` lives, what bans guard `logic`, and that `perform` decides nothing.
 
+use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::Visit;
 use xtask::tree::{self, Source};
 
@@ -79,6 +80,60 @@ fn start_findings(source: &Source) -> Vec<String> {
     // Tests start the programs they are about; what is shipped does not.
     let starts: &[&str] = if source.is_test() { &[] } else { &starts };
     lines_with(source, starts, "only host/src/command.rs starts processes")
+}
+
+/// Programs of Ceph's. One that asks the cluster costs half a second and hangs as long as the cluster does.
+const CEPHS: [&str; 9] =
+    ["ceph", "rbd", "rados", "rbd-nbd", "rbd-fuse", "ceph-osd", "ceph-volume", "ceph-mon", "ceph-mgr"];
+
+/// Where these words may stand: below this path, which ones, and what they are there.
+const CEPHS_WORDS: [(&str, &[&str], &str); 6] = [
+    ("host/src/osd/linux", &["ceph-osd", "ceph-volume"], "they lay out a device and run the OSD on it"),
+    ("host/src/storage/ceph/pools.rs", &["rbd"], "what a pool says it is for"),
+    ("host/src/storage/ceph/rados.rs", &["ceph"], "the name of the cluster"),
+    ("host/src/storage/trial/sample.rs", &["ceph-osd", "ceph-mon"], "processes that are looked at"),
+    ("logic/src/config/raw.rs", &["ceph"], "a kind of storage"),
+    ("logic/src/vm/domain/disks.rs", &["rbd"], "how QEMU finds a disk"),
+];
+
+/// No program of Ceph's is named where one could be started: storage is reached through librados and librbd. The API and
+/// the command line start nothing, and have these words in their routes.
+fn ceph_findings(source: &Source) -> Vec<String> {
+    let never_starts = ["xtask", "sim", "api", "apid", "cli"].contains(&source.area());
+    if never_starts && !STARTERS.contains(&source.path.as_str()) || !source.is_rust() || source.is_test() {
+        return Vec::new();
+    }
+    let may_stand = |word: &str| {
+        CEPHS_WORDS.iter().any(|(path, words, _)| source.path.starts_with(path) && words.contains(&word))
+    };
+    let mut named = Vec::new();
+    programs(source.text.parse().unwrap(), &mut named);
+    named.retain(|(_, word)| CEPHS.contains(&word.as_str()) && !may_stand(word));
+    let told = |(line, word)| {
+        format!("{}:{line}: {word} is not started: librados and librbd are asked", source.path)
+    };
+    named.into_iter().map(told).collect()
+}
+
+/// The lines and first words of all literals, those inside macros too, without the folder that programs lie in.
+fn programs(tokens: TokenStream, found: &mut Vec<(usize, String)>) {
+    for token in tokens {
+        match token {
+            TokenTree::Group(group) => programs(group.stream(), found),
+            TokenTree::Literal(literal) => {
+                let line = literal.span().start().line;
+                let Ok(syn::Lit::Str(text)) = syn::parse_str(&literal.to_string()) else { continue };
+                let text = text.value();
+                let word = text.split(' ').next().unwrap_or_default();
+                let word = match word.rsplit_once('/') {
+                    Some((folder, program)) if folder.ends_with("bin") => program,
+                    _ => word,
+                };
+                found.push((line, word.to_owned()));
+            }
+            _ => {}
+        }
+    }
 }
 
 fn unsafe_findings(source: &Source) -> Vec<String> {
@@ -171,6 +226,18 @@ fn processes_are_started_by_one_module_only() {
 }
 
 #[test]
+fn no_program_of_cephs_is_started_but_for_the_devices_of_osds() {
+    let sources = tree::sources().unwrap();
+    nothing_found(&sources.iter().flat_map(ceph_findings).collect::<Vec<_>>());
+    for (path, words, why) in CEPHS_WORDS {
+        let here = sources.iter().filter(|source| source.path.starts_with(path));
+        let text: String = here.map(|source| source.text.as_str()).collect();
+        let unused = words.iter().filter(|word| !text.contains(&format!("\"{word}\"")));
+        assert_eq!(unused.count(), 0, "{path} has no need to name {words:?}: {why}");
+    }
+}
+
+#[test]
 fn unsafe_code_lives_in_host_only() {
     let sources = tree::sources().unwrap();
     nothing_found(&sources.iter().flat_map(unsafe_findings).collect::<Vec<_>>());
@@ -212,6 +279,33 @@ fn a_clock_in_logic_and_a_process_in_apid_are_found() {
     let waits = Source::made_up("agent/src/a.rs", "async fn f() {\n    g().await;\n}\n");
     assert_eq!(async_findings(&waits).len(), 2);
     assert_eq!(async_findings(&Source { path: "apid/src/a.rs".into(), ..waits }).len(), 0);
+}
+
+#[test]
+fn a_program_of_cephs_is_found_wherever_its_name_stands() {
+    for text in [
+        "fn f() { run(\"ceph\", &[\"status\"], LIMIT) }",
+        "const PROGRAM: &str = \"rbd\";",
+        "fn f() { let words = vec![\"/usr/bin/rbd\", \"ls\"]; }",
+        "fn f() { run(\"sh\", &[\"-c\", &format!(\"ceph osd {x}\")], LIMIT) }",
+        "fn f() { self.told(&what, \"ceph-volume\", &[\"lvm\"]) }",
+    ] {
+        for path in ["host/src/storage/a.rs", "agent/src/a.rs", "cli/src/editor.rs"] {
+            assert_eq!(ceph_findings(&Source::made_up(path, text)).len(), 1, "{path}: {text}");
+        }
+    }
+    let told = ceph_findings(&Source::made_up("host/src/a.rs", "\n\"rbd\""));
+    assert_eq!(told, ["host/src/a.rs:2: rbd is not started: librados and librbd are asked"]);
+    for (path, text) in [
+        ("host/src/osd/linux/a.rs", "fn f() { run(\"ceph-osd\", &[\"-i\"], LIMIT) }"),
+        ("host/src/a.rs", "/// Ceph's own.\nconst FOLDERS: [&str; 2] = [\"/run/ceph\", \"ceph.conf\"];"),
+        ("host/src/a/tests.rs", "const A: &str = \"ceph\";"),
+        ("cli/src/a.rs", "const A: [&str; 2] = [\"storage\", \"ceph\"];"),
+    ] {
+        assert_eq!(ceph_findings(&Source::made_up(path, text)), Vec::<String>::new());
+    }
+    let asks = "fn f() { run(\"ceph\", &[], LIMIT) }";
+    assert_eq!(ceph_findings(&Source::made_up("host/src/osd/linux/a.rs", asks)).len(), 1);
 }
 
 #[test]
