@@ -206,7 +206,11 @@ impl Agent {
     /// What is known of blocks of nodes at the storage.
     fn fencing(&mut self, cluster: &Cluster, now: BootTime) -> Fencing {
         match self.parts.world.storage.as_deref().and_then(Storage::fence) {
-            Some(_) => self.memory.fencing(cluster, &self.parts.world.name, self.parts.meter.sight(), now),
+            Some(_) => {
+                let (name, meter) = (&self.parts.world.name, &self.parts.meter);
+                let fencing = self.memory.fencing(cluster, name, meter.sight(), now);
+                Fencing { silent: meter.silent(), ..fencing }
+            }
             None => Fencing::default(),
         }
     }

@@ -34,6 +34,8 @@ struct Latest {
     measured: Measured,
     /// What is shown of this node.
     sight: Option<Sight>,
+    /// Why it was not shown when the storage was last asked.
+    silent: Option<String>,
     /// How the storage stands to a fence, and when that was asked.
     fence: Option<(FenceFacts, BootTime)>,
 }
@@ -54,6 +56,11 @@ impl Meter {
         self.lock().sight.clone()
     }
 
+    /// Why the storage showed nothing of this node when it was last asked; `None` where it did.
+    pub fn silent(&self) -> Option<String> {
+        self.lock().silent.clone()
+    }
+
     /// Looks where the storage sees this node, and what is blocked there. Says whether that is anything new; a storage that
     /// does not answer shows nothing new.
     pub fn look(&self) -> bool {
@@ -65,10 +72,12 @@ impl Meter {
             (own, blocked) => {
                 let error = own.err().or(blocked.err()).map(|error| error.to_string());
                 tracing::debug!(error, "the storage does not show where it sees this node");
+                self.lock().silent = error;
                 return false;
             }
         };
         let mut latest = self.lock();
+        latest.silent = None;
         // Every change of the storage has an epoch: by itself it is no news.
         let same = |old: &Sight| (&old.own, &old.blocked) == (&sight.own, &sight.blocked);
         let is_news = !latest.sight.as_ref().is_some_and(same);

@@ -198,7 +198,7 @@ impl Memory {
         self.blocked = number.map(|number| before.unwrap_or((number, now)));
         self.told.retain(|node, _| cluster.fences.contains_key(node));
         let since = self.blocked.map(|(_, since)| since);
-        Fencing { has_fence: true, sight, since, told: self.told.clone() }
+        Fencing { has_fence: true, sight, since, told: self.told.clone(), ..Fencing::default() }
     }
 
     /// Forgets the looks at the volumes of VMs that are no more.

@@ -313,7 +313,8 @@ pub struct WhyNode {
     pub part: String,
     /// Its score by the VM's selector, greater is better; `null` when it is barred.
     pub score: Option<i64>,
-    /// What bars it: `outside-limit`, `not-running`, `memory` or `vcpus`; empty when nothing does.
+    /// What bars it: `blocked`, `outside-limit`, `not-running`, `draining`, `memory`, `vcpus`, `hypervisor`, `network` or
+    /// `storage`; empty when nothing does.
     pub barred: String,
     /// The same in words, and what follows from it.
     pub words: String,

@@ -107,6 +107,9 @@ pub struct Word {
     /// The number of the block that it has obeyed: whatever could write here has ended, and nothing is started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub obeyed: Option<u64>,
+    /// Why the storage did not answer when it was last asked from here; `None` where it did, or there is none to ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silent: Option<String>,
 }
 
 /// What the storage shows a node of itself.
@@ -208,6 +211,20 @@ impl Block {
 /// The block of a node that stands, whatever boot it is about.
 pub fn standing<'a>(cluster: &'a Cluster, node: &NodeName) -> Option<&'a Block> {
     cluster.fences.get(node).map(|block| &block.value).filter(|block| block.stands())
+}
+
+/// The addresses of its own that a node says are blocked, and that no block of its own is about, or was about until after it
+/// looked.
+pub fn blocked_past_us<'a>(cluster: &'a Cluster, node: &NodeName) -> &'a [IpAddr] {
+    let Some(word) = cluster.status(node).map(|status| &status.storage) else { return &[] };
+    let is_ours = |block: &Block| block.stands() || block.outdates(word.epoch);
+    let is_ours = cluster.fences.get(node).is_some_and(|block| is_ours(&block.value));
+    if is_ours { &[] } else { &word.blocked }
+}
+
+/// Whether a node is, or may be, blocked at the storage, by whomever. Then it starts no VM ([`own::bar`]).
+pub fn is_blocked(cluster: &Cluster, node: &NodeName) -> bool {
+    standing(cluster, node).is_some() || !blocked_past_us(cluster, node).is_empty()
 }
 
 /// What proves that a boot of a node writes to this pool no more, if something does. Whatever is done on this proof rests

@@ -24,6 +24,9 @@ pub use change::{Change, lifetime};
 pub use link::{Bridge, InvalidName, Link, LinkKind, LinkName, LinkState, MacAddress};
 pub use subnet::{BadSubnet, Subnet};
 
+/// What the bridges of guests' networks are called, before the network's number.
+pub const GUEST_BRIDGE_PREFIX: &str = "vmbr";
+
 /// Which of the machine's networks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum NetworkKind {

@@ -171,6 +171,10 @@ pub struct NodeStatus {
     /// What is wrong with the machine's networks.
     #[serde(default)]
     pub network_faults: Vec<String>,
+    /// The links of its that VMs may be attached to and that carry nothing now; `vmbr` stands for the bridges of all guests'
+    /// networks.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub dead_links: BTreeSet<String>,
     /// What it says of itself at the storage.
     #[serde(default)]
     pub storage: crate::fence::Word,

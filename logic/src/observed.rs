@@ -218,6 +218,8 @@ pub struct Fencing {
     pub has_fence: bool,
     /// What the storage shows of this node; `None` before it has told.
     pub sight: Option<Sight>,
+    /// Why it did not when it was last asked; `None` where it did.
+    pub silent: Option<String>,
     /// Since when this process has seen the block of its own node that stands.
     pub since: Option<BootTime>,
     /// What the latest step about each node's block came to.

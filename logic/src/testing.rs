@@ -68,6 +68,7 @@ pub(crate) fn cluster_with_vm(power: Power, fact: Option<VmFact>) -> Cluster {
         memory_mib: 1024,
         vcpus: 1,
         bound: None,
+        links: Default::default(),
         removal: None,
         renaming: None,
         volumes: Vec::new(),

@@ -15,7 +15,7 @@
 //! The wish carries a serial number that grows with each new wish; the node's word names the serial it has fulfilled.
 //! So nothing is lost when either side restarts in the middle, and the API and the node never write the same record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -184,6 +184,9 @@ pub struct Vm {
     /// Why it cannot move while it runs, from the document; `None` where it can.
     #[serde(default)]
     pub bound: Option<String>,
+    /// The links of a node that it is attached to, from the document: bridges, and devices that it shares directly.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub links: BTreeSet<String>,
     /// The task that removes it together with its volumes. It is down, and stays so.
     #[serde(default)]
     pub removal: Option<TaskId>,

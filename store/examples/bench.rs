@@ -230,6 +230,7 @@ fn vm(number: u128) -> Vm {
         memory_mib: 4_096,
         vcpus: 2,
         bound: None,
+        links: Default::default(),
         removal: None,
         renaming: None,
         volumes: Vec::new(),

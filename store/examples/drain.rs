@@ -85,6 +85,7 @@ fn vm(number: u64) -> Vm {
         memory_mib: 1024 * (1 + number % 4),
         vcpus: 1 + u32::try_from(number % 3).expect("it is small"),
         bound: None,
+        links: Default::default(),
         removal: None,
         renaming: None,
         volumes: Vec::new(),

@@ -48,6 +48,13 @@ fn at(state: &str, node: &str, home: &str) -> (String, String, String) {
     (state.into(), node.into(), home.into())
 }
 
+/// The records of a running node of 8 GiB that differs by this.
+fn other_node(node: &str, change: impl FnMut(&mut Record)) -> Records {
+    let mut records = registration_of(node, DaemonState::Run, 8192);
+    records.writes.iter_mut().filter_map(|write| write.value.as_mut()).for_each(change);
+    records
+}
+
 /// Changes the VM's record as its node does.
 fn rewrite(desk: &Desk, change: impl FnOnce(&mut Vm)) {
     let id: VmId = UUID.parse().expect("a UUID");
@@ -73,6 +80,11 @@ async fn a_vm_that_does_not_run_belongs_to_the_other_node_at_once() {
     ask(&[("action", "migrate"), ("node", "hv1"), ("wait", "true")]).await;
     ask(&[("action", "migrate"), ("node", "hv2"), ("force", "true"), ("force_live", "false")]).await;
     assert_eq!(whereabouts(&desk).await, at("stop", "hv2", "hv3"));
+    let told = ask(&[("action", "move"), ("node", "hv2"), ("wait", "true")]).await;
+    assert_eq!(told, "VM \"web1\" settles on node \"hv2\", where it is.");
+    assert_eq!(whereabouts(&desk).await, at("stop", "hv2", ""));
+    let again = desk.ask("POST", "/vm/web1/node", &[("action", "move"), ("node", "hv2")]).await;
+    refused(&again, 400, &["hv2", "there already"]);
 }
 
 #[tokio::test]
@@ -186,9 +198,16 @@ async fn what_cannot_be_is_refused_with_the_reason_and_writes_nothing() {
     desk.commit(registration_of("hv4", DaemonState::Stop, 8192));
     desk.commit(registration_of("hv5", DaemonState::Run, 256));
     desk.commit(registration_of("hv6", DaemonState::Run, 8192));
-    desk.until("/node", |answer| answer.json().as_array().is_some_and(|nodes| nodes.len() == 6)).await;
-    let limit = ("limit", "hv1,hv2,hv3,hv4,hv5");
+    desk.commit(other_node("hv7", |record| {
+        if let Record::Node(node) = record {
+            node.cpu_count = 1;
+        }
+    }));
+    desk.until("/node", |answer| answer.json().as_array().is_some_and(|nodes| nodes.len() == 7)).await;
+    let limit = ("limit", "hv1,hv2,hv3,hv4,hv5,hv7");
     done(&desk.ask("POST", "/vm/web1/meta", &[limit]).await);
+    let document = super::desk::xml("web1", UUID).replace("<vcpu>1<", "<vcpu>2<");
+    done(&desk.ask("PUT", "/vm/web1", &[("xml", &document)]).await);
     let before = desk.memory.dump();
     for (parameters, names) in [
         (vec![], vec!["action", "required"]),
@@ -197,6 +216,7 @@ async fn what_cannot_be_is_refused_with_the_reason_and_writes_nothing() {
         (vec![("action", "move"), ("node", "hv4")], vec!["hv4", "daemon", "stop"]),
         (vec![("action", "migrate"), ("node", "hv6")], vec!["hv6", "limit"]),
         (vec![("action", "move"), ("node", "hv5")], vec!["hv5", "512 MiB", "256 MiB"]),
+        (vec![("action", "move"), ("node", "hv7")], vec!["hv7", "2 vCPUs", "1 CPUs"]),
         (vec![("action", "move"), ("node", "hv1")], vec!["hv1", "there already"]),
         (vec![("action", "unmigrate")], vec!["web1", "has not been migrated"]),
         (vec![("action", "unmigrate"), ("node", "hv2")], vec!["node", "takes no node"]),
@@ -286,7 +306,12 @@ async fn many_that_move_at_once_do_not_pile_onto_one_node() {
 async fn a_vm_says_why_it_is_where_it_is_and_why_each_other_node_was_not_taken() {
     let desk = running().await;
     desk.commit(registration_of("hv4", DaemonState::Stop, 8192));
-    desk.until("/node", |answer| answer.json().as_array().is_some_and(|nodes| nodes.len() == 4)).await;
+    desk.commit(other_node("hv5", |record| {
+        if let Record::NodeStatus(status) = record {
+            status.hypervisor_fault = Some("libvirtd has gone".into());
+        }
+    }));
+    desk.until("/node", |answer| answer.json().as_array().is_some_and(|nodes| nodes.len() == 5)).await;
     let why = desk.get("/vm/web1/why").await;
     assert_eq!(why.status, StatusCode::OK, "{}", why.text);
     let why = why.json();
@@ -298,16 +323,18 @@ async fn a_vm_says_why_it_is_where_it_is_and_why_each_other_node_was_not_taken()
         let nodes = why["nodes"].as_array().expect("a list").clone();
         nodes.into_iter().map(|node| node[field].clone()).collect::<Vec<_>>()
     };
-    assert_eq!(parts(&why, "part"), ["owner", "open", "next", "barred"]);
-    assert_eq!(parts(&why, "score"), [json!(8192), json!(8192), json!(16384), Value::Null]);
-    assert_eq!(parts(&why, "barred"), ["", "", "", "not-running"]);
+    assert_eq!(parts(&why, "part"), ["owner", "open", "next", "barred", "barred"]);
+    let scores = [json!(8192), json!(8192), json!(16384), Value::Null, Value::Null];
+    assert_eq!(parts(&why, "score"), scores);
+    assert_eq!(parts(&why, "barred"), ["", "", "", "not-running", "hypervisor"]);
     assert_eq!(parts(&why, "words")[3], "its daemon is in state \"stop\"");
+    assert_eq!(parts(&why, "words")[4], "its hypervisor does not answer: libvirtd has gone");
     let reasons = why["reasons"].to_string();
     assert!(reasons.contains("at home on node") && reasons.contains("would go to \\\"hv3\\\""), "{reasons}");
     done(&desk.ask("POST", "/vm/web1/node", &[("action", "migrate"), ("node", "hv2")]).await);
     let why = desk.get(&format!("/vm/{UUID}/why")).await.json();
     assert_eq!((&why["state"], &why["target"]), (&json!("migrate"), &json!("hv2")));
-    assert_eq!(parts(&why, "part"), ["owner", "target", "next", "barred"]);
+    assert_eq!(parts(&why, "part"), ["owner", "target", "next", "barred", "barred"]);
     refused(&desk.get("/vm/nope/why").await, 404, &["VM not found."]);
     refused(&desk.get("/vm/web1/why?x=1").await, 400, &["takes none"]);
 }

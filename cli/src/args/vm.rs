@@ -77,8 +77,8 @@ pub(crate) enum VmCommand {
     Disable(ForcedTarget),
     /// Settle a VM on another node
     ///
-    /// One that runs is shut down, handed over, and started there; one that does not run belongs to the other node at
-    /// once.
+    /// One that runs moves by its method; one that does not run belongs to the other node at once. One that was migrated,
+    /// and is moved to the node that it is on, settles there: its home is forgotten.
     #[command(after_help = "Examples:\n  pvc vm move web1\n  pvc vm move web1 --target hv2 --wait")]
     Move(Move),
     /// Bring a VM to another node for a while

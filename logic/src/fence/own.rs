@@ -82,7 +82,8 @@ pub fn is_cut_off(cluster: &Cluster, observed: &Observed, entry: &VmEntry) -> bo
 /// What this node says of itself at the storage.
 pub fn word(cluster: &Cluster, observed: &Observed) -> Word {
     let epoch = observed.fencing.sight.as_ref().map_or(0, |sight| sight.epoch);
-    Word { blocked: blocked(cluster, observed), epoch, obeyed: obeyed(cluster, observed) }
+    let silent = observed.fencing.silent.clone();
+    Word { blocked: blocked(cluster, observed), epoch, obeyed: obeyed(cluster, observed), silent }
 }
 
 /// The number of the block that this node has obeyed.

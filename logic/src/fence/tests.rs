@@ -166,7 +166,7 @@ fn a_block_is_lifted_on_another_boot_or_on_the_nodes_word_about_this_very_block(
 #[test]
 fn a_late_call_is_undone_when_the_node_finds_itself_blocked_in_a_later_map() {
     for (blocked, epoch, lifts) in [(ip(2), 4, false), (ip(2), 5, true), (ip(3), 5, false)] {
-        let word = Word { blocked: vec![blocked], epoch, obeyed: None };
+        let word = Word { blocked: vec![blocked], epoch, ..Word::default() };
         let plan = decide::decide(&cluster(BOOT, word, Some(lifted())), &primary(None), NOW);
         let expected = if lifts { "Lifting { ground: Obeyed }" } else { "nothing" };
         assert_eq!(shown(&plan), expected, "{blocked} in {epoch}");
@@ -330,6 +330,10 @@ fn a_node_gives_its_word_when_nothing_there_can_write() {
         assert_eq!(cut_off, !volumes.is_empty(), "{what}");
         assert_eq!(own::word(&cluster, &observed).blocked, blocked, "{what}");
     }
+    let mut unheard = node(&there, &[], &[]);
+    unheard.fencing.silent = Some("it timed out".into());
+    let said = own::word(&with(lifted(), Vec::new()), &unheard);
+    assert_eq!(said.silent.as_deref(), Some("it timed out"));
     let cluster = with(laid(), Vec::new());
     let early = Observed { guests_at: BootTime(NOW.boot.0 - 1), ..node(&there, &[], &[]) };
     assert_eq!(obeys(&cluster, &early), None, "a call to the hypervisor may be under way");

@@ -84,11 +84,9 @@ fn blocked_past_us<'a>(
     cluster: &'a Cluster,
 ) -> impl Fn((&'a NodeName, &'a std::sync::Arc<NodeEntry>)) -> Option<Trouble> {
     |(node, entry)| {
-        let word = &entry.status.as_ref()?.value.storage;
-        let is_ours = |block: &Block| block.stands() || block.outdates(word.epoch);
-        let is_ours = cluster.fences.get(node).is_some_and(|block| is_ours(&block.value));
-        (!word.blocked.is_empty() && !is_ours && runs(entry)).then(|| {
-            let addresses = named(word.blocked.iter().map(ToString::to_string));
+        let blocked = super::blocked_past_us(cluster, node);
+        (!blocked.is_empty() && runs(entry)).then(|| {
+            let addresses = named(blocked.iter().map(ToString::to_string));
             let text = format!(
                 "its address {addresses} is blocked at the storage, and not by a block of its own: it starts no VM; see whose \
                  address that was, and who blocked it"

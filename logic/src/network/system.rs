@@ -11,9 +11,11 @@
 //! What no step can mend (a device that is not there, a name that something else has) is told as a trouble, and asked of
 //! nobody. Nothing is ever taken away: what was made stays when a daemon ends or a section of the configuration goes.
 
+use std::collections::BTreeSet;
+
 use super::{
-    Address, Bridge, Change, DefaultRoute, GuestLink, Lifetime, Link, LinkKind, LinkName, LinkState,
-    Networks, Seen, Sighting, SystemNetwork, metric,
+    Address, Bridge, Change, DefaultRoute, GUEST_BRIDGE_PREFIX, GuestLink, Lifetime, Link, LinkKind,
+    LinkName, LinkState, Networks, Seen, Sighting, SystemNetwork, metric,
 };
 use crate::plan::{Action, Reason, Resource, Step};
 
@@ -53,6 +55,31 @@ pub fn decide(networks: &Networks) -> Outlook {
         }
     }
     outlook
+}
+
+/// The links that guests may be attached to and that carry nothing now: bridges, and the devices below them. The prefix of
+/// their names stands for the bridges of all guests' networks. Where nothing is seen, none carries anything.
+pub fn dead_links(networks: &Networks) -> BTreeSet<String> {
+    let mut dead = BTreeSet::new();
+    let link = |name: &LinkName| networks.seen().and_then(|seen| seen.link(name));
+    let carrying = |name: &LinkName| link(name).filter(|link| link.state == LinkState::Up);
+    for SystemNetwork { device, bridge, .. } in networks.wanted.own.iter() {
+        let card = carrying(device);
+        if card.is_none() {
+            dead.insert(device.to_string());
+        }
+        let is_port = card.is_some_and(|card| card.master.as_ref() == Some(bridge));
+        let is_bridge = |link: &Link| link.kind == LinkKind::Bridge && link.state != LinkState::Down;
+        if !is_port || !link(bridge).is_some_and(is_bridge) {
+            dead.insert(bridge.to_string());
+        }
+    }
+    if let Some(GuestLink { device, .. }) = &networks.wanted.guests
+        && carrying(device).is_none()
+    {
+        dead.extend([device.to_string(), GUEST_BRIDGE_PREFIX.to_owned()]);
+    }
+    dead
 }
 
 impl Outlook {

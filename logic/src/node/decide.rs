@@ -94,6 +94,7 @@ fn keepalive((cluster, entry): (&Cluster, &NodeEntry), observed: &Observed, now:
         interfaces: observed.gauged.interfaces.clone(),
         stale: stale(observed, now),
         network_faults: network_faults(cluster, observed, now),
+        dead_links: crate::network::system::dead_links(&observed.networks),
         storage: own::word(cluster, observed),
     };
     let reason = match (observed.life, awaited) {

@@ -3,6 +3,7 @@
 //! | the node | the VM | what is done |
 //! |---|---|---|
 //! | is to be flushed | is to run, and another node can take it | it moves there, and has its home here |
+//! | is to be flushed | is to run, and another could take it but for a fault that passes | nothing until that has passed |
 //! | is to be flushed | is to run, and no other can take it | it is shut down, and marked to run again |
 //! | is to be flushed | is to run, to move only live, and cannot | nothing: it is told why |
 //! | is to be flushed | is to run, to move only live, and failed to just now | nothing, until it is tried again |
@@ -11,6 +12,7 @@
 //! | carries VMs again | is marked to run again | it is to run |
 //! | carries VMs again | left its home here before | it goes home, by its own node's doing |
 //! | carries VMs again | left its home here before, and cannot move as it is to | nothing, as when it is flushed |
+//! | carries VMs again | left its home here before, and a fault that passes is in the way | nothing until that has passed |
 //! | carries VMs again | left its home here before, and there is no room | it stays until the next time |
 //!
 //! The order is that of the VMs' ids, and few are under way at once. Turned round in the middle, nothing is undone: what
@@ -174,7 +176,7 @@ pub fn decide(cluster: &Cluster, observed: &Observed, now: Now) -> Plan {
         let case = Case { cluster, promises, id: *id, entry, now };
         let step = match drained {
             true if is_to_run(entry) && entry.vm.value.way(None).is_err() => None,
-            true if is_to_run(entry) => Some(case.leave()),
+            true if is_to_run(entry) => case.leave(),
             _ => case.go_home().or_else(|| (!drained && entry.vm.value.parked).then(|| case.unpark())),
         };
         let Some(step) = step else { continue };
@@ -198,16 +200,19 @@ struct Case<'a> {
 
 impl Case<'_> {
     /// Its node is flushed.
-    fn leave(&self) -> Step {
+    fn leave(&self) -> Option<Step> {
         let vm = &self.entry.vm.value;
-        let Some(to) = self.place().chosen else {
+        let placement = self.place();
+        let Some(to) = placement.chosen.clone() else {
             let parked = Vm { wish: self.wish(Power::Shutdown), parked: true, ..vm.clone() };
-            return self.write(Records::default(), parked, Reason::Parked);
+            // A guest that runs is not shut down for what may have passed in a moment.
+            let parks = !placement.may_pass();
+            return parks.then(|| self.write(Records::default(), parked, Reason::Parked));
         };
         let home = vm.last_node.clone().unwrap_or_else(|| vm.node.clone());
         let away_since = wish_serial(self.cluster, &home);
         let reason = Reason::Drained { to: to.clone() };
-        self.transfer(Some(home).filter(|home| *home != to), away_since, to, reason)
+        Some(self.transfer(Some(home).filter(|home| *home != to), away_since, to, reason))
     }
 
     /// Its node carries VMs again.
@@ -225,9 +230,13 @@ impl Case<'_> {
         if !up {
             return None;
         }
-        if !matches!(self.place().nodes.get(&to), Some(Ok(_))) {
-            let stays = Vm { away_since: wish_serial(self.cluster, &to), ..vm.clone() };
-            return Some(self.write(Records::default(), stays, Reason::HomeBarred { to }));
+        match self.place().nodes.get(&to) {
+            Some(Ok(_)) => {}
+            Some(Err(bar)) if bar.passes() => return None,
+            _ => {
+                let stays = Vm { away_since: wish_serial(self.cluster, &to), ..vm.clone() };
+                return Some(self.write(Records::default(), stays, Reason::HomeBarred { to }));
+            }
         }
         let reason = Reason::CalledHome { to: to.clone() };
         if is_to_run(self.entry) && vm.way(None).is_err() {

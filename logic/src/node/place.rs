@@ -8,6 +8,21 @@
 //! | `vcpus` | has the fewest vCPUs promised |
 //! | `vms` | has the fewest VMs that run or are to run |
 //!
+//! | barred is a node that | until |
+//! |---|---|
+//! | has the VM, where it is to leave | |
+//! | is blocked at the storage, by PVC or past it: it starts no VM | it is unblocked |
+//! | is not within the VM's limit | that is changed |
+//! | has a daemon that does not run | it runs |
+//! | is flushed | it carries VMs again |
+//! | has not the memory left, or fewer CPUs than the VM | there is room |
+//! | has a hypervisor that does not answer | it answers |
+//! | has a bridge or card that carries nothing, and the VM is attached to that very one | it carries |
+//! | gets no answer from the storage, and the VM has volumes | it gets one |
+//!
+//! The last three pass by themselves: they keep VMs from coming, and what is decided already waits for them. What is wrong with
+//! a network that the VM is not attached to bars nothing. vCPUs are shared: their sum is not bounded.
+//!
 //! Ties go to the node with the most memory that is provisioned to no VM, and then to the first name: VMs that are defined
 //! one after the other and do not run yet are spread. What is promised is counted from the wishes, so that a decision that
 //! nobody has carried out yet counts; and whoever writes a placement checks and bumps the node's ledger, so that two
@@ -19,10 +34,11 @@ use std::fmt;
 use serde::Serialize;
 
 use super::drain::is_drained;
-use super::{DaemonState, Node, shown_daemon_state};
+use super::{DaemonState, Node, NodeStatus, shown_daemon_state};
 use crate::cluster::{Cluster, NodeEntry, VmEntry};
-use crate::fence::standing;
+use crate::fence::is_blocked;
 use crate::id::{NodeName, VmId};
+use crate::network::GUEST_BRIDGE_PREFIX;
 use crate::record::{RecordId, Records, expect_of};
 use crate::vm::{Power, Selector, Vm};
 
@@ -148,6 +164,28 @@ pub enum Bar {
         /// What the node has.
         has: u32,
     },
+    /// Its hypervisor does not answer.
+    Hypervisor {
+        /// Why.
+        fault: String,
+    },
+    /// It has links that carry nothing, and the VM is attached to them.
+    Network {
+        /// Which.
+        links: Vec<String>,
+    },
+    /// The storage does not answer it, and the VM has volumes.
+    Storage {
+        /// Why.
+        fault: String,
+    },
+}
+
+impl Bar {
+    /// Whether it is a fault that passes by itself or is mended, so that what is decided already may wait for that.
+    pub fn passes(&self) -> bool {
+        matches!(self, Self::Hypervisor { .. } | Self::Network { .. } | Self::Storage { .. })
+    }
 }
 
 /// One node's answer.
@@ -165,6 +203,11 @@ pub struct Placement {
 }
 
 impl Placement {
+    /// Whether nothing but a fault that passes keeps the VM from some node.
+    pub fn may_pass(&self) -> bool {
+        self.nodes.values().any(|answer| answer.as_ref().is_err_and(Bar::passes))
+    }
+
     /// Why each node that is barred is so, on one line.
     pub fn reasons(&self) -> String {
         let barred = self
@@ -200,7 +243,7 @@ pub fn place_among(cluster: &Cluster, promises: &Promises, (id, vm): (VmId, &Vm)
     let answer = |(name, entry): (&NodeName, &std::sync::Arc<NodeEntry>)| {
         let node = &entry.node.as_ref()?.value;
         let barred = (home == Home::Barred && *name == vm.node).then_some(Bar::Itself);
-        let barred = barred.or_else(|| standing(cluster, name).map(|_| Bar::Blocked));
+        let barred = barred.or_else(|| is_blocked(cluster, name).then_some(Bar::Blocked));
         let answer = match barred.or_else(|| bar(name, entry, node, promised(name), vm)) {
             Some(bar) => Err(bar),
             None => Ok(score(entry, node, vm.meta.node_selector, promised(name))),
@@ -245,8 +288,26 @@ fn bar(name: &NodeName, entry: &NodeEntry, node: &Node, taken: Promised, vm: &Vm
     } else if vm.vcpus > node.cpu_count {
         Some(Bar::Vcpus { needs: vm.vcpus, has: node.cpu_count })
     } else {
-        None
+        entry.status.as_ref().and_then(|status| fault(&status.value, vm))
     }
+}
+
+/// What a node that could take a VM otherwise says is wrong with it, as far as it concerns the VM.
+fn fault(status: &NodeStatus, vm: &Vm) -> Option<Bar> {
+    if let Some(fault) = &status.hypervisor_fault {
+        return Some(Bar::Hypervisor { fault: fault.clone() });
+    }
+    let is_dead = |link: &&String| {
+        let of_guests =
+            link.starts_with(GUEST_BRIDGE_PREFIX) && status.dead_links.contains(GUEST_BRIDGE_PREFIX);
+        of_guests || status.dead_links.contains(*link)
+    };
+    let links: Vec<String> = vm.links.iter().filter(is_dead).cloned().collect();
+    if !links.is_empty() {
+        return Some(Bar::Network { links });
+    }
+    let silent = status.storage.silent.as_ref().filter(|_| !vm.volumes.is_empty());
+    silent.map(|fault| Bar::Storage { fault: fault.clone() })
 }
 
 fn score(entry: &NodeEntry, node: &Node, selector: Selector, taken: Promised) -> Score {
@@ -286,6 +347,13 @@ impl fmt::Display for Bar {
                 write!(f, "the VM needs {needs_mib} MiB of memory, and {left_mib} MiB are left")
             }
             Self::Vcpus { needs, has } => write!(f, "the VM has {needs} vCPUs, and the node {has} CPUs"),
+            Self::Hypervisor { fault } => write!(f, "its hypervisor does not answer: {fault}"),
+            Self::Network { links } => {
+                write!(f, "the VM is attached to {}, and that carries nothing there", links.join(" and "))
+            }
+            Self::Storage { fault } => {
+                write!(f, "the VM has volumes, and the storage does not answer the node: {fault}")
+            }
         }
     }
 }

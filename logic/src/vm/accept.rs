@@ -89,7 +89,7 @@ pub fn define(cluster: &Cluster, request: &Define, now: WallTime) -> Result<Defi
     if tags.len() > TAGS_MAX {
         return Err(Refusal::TooMany { what: "Tags of a VM", max: TAGS_MAX });
     }
-    let volumes = domain.volumes()?;
+    let (volumes, links) = (domain.volumes()?, domain.links());
     let vm = Vm {
         name: domain.name.clone(),
         description: domain.description,
@@ -104,6 +104,7 @@ pub fn define(cluster: &Cluster, request: &Define, now: WallTime) -> Result<Defi
         memory_mib: domain.memory_mib,
         vcpus: domain.vcpus,
         bound: domain.bound,
+        links,
         removal: None,
         renaming: None,
         volumes,
@@ -156,12 +157,13 @@ pub fn modify(
         });
     }
     fits(cluster, &current.node, domain.memory_mib, domain.vcpus)?;
-    let volumes = domain.volumes()?;
+    let (volumes, links) = (domain.volumes()?, domain.links());
     let mut vm = Vm {
         description: domain.description,
         memory_mib: domain.memory_mib,
         vcpus: domain.vcpus,
         bound: domain.bound,
+        links,
         volumes,
         ..current.clone()
     };

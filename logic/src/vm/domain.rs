@@ -3,10 +3,13 @@
 //! The operator's document is stored and edited as text: edits are splices at the places the parser reports, so that
 //! whatever PVC does not know of stays byte for byte. Documents with a DTD are refused, which ends entity tricks.
 
+use std::collections::BTreeSet;
+
 use roxmltree::{Document, Node as Element};
 
 use crate::id::{BadId, VmId, VmName};
 use crate::limits::XML_BYTES_MAX;
+use crate::network::GUEST_BRIDGE_PREFIX;
 
 mod bound;
 pub mod disks;
@@ -85,7 +88,7 @@ impl Interface {
     /// The number of the PVC network it is attached to, as text: the digits in `vmbr1000`; empty for others.
     pub fn vni(&self) -> &str {
         self.source
-            .strip_prefix("vmbr")
+            .strip_prefix(GUEST_BRIDGE_PREFIX)
             .filter(|vni| vni.bytes().all(|b| b.is_ascii_digit()))
             .unwrap_or_default()
     }
@@ -161,6 +164,14 @@ impl Domain {
     /// [`DomainError`] names a disk whose volume is not written as `pool/volume`, or is named twice.
     pub fn volumes(&self) -> Result<Vec<VolumeUse>, DomainError> {
         disks::volumes(&self.disks)
+    }
+
+    /// The links of its node that it is attached to: bridges, and devices that it shares directly.
+    pub fn links(&self) -> BTreeSet<String> {
+        let is_link = |interface: &&Interface| {
+            matches!(interface.kind.as_str(), "bridge" | "direct") && !interface.source.is_empty()
+        };
+        self.interfaces.iter().filter(is_link).map(|interface| interface.source.clone()).collect()
     }
 }
 

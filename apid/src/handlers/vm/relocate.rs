@@ -57,7 +57,7 @@ pub struct SetNode {
 }
 
 /// Brings a VM to another node. One that runs moves while it runs; where its method allows it, and that fails or cannot
-/// be, it is shut down and started there.
+/// be, it is shut down and started there. One that was migrated, and is moved to the node that it is on, settles there.
 #[utoipa::path(post, path = "/vm/{vm}/node", tag = "vm", params(SetNode))]
 pub async fn relocate(
     State(api): State<Arc<Api>>,
@@ -71,11 +71,15 @@ pub async fn relocate(
     let accept = |cluster: &Cluster| {
         let relocated = accept::relocate(cluster, id, &request, manner, now())?;
         let handed_over = is_handed_over(&relocated.records);
-        Ok(Change { records: Some(relocated.records), told: (relocated.to, handed_over) })
+        let from = cluster.vms.get(&id).map(|entry| entry.vm.value.node.clone());
+        Ok(Change { records: Some(relocated.records), told: (relocated.to, handed_over, from) })
     };
-    let (to, runs) = api.view.write(accept).await.map_err(ApiError::as_refusal)?;
+    let (to, runs, from) = api.view.write(accept).await.map_err(ApiError::as_refusal)?;
     if asked.wait && runs {
         wait(&api, id, name.as_str(), &to).await?;
+    }
+    if from.as_ref() == Some(&to) {
+        return told(format!("VM \"{name}\" settles on node \"{to}\", where it is."));
     }
     let verb = match asked.action {
         Action::Move => "Moving",

@@ -171,3 +171,32 @@ fn a_device_that_carries_both_is_left_to_the_machines_own_network() {
     let sighting = Sighting::Seen(Arc::new(whole()));
     assert_eq!(decide(&Networks { wanted, sighting, at: BootTime(0) }), Outlook::default());
 }
+
+#[test]
+fn links_that_guests_may_be_attached_to_are_told_when_they_carry_nothing() {
+    let dead = |links: Vec<Link>, guests: Option<&str>| {
+        let guests = guests.map(|device| GuestLink { device: name(device), mtu: 1500 });
+        let wanted = Wanted { guests, ..own([upstream()]) };
+        let sighting = Sighting::Seen(Arc::new(Seen { links, ..Seen::default() }));
+        let dead = dead_links(&Networks { wanted, sighting, at: BootTime(0) });
+        dead.into_iter().collect::<Vec<_>>().join(" ")
+    };
+    let card = |state| Link { state, master: Some(name("brupstream")), ..link("ens4", LinkKind::Physical) };
+    let bridge = |state| Link { state, ..link("brupstream", LinkKind::Bridge) };
+    let up = || vec![card(LinkState::Up), bridge(LinkState::Up)];
+    assert_eq!(dead(up(), None), "");
+    assert_eq!(dead(Vec::new(), None), "brupstream ens4");
+    assert_eq!(dead(vec![card(LinkState::NoCarrier), bridge(LinkState::NoCarrier)], None), "brupstream ens4");
+    assert_eq!(dead(vec![card(LinkState::Up), bridge(LinkState::Down)], None), "brupstream");
+    assert_eq!(dead(vec![card(LinkState::Up), link("brupstream", LinkKind::Physical)], None), "brupstream");
+    let elsewhere = Link { master: Some(name("bond0")), ..card(LinkState::Up) };
+    assert_eq!(dead(vec![elsewhere, bridge(LinkState::Up)], None), "brupstream");
+    let with_second = |state| [up(), vec![Link { state, ..link("ens6", LinkKind::Physical) }]].concat();
+    assert_eq!(dead(with_second(LinkState::Up), Some("ens6")), "");
+    assert_eq!(dead(with_second(LinkState::NoCarrier), Some("ens6")), "ens6 vmbr");
+    assert_eq!(dead(up(), Some("ens6")), "ens6 vmbr");
+    let unknown = Sighting::Unknown { why: "hung".into() };
+    let blind = Networks { wanted: own([upstream()]), sighting: unknown, at: BootTime(0) };
+    assert_eq!(dead_links(&blind).len(), 2);
+    assert!(dead_links(&Networks::none()).is_empty());
+}

@@ -109,6 +109,9 @@ fn emptied(
     let placement = place_among(cluster, promises, (id, vm), Home::Barred);
     Some(match &placement.chosen {
         Some(to) => Fate::Moves { to: to.clone(), how },
+        None if placement.may_pass() => {
+            Fate::Stays { why: format!("it waits until another node can take it: {}", placement.reasons()) }
+        }
         None => Fate::Parks { why: placement.reasons() },
     })
 }

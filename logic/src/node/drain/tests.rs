@@ -1,7 +1,7 @@
 //! Flushing and filling: what is wished, what is refused, the plan, and that few are under way at once.
 
 use super::*;
-use crate::node::place::tests::{add, name};
+use crate::node::place::tests::{add, name, say};
 use crate::primary::{Handover, Primary};
 use crate::record::Record;
 use crate::testing::{NOW, at, cluster_with_vm, fact, observed};
@@ -223,6 +223,33 @@ fn a_home_without_room_is_given_up_until_the_next_time() {
     let mut cluster = wished(wished(cluster, Duty::Flushed), Duty::Ready);
     assert_eq!(arrive(&mut cluster, "hv2"), ["home-barred"]);
     assert_eq!((reasons(&cluster, "hv2").len(), state(&cluster)), (0, "ready"));
+}
+
+#[test]
+fn a_vm_waits_for_a_node_whose_fault_passes_and_is_not_shut_down_for_it() {
+    let mut cluster = wished(cluster(1), Duty::Flushed);
+    cluster.nodes.remove(&name("hv3"));
+    say(&mut cluster, "hv2", |status| status.hypervisor_fault = Some("it hangs".into()));
+    assert_eq!((reasons(&cluster, "hv1").len(), state(&cluster)), (0, "flush"));
+    let Fate::Stays { why } = foresee(&cluster, &name("hv1"), Duty::Flushed).remove(0).fate else { panic!() };
+    assert!(why.contains("waits until another node can take it") && why.contains("it hangs"), "{why}");
+    say(&mut cluster, "hv2", |status| status.hypervisor_fault = None);
+    assert_eq!(reasons(&cluster, "hv1"), ["drained"]);
+}
+
+#[test]
+fn a_home_whose_fault_passes_is_waited_for_and_not_given_up() {
+    let mut cluster = cluster(1);
+    let id = VmId(uuid::Uuid::from_u128(1));
+    let mut entry = (*cluster.vms[&id]).clone();
+    entry.vm.value = Vm { node: name("hv2"), last_node: Some(name("hv1")), ..entry.vm.value };
+    entry.fact = Some(at(VmFact { node: name("hv2"), ..fact(Phase::Running) }));
+    cluster.vms.insert(id, entry.into());
+    let mut cluster = wished(wished(cluster, Duty::Flushed), Duty::Ready);
+    say(&mut cluster, "hv1", |status| status.hypervisor_fault = Some("it hangs".into()));
+    assert_eq!((reasons(&cluster, "hv2").len(), state(&cluster)), (0, "unflush"));
+    say(&mut cluster, "hv1", |status| status.hypervisor_fault = None);
+    assert_eq!(reasons(&cluster, "hv2"), ["called-home"]);
 }
 
 #[test]

@@ -32,6 +32,20 @@ pub(crate) fn add(cluster: &mut Cluster, node: &str, load: f64) {
     cluster.nodes.insert(node, entry.into());
 }
 
+/// A node says of itself what this changes.
+pub(crate) fn say(cluster: &mut Cluster, node: &str, change: impl FnOnce(&mut NodeStatus)) {
+    let mut entry = (*cluster.nodes[&name(node)]).clone();
+    change(&mut entry.status.as_mut().expect("it has spoken").value);
+    cluster.nodes.insert(name(node), entry.into());
+}
+
+/// Adds a volume to what a VM's disks are.
+pub(crate) fn give_volume(vm: &mut Vm) {
+    let path = "vms/web1_sda".parse().unwrap();
+    let sharing = crate::vm::domain::disks::Sharing::Alone;
+    vm.volumes.push(crate::vm::domain::disks::VolumeUse { path, dev: "sda".into(), sharing });
+}
+
 /// Three nodes that run; `hv1` has a VM of 1 GiB and 1 vCPU that is to run.
 fn cluster() -> Cluster {
     let mut cluster = cluster_with_vm(Power::Start, None);
@@ -101,6 +115,94 @@ fn every_bar_is_told_in_words() {
     let many = place(&cluster, NEW, &Vm { vcpus: 5, ..vm }, Home::Counts);
     let bar = many.nodes[&name("hv2")].as_ref().unwrap_err().to_string();
     assert_eq!(bar, "the VM has 5 vCPUs, and the node 4 CPUs");
+    let mut cluster = self::cluster();
+    let entry = NodeEntry { wish: Some(at(flushed())), ..(*cluster.nodes[&name("hv2")]).clone() };
+    cluster.nodes.insert(name("hv2"), entry.into());
+    assert_eq!(barred(&cluster, "hv2", &with(Selector::Mem)), "it is flushed, or being flushed");
+}
+
+fn flushed() -> crate::node::drain::NodeWish {
+    crate::node::drain::NodeWish { duty: crate::node::drain::Duty::Flushed, serial: 1, at: NOW.wall }
+}
+
+/// What bars a node, in words; empty where nothing does.
+fn barred(cluster: &Cluster, node: &str, vm: &Vm) -> String {
+    let placement = place(cluster, NEW, vm, Home::Counts);
+    let bar = placement.nodes[&name(node)].as_ref().err().map(ToString::to_string);
+    assert_eq!(bar.is_some(), chosen(cluster, vm) != node, "the others are not as good");
+    bar.unwrap_or_default()
+}
+
+#[test]
+fn what_is_wrong_with_a_node_bars_it_to_those_whom_it_concerns() {
+    type Says = fn(&mut NodeStatus);
+    let plain = with(Selector::Load);
+    let mut on_volumes = plain.clone();
+    give_volume(&mut on_volumes);
+    let on = |links: &[&str]| Vm { links: links.iter().map(ToString::to_string).collect(), ..plain.clone() };
+    let silent: Says = |status| status.storage.silent = Some("it timed out".into());
+    let cut: Says = |status| status.dead_links = ["brupstream".into(), "ens4".into()].into();
+    let without_guests_networks: Says = |status| status.dead_links = ["ens6".into(), "vmbr".into()].into();
+    let hangs: Says = |status| status.hypervisor_fault = Some("it hangs".into());
+    let in_the_way: Says = |status| status.network_faults = vec!["another has the floating address".into()];
+    for (says, vm, expected) in [
+        (hangs, &plain, "its hypervisor does not answer: it hangs"),
+        (silent, &plain, ""),
+        (silent, &on_volumes, "the VM has volumes, and the storage does not answer the node: it timed out"),
+        (in_the_way, &on(&["brupstream"]), ""),
+        (cut, &plain, ""),
+        (cut, &on(&["brcluster", "vmbr100"]), ""),
+        (cut, &on(&["brupstream"]), "the VM is attached to brupstream, and that carries nothing there"),
+        (cut, &on(&["ens4"]), "the VM is attached to ens4, and that carries nothing there"),
+        (without_guests_networks, &on(&["brupstream"]), ""),
+        (
+            without_guests_networks,
+            &on(&["brupstream", "vmbr100", "vmbr7"]),
+            "the VM is attached to vmbr100 and vmbr7, and that carries nothing there",
+        ),
+    ] {
+        let mut cluster = cluster();
+        assert_eq!(barred(&cluster, "hv2", vm), "");
+        say(&mut cluster, "hv2", says);
+        assert_eq!(barred(&cluster, "hv2", vm), expected, "{:?}", vm.links);
+        let placement = place(&cluster, NEW, vm, Home::Counts);
+        assert_eq!(placement.may_pass(), !expected.is_empty());
+        let full = place(&cluster, NEW, &Vm { memory_mib: 9000, ..vm.clone() }, Home::Counts);
+        assert!(!full.may_pass(), "it would not find room when that has passed");
+    }
+}
+
+#[test]
+fn a_node_that_is_blocked_at_the_storage_by_whomever_starts_no_vm_and_is_given_none() {
+    use crate::fence::{Block, Ground, Stage};
+    let block = |stage| {
+        let addresses = ["10.0.0.2".parse().unwrap()].into();
+        at(Block { number: 1, boot: BOOT, addresses, since: NOW.wall, stage })
+    };
+    let lifted = |epoch| Stage::Lifted { ground: Ground::Obeyed, epoch };
+    for (stage, finds_itself_blocked_in, is_barred) in [
+        (None, None, false),
+        (None, Some(5), true),
+        (Some(Stage::Wanted), None, true),
+        (Some(Stage::Laid { epoch: 5, awaited: Vec::new() }), Some(5), true),
+        (Some(lifted(6)), None, false),
+        (Some(lifted(6)), Some(5), false),
+        (Some(lifted(6)), Some(7), true),
+    ] {
+        let mut cluster = cluster();
+        if let Some(epoch) = finds_itself_blocked_in {
+            say(&mut cluster, "hv2", |status| {
+                status.storage.blocked = vec!["10.0.0.2".parse().unwrap()];
+                status.storage.epoch = epoch;
+            });
+        }
+        let told = format!("{stage:?} {finds_itself_blocked_in:?}");
+        if let Some(stage) = stage {
+            cluster.fences.insert(name("hv2"), block(stage).into());
+        }
+        let expected = if is_barred { "it is blocked at the storage" } else { "" };
+        assert_eq!(barred(&cluster, "hv2", &with(Selector::Load)), expected, "{told}");
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | move | its node is asked to send it, live where it can; it settles there | it belongs to the other node at once |
 //! | migrate | the same, and it goes home to its present node later | the same |
+//! | move to its own node, while its home is another | it settles where it is: its home is forgotten | the same |
 //! | unmigrate | it is handed over to its home | it belongs to its home at once |
 //!
 //! A node that is named must be able to take it; else the best one is found. Each decision bumps the target's ledger.
@@ -86,6 +87,10 @@ pub fn relocate(
     if entry.fact.as_ref().is_some_and(|fact| fact.value.sending.is_some()) {
         return refuse("wait until it has moved");
     }
+    let is_asked_to_stay = matches!(request, Relocation::Move { to: Some(to) } if *to == vm.node.as_str());
+    if is_asked_to_stay && vm.last_node.is_some() {
+        return Ok(settled(entry, id));
+    }
     let to = target(cluster, id, vm, named.as_deref())?;
     let bound = |why: &str| Refusal::Bound { name: vm.name.clone(), why: why.into() };
     let how =
@@ -104,6 +109,14 @@ pub fn relocate(
         }
     };
     Ok(Relocated { records: bump_ledger(cluster, &to, records), to })
+}
+
+/// It settles where it is. It takes nothing of any node that it had not before.
+fn settled(entry: &VmEntry, id: VmId) -> Relocated {
+    let vm = &entry.vm.value;
+    let settled = Vm { last_node: None, away_since: 0, ..vm.clone() };
+    let records = Records::default().write(RecordId::Vm(id), entry.vm.expect(), settled.into());
+    Relocated { to: vm.node.clone(), records }
 }
 
 /// Its node must hand it over: it runs, or may.

@@ -44,6 +44,7 @@ fn a_full_document_is_read() {
     assert_eq!(domain.interfaces[0].vni(), "1000");
     assert_eq!(domain.interfaces[0].mac, "52:54:00:aa:00:01");
     assert_eq!(domain.interfaces[1].source, "ens1");
+    assert_eq!(domain.links().into_iter().collect::<Vec<_>>(), ["ens1", "vmbr1000"]);
     assert_eq!((domain.disks[0].kind.as_str(), domain.disks[0].name.as_str()), ("rbd", "vms/web1_sda"));
     assert_eq!(domain.disks[1].kind, "file");
     assert_eq!(domain.controllers[1].model.as_deref(), Some("virtio-scsi"));

@@ -2,7 +2,8 @@
 //!
 //! | the source's word | the guest here | what is done |
 //! |---|---|---|
-//! | `offered` | is not there | answered: `ready`, `busy` or `refused` |
+//! | `offered` | is not there, and a fault of this node that passes is in the way | nothing: the source has patience |
+//! | `offered` | is not there otherwise | answered: `ready`, `busy` or `refused` |
 //! | `offered` | is there, and stands still: an earlier move left it | discarded |
 //! | `offered` | is there otherwise | answered: `refused` |
 //! | `offered` | is torn | ended: an earlier move left it |
@@ -84,22 +85,23 @@ impl Target<'_> {
                 }
             },
             None if self.observed.life == Life::Stopping => None,
-            None => self.answer(sending, self.verdict()),
+            None => self.answer(sending, self.verdict()?),
         }
     }
 
-    /// Whether the VM may come.
-    fn verdict(&self) -> Answer {
+    /// Whether the VM may come; `None` while that is not known, because what is in the way passes.
+    fn verdict(&self) -> Option<Answer> {
         let (vm, here) = (&self.entry.vm.value, &self.observed.name);
         let settings = &self.observed.moving.settings;
         let Some(address) = settings.address else {
             let why = "its configuration names no address on the cluster network".into();
-            return Answer::Refused { why };
+            return Some(Answer::Refused { why });
         };
         match place(self.cluster, self.id, vm, Home::Counts).nodes.remove(here) {
             Some(Ok(_)) => {}
-            Some(Err(bar)) => return Answer::Refused { why: bar.to_string() },
-            None => return Answer::Refused { why: "it is not registered".into() },
+            Some(Err(bar)) if bar.passes() => return None,
+            Some(Err(bar)) => return Some(Answer::Refused { why: bar.to_string() }),
+            None => return Some(Answer::Refused { why: "it is not registered".into() }),
         }
         let expected = |(id, entry): &(&VmId, &std::sync::Arc<VmEntry>)| {
             let ready = |said: &Reception| {
@@ -108,10 +110,10 @@ impl Target<'_> {
             entry.reception.as_ref().is_some_and(|said| ready(&said.value)) && arriving(entry, here).is_some()
         };
         if self.cluster.vms.iter().filter(expected).count() >= settings.at_once_max {
-            return Answer::Busy;
+            return Some(Answer::Busy);
         }
         let console_path = console_path(&self.observed.moving.console_directory, vm.name.as_str());
-        Answer::Ready { address, console_path }
+        Some(Answer::Ready { address, console_path })
     }
 
     fn stranded(&self, sending: &Sending) -> Option<Step> {

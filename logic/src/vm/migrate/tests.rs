@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::node::DaemonState;
-use crate::node::place::tests::{add, name};
+use crate::node::place::tests::{add, give_volume, name, say};
 use crate::observed::Moving;
 use crate::plan::{Action, Step};
 use crate::record::{RecordId, Version, Versioned};
@@ -430,6 +430,17 @@ fn a_node_takes_few_at_once_and_none_that_it_cannot_hold() {
     assert_eq!(told(decided(&cluster, "hv2", nothing())), Some(("record", "move-queued")));
     change(&mut cluster, |entry| entry.vm.value.memory_mib = 99_999);
     assert_eq!(told(decided(&cluster, "hv2", nothing())), Some(("record", "move-refused")));
+}
+
+#[test]
+fn a_node_says_nothing_to_an_offer_while_a_fault_that_passes_is_in_the_way() {
+    let mut cluster = cluster(Stage::Offered, None);
+    change(&mut cluster, |entry| give_volume(&mut entry.vm.value));
+    let nothing = || seen(FRESH, None, None);
+    say(&mut cluster, "hv2", |status| status.storage.silent = Some("it timed out".into()));
+    assert_eq!(told(decided(&cluster, "hv2", nothing())), None);
+    say(&mut cluster, "hv2", |status| status.storage.silent = None);
+    assert_eq!(told(decided(&cluster, "hv2", nothing())), Some(("record", "move-awaited")));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Moves: what is written for a VM that runs and for one that does not, and every refusal with its remedy.
 
 use super::*;
-use crate::node::place::tests::{add, name};
+use crate::node::place::tests::{add, name, say};
 use crate::testing::{NOW, VM, cluster_with_vm, fact, written_vm};
 use crate::vm::Phase;
 
@@ -60,6 +60,69 @@ fn a_vm_that_is_away_goes_home_or_further_with_force() {
     assert!(refused.contains("migrated already"), "{refused}");
     let further = asked(&cluster, &Relocation::Migrate { to: to("hv2"), force: Force::Yes }).unwrap();
     assert_eq!(written_vm(&further.records).last_node, Some(name("hv3")));
+}
+
+/// The VM is on `hv1`, and its home is `hv3`.
+fn away(power: Power, phase: Phase) -> Cluster {
+    let mut cluster = cluster(power, phase);
+    let mut entry = (*cluster.vms[&VM]).clone();
+    entry.vm.value.last_node = Some(name("hv3"));
+    entry.vm.value.away_since = 4;
+    cluster.vms.insert(VM, entry.into());
+    cluster
+}
+
+#[test]
+fn a_vm_that_is_away_and_moved_to_where_it_is_settles_there() {
+    for (power, phase) in [(Power::Start, Phase::Running), (Power::Stop, Phase::Stopped)] {
+        let mut cluster = away(power, phase);
+        // It takes nothing of its node that it had not before: so nothing there is in the way.
+        say(&mut cluster, "hv1", |status| status.hypervisor_fault = Some("it hangs".into()));
+        let before = cluster.vms[&VM].vm.clone();
+        let settled = asked(&cluster, &Relocation::Move { to: to("hv1") }).unwrap();
+        assert_eq!(settled.to, name("hv1"));
+        assert_eq!(settled.records.writes.len(), 1, "no room is taken anew");
+        assert_eq!(settled.records.writes[0].expect, before.expect());
+        let expected = Vm { last_node: None, away_since: 0, ..before.value };
+        assert_eq!(written_vm(&settled.records), expected, "it is where it is, and its wish as it was");
+        let migrated = asked(&cluster, &Relocation::Migrate { to: to("hv1"), force: Force::Yes });
+        assert!(migrated.unwrap_err().contains("the VM is there already"));
+    }
+}
+
+#[test]
+fn a_home_that_cannot_take_its_vm_is_named_with_what_is_in_the_way() {
+    let home = name("hv3");
+    let mut down = away(Power::Start, Phase::Running);
+    let entry = crate::cluster::NodeEntry { presence: None, ..(*down.nodes[&home]).clone() };
+    down.nodes.insert(home.clone(), entry.into());
+    let changed = |change: fn(&mut Vm)| {
+        let mut cluster = away(Power::Start, Phase::Running);
+        let mut entry = (*cluster.vms[&VM]).clone();
+        change(&mut entry.vm.value);
+        cluster.vms.insert(VM, entry.into());
+        cluster
+    };
+    let mut small = away(Power::Start, Phase::Running);
+    let mut entry = (*small.nodes[&home]).clone();
+    entry.node.as_mut().unwrap().value.memory_total_mib = 512;
+    small.nodes.insert(home.clone(), entry.clone().into());
+    let mut slow = small.clone();
+    entry.node.as_mut().unwrap().value.memory_total_mib = 8192;
+    entry.node.as_mut().unwrap().value.cpu_count = 0;
+    slow.nodes.insert(home.clone(), entry.into());
+    let mut hung = away(Power::Start, Phase::Running);
+    say(&mut hung, "hv3", |status| status.hypervisor_fault = Some("it hangs".into()));
+    for (cluster, part) in [
+        (down, "hv3: its daemon is in state \"dead\""),
+        (small, "hv3: the VM needs 1024 MiB of memory, and 512 MiB are left"),
+        (slow, "hv3: the VM has 1 vCPUs, and the node 0 CPUs"),
+        (changed(|vm| vm.meta.node_limit = vec![name("hv1"), name("hv2")]), "hv3: it is not within"),
+        (hung, "hv3: its hypervisor does not answer: it hangs"),
+    ] {
+        let refused = asked(&cluster, &Relocation::Unmigrate).map(|_| ()).unwrap_err();
+        assert!(refused.contains(part), "{part}: {refused}");
+    }
 }
 
 #[test]
