@@ -72,6 +72,11 @@ fn shown(broken: Option<&str>) -> Vec<String> {
     if broken.is_some() {
         assert!(world.log().contains("workerd@hv1 is killed"), "{broken:?} never came:\n{}", world.log());
     }
+    // What failed is as it was before, and the records alone would not tell.
+    let ended = |how: &str| world.log().lines().filter(|line| line.contains(how)).count();
+    let asked = LIFE.iter().filter(|text| text.starts_with("osd-")).count();
+    let ends = (ended("reason=task-done"), ended("reason=task-failed"));
+    assert_eq!(ends, (asked, 0), "{broken:?}:\n{}", world.log());
     let is_about = |line: &&str| line.contains(" api osd ") || line.contains(" api devices ");
     let lines =
         world.log().lines().filter(is_about).filter_map(|line| Some(line.split_once(" api ")?.1.to_owned()));
