@@ -165,8 +165,37 @@ impl Finished<'_> {
             (_, Some(None)) if matches!(self.work, StorageWork::RemovePool { .. }) => None,
             (_, Some(None)) => broken(fail("is not at the storage any more")),
             (_, Some(Some(shown))) => Some(self.ready(volume, Some(shown))),
-            (_, None) => Some(self.ready(volume, None)),
+            (_, None) => Some(self.ready(&self.changed(volume), None)),
         }
+    }
+
+    /// A volume as it is by what was done to it, where nobody could look: what has failed has changed nothing.
+    fn changed(&self, volume: &Volume) -> Volume {
+        let mut changed = volume.clone();
+        if self.failed.is_some() {
+            return changed;
+        }
+        let snapshots = &mut changed.snapshots;
+        match (self.work, &volume.state) {
+            (_, VolumeState::Resizing { to_bytes }) => changed.size_bytes = *to_bytes,
+            (StorageWork::AddSnapshot { snapshot }, VolumeState::Snapshotting) => {
+                let taken = Snapshot { size_bytes: volume.size_bytes, taken: Some(self.now) };
+                snapshots.insert(snapshot.snapshot.clone(), taken);
+            }
+            (StorageWork::RemoveSnapshot { snapshot }, VolumeState::Snapshotting) => {
+                snapshots.remove(&snapshot.snapshot);
+            }
+            (StorageWork::RenameSnapshot { snapshot, to }, VolumeState::Snapshotting) => {
+                let renamed = snapshots.remove(&snapshot.snapshot);
+                snapshots.extend(renamed.map(|renamed| (to.clone(), renamed)));
+            }
+            (StorageWork::RollBack { snapshot }, VolumeState::RollingBack) => {
+                let size = snapshots.get(&snapshot.snapshot).map(|snapshot| snapshot.size_bytes);
+                changed.size_bytes = size.unwrap_or(volume.size_bytes);
+            }
+            _ => {}
+        }
+        changed
     }
 
     /// A volume that is there and whole.
@@ -253,8 +282,11 @@ impl Finished<'_> {
 
     /// Clones know their snapshot by what it is called now.
     fn follow(&self, snapshot: &SnapshotPath, to: &SnapshotName, end: &mut End) {
-        let snapshots = self.shown(&snapshot.of).map(|shown| &shown.snapshots);
-        if snapshots.is_some_and(|names| names.contains_key(to) && !names.contains_key(&snapshot.snapshot)) {
+        let is_renamed = match self.shown(&snapshot.of).map(|shown| &shown.snapshots) {
+            Some(names) => names.contains_key(to) && !names.contains_key(&snapshot.snapshot),
+            None => self.looked.is_none() && self.failed.is_none(),
+        };
+        if is_renamed {
             end.failure = None;
             self.reparent(|parent| (parent == snapshot).then(|| snapshot.of.at(to)), end);
         }

@@ -245,3 +245,31 @@ mod of_a_vm {
         assert!(none.failure.unwrap().contains("nothing is left"));
     }
 }
+
+#[test]
+fn what_was_done_and_could_not_be_looked_at_is_recorded_as_it_was_done() {
+    let snapshot =
+        |name: &str| -> crate::storage::SnapshotPath { format!("vms/web@{name}").parse().unwrap() };
+    let ended = |work: StorageWork, state: VolumeState, failed| {
+        let recorded = vec![("vms/web", volume(state, Some(TASK)))];
+        let (_, written) = end(&work, recorded, failed, None);
+        let known = written[0].1.clone().unwrap();
+        assert_eq!((&known.state, known.task), (&VolumeState::Ready, None));
+        (known.size_bytes >> 30, known.snapshots.keys().map(ToString::to_string).collect::<Vec<_>>())
+    };
+    let old = || vec!["old".to_owned()];
+    let resize = || StorageWork::ResizeVolume { volume: path("vms/web"), size_bytes: 9 << 30, guest: None };
+    let resizing = || VolumeState::Resizing { to_bytes: 9 << 30 };
+    let before = ended(StorageWork::ScanVolume { volume: path("vms/web") }, VolumeState::Scanning, None);
+    assert_eq!(before.1, old());
+    assert_eq!(ended(resize(), resizing(), None), (9, old()));
+    assert_eq!(ended(resize(), resizing(), Some(0)), before, "what has failed has changed nothing");
+    let taken = StorageWork::AddSnapshot { snapshot: snapshot("new") };
+    assert_eq!(ended(taken, VolumeState::Snapshotting, None).1, ["new", "old"]);
+    let renamed = StorageWork::RenameSnapshot { snapshot: snapshot("old"), to: "older".parse().unwrap() };
+    assert_eq!(ended(renamed, VolumeState::Snapshotting, None).1, ["older"]);
+    let removed = StorageWork::RemoveSnapshot { snapshot: snapshot("old") };
+    assert!(ended(removed, VolumeState::Snapshotting, None).1.is_empty());
+    let rolled = StorageWork::RollBack { snapshot: snapshot("old") };
+    assert_eq!(ended(rolled, VolumeState::RollingBack, None), before);
+}
