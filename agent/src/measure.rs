@@ -184,3 +184,6 @@ fn measured(storage: &dyn Storage) -> Result<Take, Error> {
         utilization: storage.page(Page::Utilization)?,
     })
 }
+
+#[cfg(test)]
+mod tests;
