@@ -226,6 +226,8 @@ pub enum Command {
     Uptime(NodeName, Span),
     /// The machine was given more memory, in MiB: its registration changes.
     Grow(NodeName, u64),
+    /// The machine has so many processors: its registration changes.
+    Processors(NodeName, u32),
     /// The store does not answer, or answers again.
     Store(Reach),
     /// Something befalls a machine's networks.

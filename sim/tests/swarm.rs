@@ -18,6 +18,7 @@ const FLOORS: &[(&str, &[&str], u64)] = &[
     ("faults", &["election-kept", "lose-leader-landed", "lose-leader-not-landed"], 8),
     ("faults", &["election-lost", "cut-power-of-several", "power-off-of-several"], 4),
     ("faults", &["wall", "drift", "uptime"], 100),
+    ("faults", &["processors"], 60),
     ("faults", &["lose-commit-landed", "lose-commit-not-landed"], 15),
     ("faults", &["act-outlives-daemon"], 20),
     ("faults", &["hang-loop"], 40),

@@ -111,6 +111,7 @@ fn parse_machine(words: &[&str]) -> Result<Option<Command>> {
         ["lose-wakes", node, count] => Command::LoseWakes(node.parse()?, count.parse()?),
         ["cut-power", ref nodes @ ..] => Command::CutPower(parse_nodes(nodes)?),
         ["grow", node, memory_mib] => Command::Grow(node.parse()?, memory_mib.parse()?),
+        ["processors", node, count] => Command::Processors(node.parse()?, count.parse()?),
         ["net", node, "down"] => Command::Network(node.parse()?, Mishap::Down),
         ["net", node, "stripped"] => Command::Network(node.parse()?, Mishap::Stripped),
         ["net", node, "refused"] => Command::Network(node.parse()?, Mishap::Refused),

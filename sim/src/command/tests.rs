@@ -10,7 +10,7 @@ fn orders_are_read_back_as_they_are_written() {
                   break noded@hv1 checked start-guest kill 20s\n\
                   break workerd@hv1 acted record stall 8s\ncrash web1\nbutton web1 ignored\nbutton web1 0.25s\n\
                   start-by-hand hv1 web1\nstop-by-hand web1\nrefuse-starts hv1 3\nhang hv1 late\nhang hv1 lost\ncut hv1\n\
-                  heal hv1\nlose-answers hv1 1\nlose-wakes hv1 2\ncut-power hv1\ngrow hv1 16384\nstore gone\nstore back\n\
+                  heal hv1\nlose-answers hv1 1\nlose-wakes hv1 2\ncut-power hv1\ngrow hv1 16384\nprocessors hv1 2\nstore gone\nstore back\n\
                   lose-commit landed\nlose-commit not-landed\ndefine web1 1024 2 hv2\ncut-power hv1 hv2\npower-off hv1\n\
                   power-on hv1 hv2\ncut-cable hv1 hv2\nheal-cable hv1 hv2\nslow hv1 3s\nwall hv1 +3600s\nwall hv1 -0.5s\ndrift hv1 -200ppm\n\
                   uptime hv1 86400s\nstore gone hv1\nstore back hv1\nelection 3s kept\nelection 2.5s lost\n\

@@ -163,6 +163,7 @@ impl fmt::Display for Command {
             Self::Drift(node, drift_ppm) => write!(f, "drift {node} {drift_ppm}ppm"),
             Self::Uptime(node, span) => write!(f, "uptime {node} {}", Seconds(*span)),
             Self::Grow(node, memory_mib) => write!(f, "grow {node} {memory_mib}"),
+            Self::Processors(node, count) => write!(f, "processors {node} {count}"),
             Self::Storage(misfortune) => misfortune.fmt(f),
             Self::Devices(node, fate) => write!(f, "device {node} {fate}"),
             Self::BreakMove(fault) => write!(f, "break-move {}", fault_name(fault)),

@@ -1,6 +1,7 @@
 //! Whether a placement of PVC's own is one that may be made: not on the VM's own node, and not beyond what a node has.
 //!
-//! The sums are made here anew, of the records as they were just before the placement landed. What the operator asked
+//! Memory is given out once: the sums are made here anew, of the records as they were just before the placement landed.
+//! Processors are shared, and a VM never has more of them than the node that it is placed on. What the operator asked
 //! for after the records were read that it was decided on does not count against it: an operator may fill a node
 //! beyond its memory, and a start is not a placement.
 
@@ -16,8 +17,15 @@ use logic::vm::{Power, Vm};
 pub struct Capacity {
     /// When a VM's wish last became another one.
     asked_at: BTreeMap<VmId, BootTime>,
-    /// What each node is registered with, in MiB, and since when.
-    registered: BTreeMap<NodeName, (u64, BootTime)>,
+    /// What each node is registered with, and since when.
+    registered: BTreeMap<NodeName, (Size, BootTime)>,
+}
+
+/// What a node has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Size {
+    memory_mib: u64,
+    cpu_count: u32,
 }
 
 impl Capacity {
@@ -29,9 +37,13 @@ impl Capacity {
     /// The nodes as they are registered now.
     pub fn registered(&mut self, cluster: &Cluster, at: BootTime) {
         for (name, entry) in &cluster.nodes {
-            let memory_mib = entry.node.as_ref().map_or(0, |node| node.value.memory_total_mib);
-            if self.registered.get(name).is_none_or(|(known, _)| *known != memory_mib) {
-                self.registered.insert(name.clone(), (memory_mib, at));
+            let node = entry.node.as_ref().map(|node| &node.value);
+            let size = Size {
+                memory_mib: node.map_or(0, |node| node.memory_total_mib),
+                cpu_count: node.map_or(0, |node| node.cpu_count),
+            };
+            if self.registered.get(name).is_none_or(|(known, _)| *known != size) {
+                self.registered.insert(name.clone(), (size, at));
             }
         }
     }
@@ -46,7 +58,7 @@ impl Capacity {
         if *to == vm.node && vm.transfer.is_some() {
             return Err(format!("{id} is to move to {to}, where it is"));
         }
-        let Some((memory_mib, since)) = self.registered.get(to) else {
+        let Some((size, since)) = self.registered.get(to) else {
             return Err(format!("{id} goes to {to}, which is not registered"));
         };
         let counts = |(other, entry): &(&VmId, &std::sync::Arc<VmEntry>)| {
@@ -56,10 +68,19 @@ impl Capacity {
         };
         let promised: u64 =
             before.vms.iter().filter(counts).map(|(_, entry)| entry.vm.value.memory_mib).sum();
-        if *since < decided && promised + vm.memory_mib > *memory_mib {
+        if *since >= decided {
+            return Ok(());
+        }
+        if promised + vm.memory_mib > size.memory_mib {
             return Err(format!(
-                "{id} needs {} MiB and goes to {to}, where {promised} of {memory_mib} MiB are promised",
-                vm.memory_mib
+                "{id} needs {} MiB and goes to {to}, where {promised} of {} MiB are promised",
+                vm.memory_mib, size.memory_mib
+            ));
+        }
+        if vm.vcpus > size.cpu_count {
+            return Err(format!(
+                "{id} has {} vCPUs and goes to {to}, which has {}",
+                vm.vcpus, size.cpu_count
             ));
         }
         Ok(())
@@ -82,3 +103,6 @@ fn is_promised(entry: &VmEntry, node: &NodeName) -> bool {
     let runs = entry.fact.as_ref().is_some_and(|fact| fact.value.runs());
     there && (runs || vm.parked || matches!(vm.wish.power, Power::Start | Power::Restart))
 }
+
+#[cfg(test)]
+mod tests;

@@ -44,6 +44,9 @@ pub fn script(seed: u64) -> Vec<Order> {
     let nodes = node_count(seed);
     let (vms, troubles) = sizes(&mut random, nodes);
     let mut script = Vec::new();
+    // Their own source, as those below have theirs.
+    let mut few = StdRng::seed_from_u64(seed ^ 0x5eed_c095_0000_0000);
+    (1..=nodes).for_each(|number| processors(&mut few, node(number), nodes, &mut script));
     for number in 1..=nodes {
         machine(&mut random, node(number), nodes, &mut script);
     }
@@ -80,6 +83,13 @@ pub fn script(seed: u64) -> Vec<Order> {
     fences(&mut random, nodes, &mut script);
     script.sort_by_key(|(at, _)| *at);
     script
+}
+
+/// Some machines have fewer processors than some VMs: such a VM is not placed there.
+fn processors(random: &mut StdRng, node: NodeName, nodes: u64, script: &mut Vec<Order>) {
+    if nodes > 1 && random.random_ratio(1, 4) {
+        script.push((Span(0), Command::Processors(node, 1)));
+    }
 }
 
 /// One machine as the story finds it: its memory, its clocks, its daemons.

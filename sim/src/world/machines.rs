@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use logic::id::{NodeName, VmId, VmName};
+use logic::node::Node;
 use logic::time::Span;
 
 use super::{Event, World, places_of};
@@ -35,16 +36,21 @@ impl World {
                 self.at_machine(node, |machine| machine.lose_answers(*count));
             }
             Command::LoseWakes(node, count) => self.at_machine(node, |machine| machine.lose_wakes(*count)),
-            Command::Grow(node, memory_mib) => {
-                self.at_machine(node, |machine| {
-                    let node = host::machine::Machine::node(machine);
-                    machine.set_node(logic::node::Node { memory_total_mib: *memory_mib, ..node });
-                });
-                self.daemons.values().for_each(|daemon| daemon.ring(Chore::Pass));
+            Command::Grow(node, memory_total_mib) => {
+                self.rebuild(node, |node| Node { memory_total_mib: *memory_total_mib, ..node });
+            }
+            Command::Processors(node, cpu_count) => {
+                self.rebuild(node, |node| Node { cpu_count: *cpu_count, ..node });
             }
             _ => return false,
         }
         true
+    }
+
+    /// Makes another machine of it, and wakes the daemons.
+    fn rebuild(&mut self, node: &NodeName, change: impl FnOnce(Node) -> Node) {
+        self.at_machine(node, |machine| machine.set_node(change(host::machine::Machine::node(machine))));
+        self.daemons.values().for_each(|daemon| daemon.ring(Chore::Pass));
     }
 
     /// An order about power, cables or clocks. False when it is another one.
