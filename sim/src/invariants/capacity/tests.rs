@@ -38,6 +38,7 @@ fn vm(node: &str, memory_mib: u64, vcpus: u32) -> Vm {
         removal: None,
         renaming: None,
         volumes: Vec::new(),
+        links: Default::default(),
     }
 }
 
