@@ -110,19 +110,19 @@ fn what_others_have_deleted_before_it_was_seen_is_not_waited_for() {
     assert!(!on(&mirror));
 }
 
-/// A store that answers when it is let.
+/// A store that answers while its gate is open.
 #[derive(Debug)]
 struct Slow {
     within: Arc<dyn Store>,
-    /// Asked for leave before each read; what it says is not read.
-    leave: Mutex<std::sync::mpsc::Receiver<()>>,
+    is_shut: Arc<(Mutex<bool>, Condvar)>,
     asked: std::sync::mpsc::Sender<()>,
 }
 
 impl Slow {
     fn wait(&self) {
-        let _told = self.asked.send(());
-        let _told = self.leave.lock().unwrap().recv();
+        self.asked.send(()).unwrap();
+        let (is_shut, opened) = &*self.is_shut;
+        drop(opened.wait_while(is_shut.lock().unwrap(), |is_shut| *is_shut).unwrap());
     }
 }
 
@@ -165,20 +165,20 @@ fn whoever_asks_for_the_snapshot_does_not_wait_for_the_store() {
     let memory = Memory::on_real_time();
     let store: Arc<dyn Store> = Arc::new(memory.open());
     let first = maintenance(&*store, Expect::Absent, true);
-    let ((let_on, leave), (asked, is_asked)) = (std::sync::mpsc::channel(), std::sync::mpsc::channel());
-    let slow = Slow { within: Arc::new(memory.open()), leave: Mutex::new(leave), asked };
+    let (asked, is_asked) = std::sync::mpsc::channel();
+    let gate = Arc::new((Mutex::new(false), Condvar::new()));
+    let slow = Slow { within: Arc::new(memory.open()), is_shut: Arc::clone(&gate), asked };
     let mirror = Mirror::new(Arc::new(slow), Scope::WithoutDocuments);
-    for _ in 0..2 {
-        let_on.send(()).unwrap();
-    }
     mirror.pump().unwrap();
     while is_asked.try_recv().is_ok() {}
+    *gate.0.lock().unwrap() = true;
     let second = maintenance(&*store, Expect::Version(first.versions[0].1.unwrap()), false);
     std::thread::scope(|scope| {
         let reads = scope.spawn(|| mirror.pump().unwrap());
         is_asked.recv().unwrap();
         assert!(on(&mirror) && mirror.shows(&first) && !mirror.shows(&second), "while the store is asked");
-        drop(let_on);
+        *gate.0.lock().unwrap() = false;
+        gate.1.notify_all();
         reads.join().unwrap();
     });
     assert!(!on(&mirror) && mirror.shows(&second));
