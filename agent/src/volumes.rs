@@ -1,6 +1,7 @@
 //! Guests' volumes at the storage: where they are, who has them open, and the key that they are opened with.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use host::hypervisor::Secret;
 use host::storage::{Access, Cause, CephClient, Location, Storage};
@@ -78,17 +79,11 @@ impl World {
     /// [`Fault::Storage`] where the storage does not tell.
     pub fn look_at_volumes(&self, volumes: &[VolumePath]) -> Result<Vec<SeenVolume>, Fault> {
         let storage = self.port()?;
-        let own = match storage.access()? {
-            Access::Files => None,
-            Access::Ceph(client) => client.own_address,
+        let (own, blocked) = match storage.fence() {
+            Some(fence) => (fence.own_addresses()?, fence.blocked()?.addresses),
+            None => Default::default(),
         };
-        let blocked = storage.fence().map(|fence| fence.blocked()).transpose()?.unwrap_or_default().addresses;
-        let place = |address| match address {
-            None => Place::Here,
-            Some(at) if Some(at) == own => Place::Here,
-            Some(at) if blocked.contains(&at) => Place::Blocked(at),
-            Some(at) => Place::Elsewhere(at),
-        };
+        let place = |address| place(&own, &blocked, address);
         let look = |path: &VolumePath| {
             let (clients, locks, presence) = match storage.users(path) {
                 Ok((users, locks)) => (users, locks, Presence::There),
@@ -144,6 +139,17 @@ impl World {
     }
 }
 
+/// Where somebody is. A machine has several addresses: a connection that was opened before the storage network was there is seen
+/// at another one than the guests that were started since. A storage without addresses is this machine's alone.
+fn place(own: &[IpAddr], blocked: &[IpAddr], address: Option<IpAddr>) -> Place {
+    match address {
+        None => Place::Here,
+        Some(at) if own.contains(&at) => Place::Here,
+        Some(at) if blocked.contains(&at) => Place::Blocked(at),
+        Some(at) => Place::Elsewhere(at),
+    }
+}
+
 /// The files of those volumes that are there.
 fn files(storage: &dyn Storage, volumes: Vec<VolumePath>) -> Result<BTreeMap<VolumePath, VolumeFile>, Fault> {
     let mut files = BTreeMap::new();
@@ -163,4 +169,20 @@ fn files(storage: &dyn Storage, volumes: Vec<VolumePath>) -> Result<BTreeMap<Vol
 fn secret(client: &CephClient) -> Secret {
     let purpose = format!("client.{} of PVC", client.user);
     Secret { id: SECRET, purpose, value: client.key.bytes().to_vec() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_at_any_address_of_this_machine_is_here() {
+        let [upstream, storage, other, fenced] = [1, 2, 3, 4].map(|last| IpAddr::from([10, 0, 0, last]));
+        let (own, blocked) = ([upstream, storage], [fenced, storage]);
+        let place = |at| place(&own, &blocked, at);
+        assert_eq!([upstream, storage].map(|at| place(Some(at))), [Place::Here, Place::Here]);
+        assert_eq!(place(Some(fenced)), Place::Blocked(fenced));
+        assert_eq!(place(Some(other)), Place::Elsewhere(other));
+        assert_eq!(place(None), Place::Here);
+    }
 }

@@ -1,7 +1,7 @@
 //! How guests reach volumes: by files of this machine, or as clients of Ceph.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 /// What a machine's guests need to reach the volumes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,8 +21,6 @@ pub struct CephClient {
     pub user: String,
     /// Their key.
     pub key: Key,
-    /// The address that this machine's clients are seen at; `None` where Ceph does not tell.
-    pub own_address: Option<IpAddr>,
 }
 
 /// A key that opens Ceph. It is not told in texts.

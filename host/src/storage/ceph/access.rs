@@ -7,7 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::answers::{address, part};
+use super::answers::part;
 use super::rados::Failure;
 use super::{Outcome, Session};
 use crate::storage::{CephClient, Key};
@@ -57,8 +57,7 @@ impl Session {
         if monitors.is_empty() {
             return Err(Failure::new(libc::EPROTO, "its map names no monitor with an address").into());
         }
-        let own_address = address(&self.cluster.own_address()?);
-        Ok(CephClient { monitors, user: user.to_owned(), key: self.key(user)?, own_address })
+        Ok(CephClient { monitors, user: user.to_owned(), key: self.key(user)? })
     }
 
     /// The user's key: as it is set, from a file of its own, or from the first keyring that there is.

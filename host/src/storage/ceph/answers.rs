@@ -20,8 +20,12 @@ pub(super) fn part<T: DeserializeOwned>(answer: Value) -> Result<T, Failure> {
         .map_err(|error| Failure::new(libc::EPROTO, format!("its answer is not what it should be: {error}")))
 }
 
-/// The address in a text such as `10.0.2.1:6800/123`, `v2:[2001:db8::1]:0/0`.
+/// The address in a text such as `10.0.2.1:6800/123`, `v2:[2001:db8::1]:0/0`, `[v2:10.0.2.1:0/7,v1:10.0.2.1:0/7]`: those of one
+/// client differ in their protocols alone.
 pub(super) fn address(text: &str) -> Option<IpAddr> {
+    if let Some(list) = text.strip_prefix('[').filter(|list| list.starts_with('v')) {
+        return list.trim_end_matches(']').split(',').find_map(address);
+    }
     let text = ["v1:", "v2:", "any:"].iter().fold(text, |text, kind| text.strip_prefix(kind).unwrap_or(text));
     let host = match text.strip_prefix('[') {
         Some(rest) => rest.split(']').next()?,
@@ -144,7 +148,13 @@ mod tests {
         for text in ["[2001:db8::1]:0/0", "v2:[2001:db8::1]:6800/123"] {
             assert_eq!(address(text), Some(v6), "{text}");
         }
+        for (text, at) in
+            [("[v2:10.0.2.1:0/7,v1:10.0.2.1:0/7]", v4), ("[v2:[2001:db8::1]:0/7,v1:[2001:db8::1]:0/7]", v6)]
+        {
+            assert_eq!(address(text), Some(at), "{text}");
+        }
         assert_eq!(address("-"), None);
+        assert_eq!(address("[v2:-]"), None);
         assert_eq!(address(&whole(v6)), Some(v6));
         assert_eq!(whole(v4), "10.0.2.1:0/0");
     }

@@ -241,11 +241,10 @@ impl Storage for Client {
     }
 
     fn access(&self) -> Result<Access, Error> {
-        let own_address = Some(self.address);
         self.ask("tell how guests reach it", |state| {
             let monitors = state.daemons.iter().map(|daemon| SocketAddr::new(daemon.address, 6789)).collect();
             let key = Key::new(b"memory".to_vec());
-            Ok(Access::Ceph(CephClient { monitors, user: "memory".into(), key, own_address }))
+            Ok(Access::Ceph(CephClient { monitors, user: "memory".into(), key }))
         })
     }
 
