@@ -165,16 +165,20 @@ impl Finished<'_> {
             (_, Some(None)) if matches!(self.work, StorageWork::RemovePool { .. }) => None,
             (_, Some(None)) => broken(fail("is not at the storage any more")),
             (_, Some(Some(shown))) => Some(self.ready(volume, Some(shown))),
+            // A worker may have died in it after it had taken effect, and what came later have failed.
+            (VolumeState::Resizing { .. } | VolumeState::Snapshotting | VolumeState::RollingBack, None)
+                if self.failed.is_some() =>
+            {
+                let why = failure.clone().unwrap_or_default();
+                broken(format!("{why}; nor could it be looked at: scan it to see how it is"))
+            }
             (_, None) => Some(self.ready(&self.changed(volume), None)),
         }
     }
 
-    /// A volume as it is by what was done to it, where nobody could look: what has failed has changed nothing.
+    /// A volume as it is by what was done to it, where nobody could look.
     fn changed(&self, volume: &Volume) -> Volume {
         let mut changed = volume.clone();
-        if self.failed.is_some() {
-            return changed;
-        }
         let snapshots = &mut changed.snapshots;
         match (self.work, &volume.state) {
             (_, VolumeState::Resizing { to_bytes }) => changed.size_bytes = *to_bytes,

@@ -250,9 +250,9 @@ mod of_a_vm {
 fn what_was_done_and_could_not_be_looked_at_is_recorded_as_it_was_done() {
     let snapshot =
         |name: &str| -> crate::storage::SnapshotPath { format!("vms/web@{name}").parse().unwrap() };
-    let ended = |work: StorageWork, state: VolumeState, failed| {
-        let recorded = vec![("vms/web", volume(state, Some(TASK)))];
-        let (_, written) = end(&work, recorded, failed, None);
+    let recorded = |state: VolumeState| vec![("vms/web", volume(state, Some(TASK)))];
+    let ended = |work: StorageWork, state: VolumeState| {
+        let (_, written) = end(&work, recorded(state), None, None);
         let known = written[0].1.clone().unwrap();
         assert_eq!((&known.state, known.task), (&VolumeState::Ready, None));
         (known.size_bytes >> 30, known.snapshots.keys().map(ToString::to_string).collect::<Vec<_>>())
@@ -260,16 +260,18 @@ fn what_was_done_and_could_not_be_looked_at_is_recorded_as_it_was_done() {
     let old = || vec!["old".to_owned()];
     let resize = || StorageWork::ResizeVolume { volume: path("vms/web"), size_bytes: 9 << 30, guest: None };
     let resizing = || VolumeState::Resizing { to_bytes: 9 << 30 };
-    let before = ended(StorageWork::ScanVolume { volume: path("vms/web") }, VolumeState::Scanning, None);
+    let before = ended(StorageWork::ScanVolume { volume: path("vms/web") }, VolumeState::Scanning);
     assert_eq!(before.1, old());
-    assert_eq!(ended(resize(), resizing(), None), (9, old()));
-    assert_eq!(ended(resize(), resizing(), Some(0)), before, "what has failed has changed nothing");
+    assert_eq!(ended(resize(), resizing()), (9, old()));
+    let (_, written) = end(&resize(), recorded(resizing()), Some(0), None);
+    let VolumeState::Broken { why } = written[0].1.clone().unwrap().state else { panic!("{written:?}") };
+    assert!(why.contains("a bad day") && why.contains("scan it"), "what it is like is not known: {why}");
     let taken = StorageWork::AddSnapshot { snapshot: snapshot("new") };
-    assert_eq!(ended(taken, VolumeState::Snapshotting, None).1, ["new", "old"]);
+    assert_eq!(ended(taken, VolumeState::Snapshotting).1, ["new", "old"]);
     let renamed = StorageWork::RenameSnapshot { snapshot: snapshot("old"), to: "older".parse().unwrap() };
-    assert_eq!(ended(renamed, VolumeState::Snapshotting, None).1, ["older"]);
+    assert_eq!(ended(renamed, VolumeState::Snapshotting).1, ["older"]);
     let removed = StorageWork::RemoveSnapshot { snapshot: snapshot("old") };
-    assert!(ended(removed, VolumeState::Snapshotting, None).1.is_empty());
+    assert!(ended(removed, VolumeState::Snapshotting).1.is_empty());
     let rolled = StorageWork::RollBack { snapshot: snapshot("old") };
-    assert_eq!(ended(rolled, VolumeState::RollingBack, None), before);
+    assert_eq!(ended(rolled, VolumeState::RollingBack), before);
 }
