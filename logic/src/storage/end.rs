@@ -249,6 +249,16 @@ impl Finished<'_> {
     /// A volume that was to have another name has one of the two: the new one if nothing of the old one is there.
     fn rename(&self, old: &VolumePath, new: &VolumePath, end: &mut End) {
         let (Some(before), Some(kept)) = (self.own(old), self.own(new)) else { return };
+        if let (None, Some(failed), true) = (self.looked, self.failed, self.had_begun()) {
+            // It has one of the two names; a scan mends that record, and forgets the other.
+            let why = format!("{}; nor could it be looked at: it is {old} or {new}, scan both", failed.why);
+            let broken = Volume { state: VolumeState::Broken { why }, task: None, ..before.value.clone() };
+            let records = std::mem::take(&mut end.records);
+            end.records = records
+                .write(RecordId::Volume(old.clone()), before.expect(), broken.clone().into())
+                .write(RecordId::Volume(new.clone()), kept.expect(), broken.into());
+            return;
+        }
         let moved = self.has_moved(old, new);
         let (stays, goes, name) = if moved { (kept, before, new) } else { (before, kept, old) };
         let (gone, shown) = (if moved { old } else { new }, self.shown(name));

@@ -111,6 +111,16 @@ fn a_renamed_volume_has_the_name_that_is_there_and_its_clones_follow() {
     assert_eq!(failure.as_deref(), Some("it had a bad day"));
     assert_eq!((written[0].0.as_str(), written[1].clone()), ("vms/web", ("vms/shop".into(), None)));
     assert_eq!(written.len(), 2, "its clones stay as they are");
+    let (failure, written) = end(&work, recorded(), Some(1), None);
+    assert_eq!(failure.as_deref(), Some("it had a bad day"));
+    assert_eq!([written[0].0.as_str(), written[1].0.as_str()], ["vms/web", "vms/shop"]);
+    for (name, written) in written {
+        let state = written.unwrap().state;
+        assert!(
+            matches!(state, VolumeState::Broken { .. }),
+            "which name it has is not known: {name} is {state:?}"
+        );
+    }
 }
 
 #[test]
