@@ -128,7 +128,7 @@ fn misfortune(random: &mut StdRng, (at, node): (Span, NodeName), script: &mut Ve
 }
 
 /// The node's worker dies or stands still before or after one of these steps, and is started again later.
-fn disturbed(
+pub(super) fn disturbed(
     random: &mut StdRng,
     (at, later): (Span, Span),
     (node, steps): (NodeName, &[&str]),

@@ -8,8 +8,9 @@ use rand::RngExt as _;
 use rand::rngs::StdRng;
 
 use super::TROUBLE;
+use super::osds::disturbed;
 use super::script::{Order, node};
-use crate::command::{Ask, Blow, Command, Kind, Misfortune, Moment, Place, StorageAsk};
+use crate::command::{Ask, Command, Misfortune, StorageAsk};
 
 /// The steps that a worker dies or stands still at.
 const STEPS: [&str; 10] = [
@@ -143,11 +144,6 @@ fn befall(
     nodes: u64,
     script: &mut Vec<Order>,
 ) {
-    let place = Place { kind: Kind::Workerd, node: node(random.random_range(1..=nodes)) };
-    let moment = if random.random_ratio(1, 2) { Moment::Checked } else { Moment::Acted };
-    let stall = Blow::Stall(Span(random.random_range(100..15_000)));
-    let blow = if random.random_ratio(2, 3) { Blow::Kill } else { stall };
-    let step = steps[random.random_range(0..steps.len())].to_owned();
-    script.push((at, Command::Break { place: place.clone(), moment, step, blow }));
-    script.push((later, Command::Run(place)));
+    let node = node(random.random_range(1..=nodes));
+    disturbed(random, (at, later), (node, steps), script);
 }
