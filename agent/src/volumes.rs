@@ -139,8 +139,8 @@ impl World {
     }
 }
 
-/// Where somebody is. A machine has several addresses: a connection that was opened before the storage network was there is seen
-/// at another one than the guests that were started since. A storage without addresses is this machine's alone.
+/// Where somebody is. A machine may have several addresses, and what one connection tells of itself need not be the one at
+/// which its guests are seen. A storage without addresses is this machine's alone.
 fn place(own: &[IpAddr], blocked: &[IpAddr], address: Option<IpAddr>) -> Place {
     match address {
         None => Place::Here,
