@@ -286,6 +286,8 @@ fn an_entry_that_expires_is_a_second_writer() {
         let home = Home { storage: Arc::new(Ceph::open(short)), ..Home::of(&*world) };
         let mut taken = take_over(&*world, &home);
         wait("the entries have expired", || blocklist(lab).keys().all(|who| before.contains_key(who)));
+        // The monitors know of it before the OSDs do.
+        lab.ceph("ceph", &["tell", "osd.*", "get_latest_osdmap"]);
         taken.old.go_on();
         taken.old.write(0, 3).unwrap();
         assert_eq!(

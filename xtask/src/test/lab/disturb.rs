@@ -58,8 +58,11 @@ fn noded_stopped(lab: &Lab) -> Result<()> {
         ensure!(!daemon.is_alive(), "it still runs");
         Ok(())
     })?;
-    let node = lab.node()?;
-    ensure!(node["daemon_state"] != "run", "a stopped node is told to run");
+    wait_for("the API to know of it", Duration::from_secs(5), || {
+        let node = lab.node()?;
+        ensure!(node["daemon_state"] == "stop", "it tells {}", node["daemon_state"]);
+        Ok(())
+    })?;
     lab.start_daemons()?;
     keepalive_goes_on(lab)?;
     running_as(lab, guest.pid)
