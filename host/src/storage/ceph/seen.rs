@@ -1,5 +1,5 @@
 //! Where clients are seen: those of this machine, by what librados and the kernel tell, and all of the user's, by what the
-//! monitors tell.
+//! monitors and the OSDs tell.
 //!
 //! A client of Ceph is known by the address that it learned of its first connection, and keeps it. So what a machine has
 //! to be blocked at is where its connection is seen, and where the kernel would let the next one come from.
@@ -10,14 +10,16 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::answers::{Addresses, address, parsed};
-use super::rados::Failure;
+use super::answers::{AddressEntry, Addresses, address, parsed};
 use super::{Ceph, Outcome, Session, Subject};
 use crate::storage::Error;
 
 /// One of the sessions that a monitor has.
 #[derive(Deserialize)]
 struct MonitorSession {
+    /// Who has opened it: `client.` and the client's number in the cluster.
+    #[serde(default)]
+    name: String,
     /// As whom it has been opened, such as `client.admin`.
     #[serde(default)]
     entity_name: String,
@@ -25,11 +27,36 @@ struct MonitorSession {
     addrs: Addresses,
 }
 
-/// The addresses of a user's sessions.
-fn of_user(sessions: Vec<MonitorSession>, user: &str) -> BTreeSet<IpAddr> {
-    let ours = sessions.into_iter().filter(|session| session.entity_name == user);
-    let told = ours.flat_map(|session| session.addrs.addrvec).filter_map(|entry| address(&entry.addr));
+/// One of the watches that an OSD holds; whoever has a volume open watches its header.
+#[derive(Deserialize)]
+struct Watch {
+    entity_name: Watcher,
+    #[serde(rename = "entity_addr_t")]
+    seen_at: AddressEntry,
+}
+
+/// Who watches. An OSD does not tell as which user.
+#[derive(Deserialize)]
+struct Watcher {
+    #[serde(rename = "num")]
+    number: u64,
+}
+
+/// The addresses of a user's clients: those of its sessions, and those at which OSDs see the clients of these sessions.
+fn of_user(sessions: &[MonitorSession], watches: &[Watch], user: &str) -> BTreeSet<IpAddr> {
+    let ours: Vec<_> = sessions.iter().filter(|session| session.entity_name == user).collect();
+    let numbers: BTreeSet<u64> = ours.iter().filter_map(|session| session.number()).collect();
+    let of_sessions = ours.iter().flat_map(|session| &session.addrs.addrvec);
+    let watches = watches.iter().filter(|watch| numbers.contains(&watch.entity_name.number));
+    let told =
+        of_sessions.chain(watches.map(|watch| &watch.seen_at)).filter_map(|entry| address(&entry.addr));
     told.filter(|address| !address.is_unspecified()).collect()
+}
+
+impl MonitorSession {
+    fn number(&self) -> Option<u64> {
+        self.name.strip_prefix("client.")?.parse().ok()
+    }
 }
 
 /// The address that the kernel would let a connection to there come from. Nothing is sent.
@@ -55,24 +82,28 @@ impl Session {
 }
 
 impl Ceph {
-    /// Each monitor tells of its own sessions only, so all are asked.
+    /// Each monitor tells of its own sessions only, and each OSD of what it holds, so all are asked.
     pub(super) fn seen_clients(&self) -> Result<Vec<IpAddr>, Error> {
         let what = "tell where clients are";
-        let monitors = self.at_fence(what, |session| {
-            Ok(session.monitors()?.mons.into_iter().map(|monitor| monitor.name).collect::<Vec<_>>())
+        let (monitors, up) = self.at_fence(what, |session| {
+            let monitors: Vec<_> = session.monitors()?.mons.into_iter().map(|monitor| monitor.name).collect();
+            Ok((monitors, session.map()?.up()))
         })?;
-        let user = self.inner.settings.user.clone();
-        let told = self.of_all(&monitors, Subject::Monitor, move |session, name, _| {
+        let sessions = self.of_all(&monitors, Subject::Monitor, |session, name, _| {
             let question = json!({"prefix": "sessions", "format": "json"});
-            let sessions = parsed(&session.cluster.ask_monitor_named(name, &question)?)?;
-            Ok::<_, Failure>(of_user(sessions, &user))
+            parsed::<Vec<MonitorSession>>(&session.cluster.ask_monitor_named(name, &question)?)
         });
-        let told: Vec<BTreeSet<IpAddr>> = told.into_iter().filter_map(|(_, seen)| seen).collect();
-        if told.is_empty() {
+        let sessions: Vec<_> = sessions.into_iter().filter_map(|(_, told)| told).collect();
+        if sessions.is_empty() {
             return Err(Error::silent(what, self.deadlines().osd));
         }
-        let all: BTreeSet<IpAddr> = told.into_iter().flatten().collect();
-        Ok(all.into_iter().collect())
+        let watches = self.of_all(&up, Subject::Osd, |session, osd, _| {
+            let question = json!({"prefix": "dump_watchers", "format": "json"});
+            parsed::<Vec<Watch>>(&session.cluster.ask_osd(*osd, &question)?)
+        });
+        let sessions: Vec<_> = sessions.into_iter().flatten().collect();
+        let watches: Vec<_> = watches.into_iter().filter_map(|(_, told)| told).flatten().collect();
+        Ok(of_user(&sessions, &watches, &self.inner.settings.user).into_iter().collect())
     }
 }
 
@@ -88,8 +119,27 @@ mod tests {
             {"name":"osd.1","entity_name":"osd.1","addrs":{"addrvec":[{"type":"v2","addr":"10.0.0.2:6800","nonce":9}]}},
             {"name":"client.?","entity_name":"client.admin","addrs":{"addrvec":[{"type":"none","addr":":/0","nonce":0}]}}
         ]"#;
-        let seen = of_user(serde_json::from_str(text).unwrap(), "client.admin");
-        assert_eq!(seen, ["10.0.0.1".parse().unwrap()].into());
+        let sessions: Vec<MonitorSession> = serde_json::from_str(text).unwrap();
+        assert_eq!(of_user(&sessions, &[], "client.admin"), ["10.0.0.1".parse().unwrap()].into());
+    }
+
+    #[test]
+    fn an_osd_tells_where_it_sees_the_clients_of_the_user() {
+        let sessions = r#"[
+            {"name":"client.4129","entity_name":"client.admin","addrs":{"addrvec":[{"type":"any","addr":"10.0.0.1:0","nonce":7}]}},
+            {"name":"client.4130","entity_name":"client.other","addrs":{"addrvec":[{"type":"any","addr":"10.0.0.3:0","nonce":8}]}}
+        ]"#;
+        let watches = r#"[
+            {"namespace":"","object":"rbd_header.102d","entity_name":{"type":"client","num":4129},"cookie":1,"timeout":30,
+             "entity_addr_t":{"type":"any","addr":"10.0.0.2:0","nonce":7}},
+            {"namespace":"","object":"rbd_header.102e","entity_name":{"type":"client","num":4130},"cookie":2,"timeout":30,
+             "entity_addr_t":{"type":"any","addr":"10.0.0.4:0","nonce":8}}
+        ]"#;
+        let (sessions, watches): (Vec<MonitorSession>, Vec<Watch>) =
+            (serde_json::from_str(sessions).unwrap(), serde_json::from_str(watches).unwrap());
+        let seen: Vec<String> =
+            of_user(&sessions, &watches, "client.admin").iter().map(ToString::to_string).collect();
+        assert_eq!(seen, ["10.0.0.1", "10.0.0.2"]);
     }
 
     #[test]
