@@ -246,7 +246,7 @@ impl Finished<'_> {
         }
     }
 
-    /// A volume that was to have another name has one of the two: the new one if nothing of the old one is there.
+    /// A volume that was to have another name has one of the two.
     fn rename(&self, old: &VolumePath, new: &VolumePath, end: &mut End) {
         let (Some(before), Some(kept)) = (self.own(old), self.own(new)) else { return };
         if let (None, Some(failed), true) = (self.looked, self.failed, self.had_begun()) {
@@ -278,11 +278,19 @@ impl Finished<'_> {
             .delete(RecordId::Volume(gone.clone()), goes.expect());
     }
 
-    /// Whether a volume has its new name, and not the old one.
+    /// Whether a volume has its new name, and not the old one. Where both are there, somebody has made one of them behind
+    /// PVC's back, and the volume is the one that the storage calls as before.
     fn has_moved(&self, old: &VolumePath, new: &VolumePath) -> bool {
-        match self.looked {
-            Some(looked) => looked.volumes.contains_key(new) && !looked.volumes.contains_key(old),
-            None => self.failed.is_none(),
+        let Some(looked) = self.looked else { return self.failed.is_none() };
+        match (looked.volumes.get(old), looked.volumes.get(new)) {
+            (_, None) => false,
+            (None, Some(_)) => true,
+            (Some(_), Some(shown)) => {
+                let recorded =
+                    self.cluster.volumes.get(old).and_then(|volume| volume.value.features.as_ref());
+                let known = recorded.map(|features| &features.id).filter(|id| !id.is_empty());
+                known.map_or(self.failed.is_none(), |id| shown.id == *id)
+            }
         }
     }
 

@@ -123,6 +123,33 @@ fn a_renamed_volume_has_the_name_that_is_there_and_its_clones_follow() {
     }
 }
 
+/// Somebody may have made another volume of the old name at the storage, or of the new one, while the task was under way.
+#[test]
+fn of_two_volumes_with_both_names_the_renamed_one_is_the_one_that_the_storage_calls_as_before() {
+    let work = StorageWork::RenameVolume { volume: path("vms/web"), to: "shop".parse().unwrap() };
+    let stranger = || Shown { id: "2a".into(), ..shown(&[]) };
+    let ending = |id: &str, failed, there| {
+        let features = VolumeFeatures { id: id.into(), ..VolumeFeatures::default() };
+        let renaming = VolumeState::Renaming { to: "shop".parse().unwrap() };
+        let web = Volume { features: Some(features), ..volume(renaming, Some(TASK)) };
+        let shop = volume(VolumeState::Awaited { from: "web".parse().unwrap() }, Some(TASK));
+        let (failure, written) = end(&work, vec![("vms/web", web), ("vms/shop", shop)], failed, Some(there));
+        let kept = written[0].1.as_ref().unwrap();
+        let features = kept.features.as_ref().unwrap();
+        assert_eq!((&kept.state, written[1].1.as_ref()), (&VolumeState::Ready, None));
+        (failure.is_some(), written[0].0.clone(), features.id.clone())
+    };
+    let moved = || vec![("vms/web", stranger()), ("vms/shop", shown(&["old"]))];
+    let stayed = || vec![("vms/web", shown(&["old"])), ("vms/shop", stranger())];
+    for failed in [None, Some(1)] {
+        assert_eq!(ending("1f", failed, moved()), (false, "vms/shop".into(), "1f".into()));
+        assert_eq!(ending("1f", failed, stayed()), (true, "vms/web".into(), "1f".into()));
+    }
+    // A storage without names of its own: what was done is believed.
+    assert_eq!(ending("", None, moved()), (false, "vms/shop".into(), "1f".into()));
+    assert_eq!(ending("", Some(1), stayed()), (true, "vms/web".into(), "1f".into()));
+}
+
 #[test]
 fn a_scan_mends_what_is_broken_and_forgets_what_is_gone() {
     let work = StorageWork::ScanVolume { volume: path("vms/web") };
