@@ -30,6 +30,13 @@ const UPLOAD_TIMEOUT: Duration = Duration::from_secs(1800);
 const BOUNDARY: &str = "pvc-a0b3cf0e5d5f4f6c9d4c8f1f2f7c3b11";
 /// The largest answer that is read: 10,000 VMs with their documents are 100 MB.
 const ANSWER_BYTES_MAX: u64 = 1 << 30;
+/// What is read and what is written at a time. Buffers are filled with zeros when a connection is opened, and with larger
+/// ones that takes longer than what is asked of an API nearby.
+const BUFFER_BYTES: usize = 16 << 10;
+/// The same for an upload, which is worth it, and for an address that does not fit: the buffer holds it whole.
+const LARGE_BUFFER_BYTES: usize = 128 << 10;
+/// What an address may be long to fit beside the rest of its line.
+const SHORT_ADDRESS_BYTES_MAX: usize = BUFFER_BYTES / 2;
 /// How often a read is tried.
 const TRIES: u32 = 3;
 /// Between two tries.
@@ -106,6 +113,8 @@ impl Client {
             // The API is reached inside the administrator's own networks, where a proxy for the web is in the way.
             .proxy(None)
             .user_agent(concat!("pvc/", env!("CARGO_PKG_VERSION")))
+            .input_buffer_size(BUFFER_BYTES)
+            .output_buffer_size(BUFFER_BYTES)
             .timeout_connect(Some(CONNECT_TIMEOUT))
             .timeout_recv_response(Some(ANSWER_TIMEOUT))
             .timeout_per_read(Some(ANSWER_TIMEOUT))
@@ -238,14 +247,20 @@ impl Client {
         message: http::Request<impl ureq::AsSendBody>,
         pace: Pace,
     ) -> Result<http::Response<ureq::Body>, ureq::Error> {
+        let address_bytes = message.uri().path_and_query().map_or(0, |address| address.as_str().len());
         match pace {
-            Pace::Answers => self.agent.run(message),
+            Pace::Answers if address_bytes <= SHORT_ADDRESS_BYTES_MAX => self.agent.run(message),
+            Pace::Answers => self
+                .agent
+                .run(self.agent.configure_request(message).output_buffer_size(LARGE_BUFFER_BYTES).build()),
             Pace::Events => {
                 self.agent.run(self.agent.configure_request(message).timeout_per_read(None).build())
             }
             Pace::Uploads => self.agent.run(
                 self.agent
                     .configure_request(message)
+                    .input_buffer_size(LARGE_BUFFER_BYTES)
+                    .output_buffer_size(LARGE_BUFFER_BYTES)
                     .timeout_per_write(Some(UPLOAD_TIMEOUT))
                     .timeout_recv_response(Some(UPLOAD_TIMEOUT))
                     .build(),

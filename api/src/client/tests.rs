@@ -78,6 +78,16 @@ fn a_long_parameter_travels_as_a_json_body_beside_the_short_ones() {
 }
 
 #[test]
+fn an_address_and_an_answer_may_be_larger_than_the_buffers() {
+    let long = "x".repeat(3 * BUFFER_BYTES);
+    let (endpoint, server) = serve(vec![answer("200 OK", &format!("{{\"message\": \"{long}\"}}"))]);
+    let request = Request::get(&["vm"]).with("limit", &long);
+    let done = Client::new(endpoint).unwrap().ask(&request).unwrap();
+    assert_eq!(done.message(), long);
+    assert!(server.join().unwrap()[0].starts_with(&format!("GET /api/v1/vm?limit={long} HTTP/1.1\r\n")));
+}
+
+#[test]
 fn refusals_carry_the_words_of_the_api_and_the_status() {
     let error =
         asked_of("400 Bad Request", r#"{"message": {"state": "missing", "node": "unknown"}}"#).unwrap_err();
