@@ -1,4 +1,8 @@
 //! The arguments: the tree of commands with its options and help, as the people who use PVC 1.0 know it.
+//!
+//! A command's options, and the commands below it, are made when it is called (`defer`) and not before: to make the whole tree
+//! takes longer than all the rest of most commands. What the parser reads above a structure would then replace the words
+//! of each command that has it. So these comments have two slashes.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -39,7 +43,7 @@ pub(crate) struct Args {
     pub(crate) area: Area,
 }
 
-/// The options of every command; they stand before it.
+// The options of every command; they stand before it.
 #[derive(Clone, Debug, Default, Options)]
 pub(crate) struct Global {
     /// The connection to use; "local" without it
@@ -62,24 +66,20 @@ pub(crate) struct Global {
     pub(crate) colour: bool,
 }
 
-/// The parts of a cluster that commands are about.
+// The parts of a cluster that commands are about.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum Area {
     /// Virtual machines
-    #[command(subcommand, arg_required_else_help = true)]
-    Vm(VmCommand),
+    Vm(Below<VmCommand>),
     /// The servers of the cluster
-    #[command(subcommand, arg_required_else_help = true)]
-    Node(NodeCommand),
+    Node(Below<NodeCommand>),
     /// The cluster as a whole
-    #[command(subcommand, arg_required_else_help = true)]
-    Cluster(ClusterCommand),
+    Cluster(Below<ClusterCommand>),
     /// Where the data of virtual machines is kept
-    #[command(subcommand, arg_required_else_help = true)]
-    Storage(storage::StorageCommand),
+    Storage(Below<storage::StorageCommand>),
     /// Which clusters this command line knows
-    #[command(subcommand, arg_required_else_help = true)]
-    Connection(ConnectionCommand),
+    Connection(Below<ConnectionCommand>),
     /// Print the completions for a shell
     #[command(after_help = "Examples:\n  pvc completion bash > /etc/bash_completion.d/pvc\n  \
         pvc completion zsh > ~/.zfunc/_pvc\n  pvc completion fish > ~/.config/fish/completions/pvc.fish")]
@@ -93,6 +93,13 @@ pub(crate) enum Area {
         /// The directory
         directory: PathBuf,
     },
+}
+
+// The commands below one that is deferred.
+#[derive(Debug, Options)]
+pub(crate) struct Below<C: Subcommand> {
+    #[command(subcommand)]
+    pub(crate) command: C,
 }
 
 /// The long names of the contract's options of two letters behind one dash, which an option parser reads as two options.

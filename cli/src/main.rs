@@ -35,11 +35,11 @@ fn main() -> ExitCode {
 
 fn run(area: Area, session: &Session) -> Result<(), Failure> {
     match area {
-        Area::Vm(command) => commands::vm::run(command, session),
-        Area::Node(command) => commands::node::run(command, session),
-        Area::Cluster(command) => commands::cluster::run(command, session),
-        Area::Storage(command) => commands::storage::run(command, session),
-        Area::Connection(command) => commands::connection::run(command, session),
+        Area::Vm(below) => commands::vm::run(below.command, session),
+        Area::Node(below) => commands::node::run(below.command, session),
+        Area::Cluster(below) => commands::cluster::run(below.command, session),
+        Area::Storage(below) => commands::storage::run(below.command, session),
+        Area::Connection(below) => commands::connection::run(below.command, session),
         Area::Completion { shell } => commands::manual::completion(shell, session),
         Area::Man { directory } => commands::manual::pages(&directory, session),
     }

@@ -4,8 +4,9 @@ use clap::{Subcommand, ValueEnum};
 
 use super::{PlainFormat, StatusFormat, TableFormat};
 
-/// What can be asked of the cluster.
+// What can be asked of the cluster.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum ClusterCommand {
     /// Show the cluster's health and contents
     #[command(after_help = "Examples:\n  pvc cluster status\n  pvc cluster status -f json")]

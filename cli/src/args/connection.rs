@@ -4,8 +4,9 @@ use clap::{Args as Options, Subcommand};
 
 use super::{ConnectionFormat, PlainFormat};
 
-/// What can be done with connections.
+// What can be done with connections.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum ConnectionCommand {
     /// Add a connection, or change one
     #[command(after_help = "Examples:\n  pvc connection add home -a 10.0.0.250 -k 1234-abcd\n  \
@@ -36,7 +37,7 @@ pub(crate) enum ConnectionCommand {
     },
 }
 
-/// A connection as it is added.
+// A connection as it is added.
 #[derive(Debug, Options)]
 pub(crate) struct ConnectionAdd {
     /// Its name, for --connection

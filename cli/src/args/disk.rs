@@ -4,8 +4,9 @@ use clap::{Args as Options, Subcommand, ValueEnum};
 
 use super::TableFormat;
 
-/// What can be done with the volumes of a VM.
+// What can be done with the volumes of a VM.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum DiskCommand {
     /// List the volumes of a VM
     #[command(after_help = "Example:\n  pvc vm volume get web1")]
@@ -31,7 +32,7 @@ pub(crate) enum DiskCommand {
     Remove(RemoveDisk),
 }
 
-/// A volume that a VM gets.
+// A volume that a VM gets.
 #[derive(Debug, Options)]
 pub(crate) struct AddDisk {
     /// The VM, by name or UUID
@@ -51,7 +52,7 @@ pub(crate) struct AddDisk {
     pub(crate) effect: Effect,
 }
 
-/// A volume that a VM loses.
+// A volume that a VM loses.
 #[derive(Debug, Options)]
 pub(crate) struct RemoveDisk {
     /// The VM, by name or UUID
@@ -62,7 +63,7 @@ pub(crate) struct RemoveDisk {
     pub(crate) effect: Effect,
 }
 
-/// When a change of a VM that runs takes effect.
+// When a change of a VM that runs takes effect.
 #[derive(Clone, Copy, Debug, Options)]
 pub(crate) struct Effect {
     /// At once, in the running VM; this is the default

@@ -4,8 +4,9 @@ use clap::{Args as Options, Subcommand};
 
 use super::{DetailFormat, PlainFormat, TableFormat};
 
-/// What can be asked of nodes.
+// What can be asked of nodes.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum NodeCommand {
     /// List the nodes
     #[command(after_help = "Examples:\n  pvc node list\n  pvc node list --domain-state ready -f raw")]
@@ -60,7 +61,7 @@ pub(crate) enum NodeCommand {
     },
 }
 
-/// A node that is to be primary, or not.
+// A node that is to be primary, or not.
 #[derive(Debug, Options)]
 pub(crate) struct NodePart {
     /// The node; without it, this machine
@@ -73,7 +74,7 @@ pub(crate) struct NodePart {
     pub(crate) no_wait: bool,
 }
 
-/// A node that is to be emptied or filled.
+// A node that is to be emptied or filled.
 #[derive(Debug, Options)]
 pub(crate) struct NodeDuty {
     /// The node; without it, this machine
@@ -89,7 +90,7 @@ pub(crate) struct NodeDuty {
     pub(crate) format: PlainFormat,
 }
 
-/// Which nodes to list, and how.
+// Which nodes to list, and how.
 #[derive(Debug, Default, Options)]
 pub(crate) struct NodeList {
     /// Only those whose name matches this regular expression

@@ -2,7 +2,7 @@
 
 use clap::Args as Options;
 
-/// A VM that settles on another node.
+// A VM that settles on another node.
 #[derive(Debug, Options)]
 pub(crate) struct Move {
     /// The VM, by name or UUID
@@ -14,7 +14,7 @@ pub(crate) struct Move {
     pub(crate) manner: Manner,
 }
 
-/// A VM that goes to another node for a while.
+// A VM that goes to another node for a while.
 #[derive(Debug, Options)]
 pub(crate) struct Migrate {
     /// The VM, by name or UUID
@@ -29,7 +29,7 @@ pub(crate) struct Migrate {
     pub(crate) manner: Manner,
 }
 
-/// A VM that goes home.
+// A VM that goes home.
 #[derive(Debug, Options)]
 pub(crate) struct Unmigrate {
     /// The VM, by name or UUID
@@ -38,7 +38,7 @@ pub(crate) struct Unmigrate {
     pub(crate) manner: Manner,
 }
 
-/// How a VM gets there.
+// How a VM gets there.
 #[derive(Clone, Copy, Debug, Options)]
 pub(crate) struct Manner {
     /// Wait until it is there

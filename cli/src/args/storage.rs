@@ -2,6 +2,8 @@
 
 use clap::{Args as Options, Subcommand};
 
+use super::Below;
+
 mod benchmark;
 mod osd;
 mod pool;
@@ -12,8 +14,9 @@ pub(crate) use osd::{OsdAdd, OsdCommand, OsdReplace};
 pub(crate) use pool::PoolCommand;
 pub(crate) use volume::{SnapshotCommand, SnapshotList, VolumeCommand, VolumeList, VolumePlace};
 
-/// What can be asked of the storage.
+// What can be asked of the storage.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum StorageCommand {
     /// Show how the storage stands, in its own words
     #[command(after_help = "Example:\n  pvc storage status")]
@@ -22,23 +25,19 @@ pub(crate) enum StorageCommand {
     #[command(after_help = "Example:\n  pvc storage util")]
     Util,
     /// How fast the storage is
-    #[command(subcommand, arg_required_else_help = true)]
-    Benchmark(BenchmarkCommand),
+    Benchmark(Below<BenchmarkCommand>),
     /// Prepare a device of a node for the databases of its OSDs
     #[command(after_help = "Example:\n  pvc storage create-db-vg hv1 /dev/nvme0n1 --yes")]
     CreateDbVg(DbDevice),
     /// The devices that the storage keeps data on
-    #[command(subcommand, arg_required_else_help = true)]
-    Osd(OsdCommand),
+    Osd(Below<OsdCommand>),
     /// Where volumes lie, and how often their data is kept
-    #[command(subcommand, arg_required_else_help = true)]
-    Pool(PoolCommand),
+    Pool(Below<PoolCommand>),
     /// The disks of virtual machines
-    #[command(subcommand, arg_required_else_help = true)]
-    Volume(VolumeCommand),
+    Volume(Below<VolumeCommand>),
 }
 
-/// A device that is to hold databases.
+// A device that is to hold databases.
 #[derive(Debug, Options)]
 pub(crate) struct DbDevice {
     /// The node
@@ -49,7 +48,7 @@ pub(crate) struct DbDevice {
     pub(crate) manner: TaskManner,
 }
 
-/// How a change that takes long is asked for.
+// How a change that takes long is asked for.
 #[derive(Clone, Copy, Debug, Options)]
 pub(crate) struct TaskManner {
     /// Wait until it is done; this is so without a word

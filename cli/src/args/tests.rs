@@ -15,8 +15,10 @@ fn all(command: &Command, path: &str, found: &mut Vec<(String, Command)>) {
 }
 
 fn tree() -> Vec<(String, Command)> {
+    let mut command = Args::command();
+    command.build();
     let mut found = Vec::new();
-    all(&Args::command(), "pvc", &mut found);
+    all(&command, "pvc", &mut found);
     found
 }
 
@@ -27,6 +29,37 @@ fn leaves() -> Vec<(String, Command)> {
 #[test]
 fn the_tree_is_sound() {
     Args::command().debug_assert();
+}
+
+#[test]
+fn a_command_calls_itself_the_same_before_and_after_it_is_made() {
+    let parts: [fn(Command) -> Command; 13] = [
+        Area::augment_subcommands,
+        ClusterCommand::augment_subcommands,
+        ConnectionCommand::augment_subcommands,
+        NodeCommand::augment_subcommands,
+        VmCommand::augment_subcommands,
+        TagCommand::augment_subcommands,
+        disk::DiskCommand::augment_subcommands,
+        storage::StorageCommand::augment_subcommands,
+        storage::BenchmarkCommand::augment_subcommands,
+        storage::OsdCommand::augment_subcommands,
+        storage::PoolCommand::augment_subcommands,
+        storage::VolumeCommand::augment_subcommands,
+        storage::SnapshotCommand::augment_subcommands,
+    ];
+    for part in parts {
+        let unmade = part(Command::new("part"));
+        let mut made = unmade.clone();
+        made.build();
+        let words = |command: &Command, name: &str| {
+            let command = command.find_subcommand(name).expect("it is there before and after");
+            [command.get_about(), command.get_long_about()].map(|words| words.map(ToString::to_string))
+        };
+        for name in unmade.get_subcommands().map(Command::get_name) {
+            assert_eq!(words(&made, name), words(&unmade, name), "{name}");
+        }
+    }
 }
 
 /// The commands about storage.

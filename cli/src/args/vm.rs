@@ -7,10 +7,11 @@ use clap::{ArgGroup, Args as Options, Subcommand, ValueEnum};
 
 use super::disk::DiskCommand;
 use super::relocation::{Migrate, Move, Unmigrate};
-use super::{DetailFormat, PlainFormat, TableFormat};
+use super::{Below, DetailFormat, PlainFormat, TableFormat};
 
-/// What can be asked of VMs.
+// What can be asked of VMs.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum VmCommand {
     /// List the VMs
     #[command(after_help = "Examples:\n  pvc vm list\n  pvc vm list --state start --negate\n  \
@@ -114,11 +115,9 @@ pub(crate) enum VmCommand {
         no_wait: bool,
     },
     /// Tags of a VM
-    #[command(subcommand, arg_required_else_help = true)]
-    Tag(TagCommand),
+    Tag(Below<TagCommand>),
     /// Volumes of a VM
-    #[command(subcommand, arg_required_else_help = true)]
-    Volume(DiskCommand),
+    Volume(Below<DiskCommand>),
     /// Show what a VM has written to its console
     #[command(after_help = "Examples:\n  pvc vm log web1 -l 50\n  pvc vm log web1 --follow")]
     Log {
@@ -142,7 +141,7 @@ pub(crate) enum VmCommand {
     },
 }
 
-/// A VM, and consent.
+// A VM, and consent.
 #[derive(Debug, Options)]
 pub(crate) struct Target {
     /// The VM, by name or UUID
@@ -152,7 +151,7 @@ pub(crate) struct Target {
     pub(crate) yes: bool,
 }
 
-/// A VM that may take its time.
+// A VM that may take its time.
 #[derive(Debug, Options)]
 pub(crate) struct GentleTarget {
     /// The VM, by name or UUID
@@ -165,7 +164,7 @@ pub(crate) struct GentleTarget {
     pub(crate) yes: bool,
 }
 
-/// A VM that may be forced.
+// A VM that may be forced.
 #[derive(Debug, Options)]
 pub(crate) struct ForcedTarget {
     /// The VM, by name or UUID
@@ -178,7 +177,7 @@ pub(crate) struct ForcedTarget {
     pub(crate) yes: bool,
 }
 
-/// Which VMs to list, and how.
+// Which VMs to list, and how.
 #[derive(Debug, Default, Options)]
 pub(crate) struct VmList {
     /// Only those whose name or UUID matches this regular expression
@@ -200,7 +199,7 @@ pub(crate) struct VmList {
     pub(crate) format: TableFormat,
 }
 
-/// A VM as it is defined.
+// A VM as it is defined.
 #[derive(Debug, Options)]
 pub(crate) struct VmDefine {
     /// The file with the libvirt document; "-" is the input
@@ -231,7 +230,7 @@ pub(crate) struct VmDefine {
     pub(crate) protected_tag: Vec<String>,
 }
 
-/// Whether a VM starts with its node.
+// Whether a VM starts with its node.
 #[derive(Clone, Copy, Debug, Default, Options)]
 pub(crate) struct Autostart {
     /// Start it when its node next becomes ready
@@ -253,7 +252,7 @@ impl Autostart {
     }
 }
 
-/// What to change of how a VM is placed and moved. What is not named stays as it is.
+// What to change of how a VM is placed and moved. What is not named stays as it is.
 #[derive(Debug, Options)]
 #[command(group = ArgGroup::new("change").required(true).multiple(true)
     .args(["limit", "node_selector", "autostart", "no_autostart", "method", "max_downtime", "profile"]))]
@@ -279,7 +278,7 @@ pub(crate) struct VmMeta {
     pub(crate) profile: Option<String>,
 }
 
-/// How to change the libvirt document of a VM.
+// How to change the libvirt document of a VM.
 #[derive(Debug, Options)]
 #[command(group = ArgGroup::new("source").required(true).args(["document", "editor"]))]
 pub(crate) struct VmModify {
@@ -305,8 +304,9 @@ pub(crate) struct VmModify {
     pub(crate) yes: bool,
 }
 
-/// What can be done with the tags of a VM.
+// What can be done with the tags of a VM.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum TagCommand {
     /// List the tags of a VM
     #[command(after_help = "Example:\n  pvc vm tag get web1 -f raw")]

@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use clap::CommandFactory;
+use clap::builder::{Resettable, Str};
+use clap::{Command, CommandFactory};
 use clap_complete::Shell;
 
 use crate::args::Args;
@@ -12,9 +13,25 @@ use crate::session::Session;
 
 /// Prints the completions for a shell.
 pub(crate) fn completion(shell: Shell, session: &Session) -> Result<(), Failure> {
+    let mut tree = Args::command();
+    tree.build();
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Args::command(), "pvc", &mut script);
+    clap_complete::generate(shell, &mut anew(&tree), "pvc", &mut script);
     session.screen.copy(&script)
+}
+
+/// The same commands with all that is below them, which are otherwise made one after another: `help` completes those that
+/// are there when it is made.
+fn anew(command: &Command) -> Command {
+    let is_own = |name: &str| !["help", "version"].contains(&name);
+    Command::default()
+        .name(command.get_name().to_owned())
+        .version(Resettable::from(command.get_version().map(|version| Str::from(version.to_owned()))))
+        .about(Resettable::from(command.get_about().cloned()))
+        .long_about(Resettable::from(command.get_long_about().cloned()))
+        .hide(command.is_hide_set())
+        .args(command.get_arguments().filter(|option| is_own(option.get_id().as_str())).cloned())
+        .subcommands(command.get_subcommands().filter(|below| is_own(below.get_name())).map(anew))
 }
 
 /// Writes a manual page for each command into a directory.

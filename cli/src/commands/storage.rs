@@ -22,10 +22,10 @@ pub(crate) fn run(command: StorageCommand, session: &Session) -> Result<(), Fail
         StorageCommand::Status => show_text(session, "status"),
         StorageCommand::Util => show_text(session, "utilization"),
         StorageCommand::CreateDbVg(device) => create_db_vg(session, &device),
-        StorageCommand::Benchmark(command) => benchmark::run(command, session),
-        StorageCommand::Osd(command) => osd::run(command, session),
-        StorageCommand::Pool(command) => pool::run(command, session),
-        StorageCommand::Volume(command) => volume::run(command, session),
+        StorageCommand::Benchmark(below) => benchmark::run(below.command, session),
+        StorageCommand::Osd(below) => osd::run(below.command, session),
+        StorageCommand::Pool(below) => pool::run(below.command, session),
+        StorageCommand::Volume(below) => volume::run(below.command, session),
     }
 }
 

@@ -66,8 +66,8 @@ pub(crate) fn run(command: VmCommand, session: &Session) -> Result<(), Failure> 
             let manner = TaskManner { wait, no_wait, yes: true };
             wait::ordered(session, &Request::post(&["vm", &domain, "locks"]), manner)
         }
-        VmCommand::Tag(command) => tag::run(command, session),
-        VmCommand::Volume(command) => disk::run(command, session),
+        VmCommand::Tag(below) => tag::run(below.command, session),
+        VmCommand::Volume(below) => disk::run(below.command, session),
         VmCommand::Log { domain, lines, follow } => {
             show_log(session, &["vm", &domain, "console"], lines, follow)
         }

@@ -127,6 +127,9 @@ fn version_help_completions_and_manual_need_no_configuration() {
         let script = bench.run(&format!("completion {shell}")).done();
         assert!(script.contains("maintenance") && script.contains("json-pretty"), "{shell}");
     }
+    // `help` is completed too, whatever is made only when it is called.
+    let topic = "using_subcommand help; and __fish_seen_subcommand_from storage\" -f -a \"volume\"";
+    assert!(bench.run("completion fish").done().contains(topic));
     bench.run("man pages").done();
     let names = std::fs::read_dir(bench.path().join("pages")).unwrap();
     let names: Vec<String> = names.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();

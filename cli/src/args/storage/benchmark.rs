@@ -5,8 +5,9 @@ use clap::{Args as Options, Subcommand};
 use super::TaskManner;
 use crate::args::PlainFormat;
 
-/// What can be asked of benchmarks.
+// What can be asked of benchmarks.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum BenchmarkCommand {
     /// Measure how fast a pool is written and read; this takes ten minutes
     #[command(after_help = "Examples:\n  pvc storage benchmark run vms --yes\n  \
@@ -42,7 +43,7 @@ pub(crate) enum BenchmarkCommand {
     },
 }
 
-/// A benchmark to be made.
+// A benchmark to be made.
 #[derive(Debug, Options)]
 pub(crate) struct BenchmarkRun {
     /// The pool

@@ -5,8 +5,9 @@ use clap::{Args as Options, Subcommand};
 use super::{DbDevice, TaskManner};
 use crate::args::TableFormat;
 
-/// What can be asked of OSDs.
+// What can be asked of OSDs.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum OsdCommand {
     /// List the OSDs
     #[command(after_help = "Examples:\n  pvc storage osd list\n  pvc storage osd list -f json")]
@@ -77,7 +78,7 @@ pub(crate) enum OsdCommand {
     },
 }
 
-/// A device that is to become an OSD.
+// A device that is to become an OSD.
 #[derive(Debug, Options)]
 pub(crate) struct OsdAdd {
     /// The node
@@ -100,7 +101,7 @@ pub(crate) struct OsdAdd {
     pub(crate) manner: TaskManner,
 }
 
-/// A device that takes the place of another.
+// A device that takes the place of another.
 #[derive(Debug, Options)]
 pub(crate) struct OsdReplace {
     /// The OSD's number

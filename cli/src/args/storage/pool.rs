@@ -4,8 +4,9 @@ use clap::{Args as Options, Subcommand, ValueEnum};
 
 use crate::args::TableFormat;
 
-/// What can be asked of pools.
+// What can be asked of pools.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum PoolCommand {
     /// Make a pool
     #[command(after_help = "Examples:\n  pvc storage pool add vms 128\n  \
@@ -42,7 +43,7 @@ pub(crate) enum PoolCommand {
     },
 }
 
-/// A pool to be made.
+// A pool to be made.
 #[derive(Debug, Options)]
 pub(crate) struct PoolAdd {
     /// Its name

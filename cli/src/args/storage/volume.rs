@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args as Options, Subcommand};
 
-use crate::args::TableFormat;
+use crate::args::{Below, TableFormat};
 
-/// What can be asked of volumes.
+// What can be asked of volumes.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum VolumeCommand {
     /// Make an empty volume
     #[command(after_help = "Examples:\n  pvc storage volume add vms web1_data 20G\n  \
@@ -87,11 +88,10 @@ pub(crate) enum VolumeCommand {
         pvc storage volume list ^web1_ --pool vms -f json")]
     List(VolumeList),
     /// What volumes were at some time
-    #[command(subcommand, arg_required_else_help = true)]
-    Snapshot(SnapshotCommand),
+    Snapshot(Below<SnapshotCommand>),
 }
 
-/// Where a volume lies.
+// Where a volume lies.
 #[derive(Clone, Debug, Options)]
 pub(crate) struct VolumePlace {
     /// The pool
@@ -100,7 +100,7 @@ pub(crate) struct VolumePlace {
     pub(crate) name: String,
 }
 
-/// Which volumes to list, and how.
+// Which volumes to list, and how.
 #[derive(Debug, Options)]
 pub(crate) struct VolumeList {
     /// Only those whose name this regular expression is found in
@@ -113,8 +113,9 @@ pub(crate) struct VolumeList {
     pub(crate) format: TableFormat,
 }
 
-/// What can be asked of snapshots.
+// What can be asked of snapshots.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum SnapshotCommand {
     /// Take a snapshot of a volume
     #[command(after_help = "Example:\n  pvc storage volume snapshot add vms web1_data before-upgrade")]
@@ -170,7 +171,7 @@ pub(crate) enum SnapshotCommand {
     List(SnapshotList),
 }
 
-/// Which snapshots to list, and how.
+// Which snapshots to list, and how.
 #[derive(Debug, Options)]
 pub(crate) struct SnapshotList {
     /// Only those whose name this regular expression is found in

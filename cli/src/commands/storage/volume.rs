@@ -51,7 +51,7 @@ pub(crate) fn run(command: VolumeCommand, session: &Session) -> Result<(), Failu
             session.order(&request.with_some("force", force.then_some("true")))
         }
         VolumeCommand::List(list) => show_volumes(session, &list),
-        VolumeCommand::Snapshot(command) => snapshot::run(command, session),
+        VolumeCommand::Snapshot(below) => snapshot::run(below.command, session),
     }
 }
 
