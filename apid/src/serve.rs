@@ -132,18 +132,21 @@ impl Door {
         });
         let service = router.into_make_service();
         let ended = |source| Error::Ended { source };
-        match self.tls {
+        // The workers take the connections, too: one that the thread of `main` took would have to be handed over to them,
+        // which takes two threads' waking up before the first request of every connection.
+        let serving = match self.tls {
             Some(tls) => {
                 let mut server = axum_server::from_tcp_rustls(self.listener, tls.config).map_err(ended)?;
                 bound_waits(server.http_builder());
-                server.handle(handle).serve(service).await.map_err(ended)
+                tokio::spawn(server.handle(handle).serve(service))
             }
             None => {
                 let mut server = axum_server::from_tcp(self.listener).map_err(ended)?;
                 bound_waits(server.http_builder());
-                server.handle(handle).serve(service).await.map_err(ended)
+                tokio::spawn(server.handle(handle).serve(service))
             }
-        }
+        };
+        serving.await.map_err(|broken| ended(broken.into()))?.map_err(ended)
     }
 }
 
