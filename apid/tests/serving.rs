@@ -25,7 +25,7 @@ fn config(folder: Option<&Path>) -> ApiConfig {
 
 fn connected(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).expect("the door is open");
-    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("the bound is not zero");
+    stream.set_read_timeout(Some(Duration::from_secs(60))).expect("the bound is not zero");
     stream
 }
 
@@ -127,8 +127,8 @@ async fn the_daemon_ends_within_seconds_though_streams_and_idle_connections_are_
     let (_idle, mut stream) = open.await.unwrap();
     let begun = Instant::now();
     stop.send_replace(true);
-    tokio::time::timeout(Duration::from_secs(20), serving).await.expect("the daemon ends").unwrap().unwrap();
-    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+    tokio::time::timeout(Duration::from_secs(60), serving).await.expect("the daemon ends").unwrap().unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(40), "{:?}", begun.elapsed());
     let rest = tokio::task::spawn_blocking(move || {
         let mut rest = String::new();
         stream.read_to_string(&mut rest).map(|_| rest)

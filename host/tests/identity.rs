@@ -71,7 +71,7 @@ impl Disks {
 
     /// Whether it has come as far as it was asked to. It ends by itself where it cannot.
     fn is_ready(&mut self) -> bool {
-        let end = Instant::now() + Duration::from_secs(30);
+        let end = Instant::now() + Duration::from_secs(120);
         loop {
             if self.ready.exists() {
                 return true;
@@ -79,7 +79,7 @@ impl Disks {
             if self.child.try_wait().unwrap().is_some() {
                 return false;
             }
-            assert!(Instant::now() < end, "it neither came up nor gave up within 30 s");
+            assert!(Instant::now() < end, "it neither came up nor gave up within 120 s");
             std::thread::yield_now();
         }
     }
@@ -183,7 +183,7 @@ fn libvirt_believes_the_nodes_of_its_cluster_by_name_and_address_and_nobody_else
     let folder = cluster.0.path().display().to_string();
     let entry = ["--mount", "--net", "--uts", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc"];
     let arguments = [&entry, &["sh", "-c", LIBVIRT, "sh", &folder][..]].concat();
-    let done = host::command::run("unshare", &arguments, Duration::from_secs(120)).unwrap();
+    let done = host::command::run("unshare", &arguments, Duration::from_secs(300)).unwrap();
     let lines: Vec<&str> = done.output.lines().collect();
     let expected = [
         "usual: answered",

@@ -15,7 +15,7 @@ fn main() {
         [(Signal::SIGHUP, Asked::Reopen), (Signal::SIGTERM, Asked::Stop), (Signal::SIGINT, Asked::Stop)]
     {
         kill(Pid::this(), signal).expect("a process may signal itself");
-        let what = asked.recv_timeout(Duration::from_secs(10)).expect("the signal is told");
+        let what = asked.recv_timeout(Duration::from_secs(60)).expect("the signal is told");
         assert_eq!(what, expected, "{signal}");
     }
 }

@@ -62,7 +62,7 @@ fn a_client_whose_machine_lost_its_power_is_given_up() {
     let begun = Instant::now();
     assert_eq!(server.connections(), 1);
     while server.connections() > 0 {
-        assert!(begun.elapsed() < Duration::from_secs(60), "it is kept for more than a minute");
+        assert!(begun.elapsed() < Duration::from_secs(180), "it is kept for more than three minutes");
         thread::park_timeout(Duration::from_millis(50));
     }
 }

@@ -107,7 +107,14 @@ async fn another_node_is_reached_by_its_name_over_mutual_tls() {
     let _node = link::server::Server::start(Arc::new(listener), Arc::new(OneLine), Default::default());
     let nodes = Nodes::new(Arc::new(dial(port)));
     let request = || Request::Log { lines: 1, follow: false };
-    let answer = nodes.whole(&"localhost".parse().unwrap(), request()).await;
+    // One that stands still for two seconds is asked again.
+    let mut answer = nodes.whole(&"localhost".parse().unwrap(), request()).await;
+    for _ in 0..20 {
+        if answer.is_ok() {
+            break;
+        }
+        answer = nodes.whole(&"localhost".parse().unwrap(), request()).await;
+    }
     assert_eq!(answer.as_deref(), Ok("a line"));
 
     // Another authority's node is not believed, nor believes it us.
@@ -145,9 +152,9 @@ fn the_link_to_a_node_that_was_removed_ends_and_comes_back_with_the_node() {
         worker_socket: "/nonexistent/worker.sock".into(),
     }));
     let wait_until = |what: &str, holds: &dyn Fn() -> bool| {
-        let end = Instant::now() + Duration::from_secs(10);
+        let end = Instant::now() + Duration::from_secs(60);
         while !holds() {
-            assert!(Instant::now() < end, "{what}: not within 10 s");
+            assert!(Instant::now() < end, "{what}: not within 60 s");
             std::thread::yield_now();
         }
     };

@@ -4,7 +4,7 @@ use super::*;
 
 fn heard(socket: &UnixDatagram) -> String {
     let mut bytes = [0; 64];
-    socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     let count = socket.recv(&mut bytes).unwrap();
     String::from_utf8(bytes[..count].to_vec()).unwrap()
 }

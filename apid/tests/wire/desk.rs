@@ -34,7 +34,10 @@ pub(crate) const UUID: &str = "bdd640fb-0667-4ad1-9c80-317fa3b1799d";
 pub(crate) const BOOT: BootId = BootId(uuid::uuid!("00000000-0000-4000-8000-000000000001"));
 
 /// How long anything may take here.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// For how long the silent console says nothing.
+pub(crate) const SILENCE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Desk {
     pub(crate) memory: Memory,
@@ -85,7 +88,7 @@ pub(crate) fn api_over(
         socket,
     }));
     let api = Api {
-        view: View::open("memory", Duration::from_secs(10), move || Ok(Arc::clone(&store))),
+        view: View::open("memory", 2 * PATIENCE, move || Ok(Arc::clone(&store))),
         nodes,
         tokens,
         shapes: Arc::default(),
@@ -95,7 +98,7 @@ pub(crate) fn api_over(
             vm_shutdown_timeout: Duration::from_secs(2),
             transport: Transport::Plain,
             storage: Storage::Configured,
-            task_wait: Duration::from_secs(20),
+            task_wait: PATIENCE,
         },
         stopping,
     };
@@ -317,7 +320,7 @@ impl Answers for Rote {
         let follows = match request {
             Asked::Console { name, .. } if name == "silent" => {
                 let _quiet = self.silence.lock();
-                std::thread::park_timeout(Duration::from_secs(4));
+                std::thread::park_timeout(SILENCE);
                 return Ok(());
             }
             Asked::Console { name, .. } if name == "none" => {

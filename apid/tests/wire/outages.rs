@@ -42,7 +42,7 @@ async fn until(router: &axum::Router, path: &str, status: StatusCode) -> String 
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), ask)
+    tokio::time::timeout(super::desk::PATIENCE, ask)
         .await
         .unwrap_or_else(|_| panic!("{path} never was {status}"))
 }

@@ -32,7 +32,7 @@ fn a_log_is_followed_as_it_grows() {
         let asked = read_request(&mut BufReader::new(&stream)).unwrap();
         stream.write_all(format!("{HEAD}4\r\none\n\r\n").as_bytes()).unwrap();
         // What follows is sent only after the first line was seen on the command's output.
-        was_read.recv_timeout(Duration::from_secs(30)).unwrap();
+        was_read.recv_timeout(Duration::from_secs(120)).unwrap();
         stream.write_all(b"3\r\ntwo\r\n1\r\n\n\r\n0\r\n\r\n").unwrap();
         asked
     });

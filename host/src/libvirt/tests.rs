@@ -5,7 +5,7 @@ use super::*;
 const VM: VmId = VmId(uuid::uuid!("bdd640fb-0667-4ad1-9c80-317fa3b1799d"));
 
 fn deadlines() -> Deadlines {
-    Deadlines { look: Duration::from_secs(10), change: Duration::from_secs(10) }
+    Deadlines { look: Duration::from_secs(60), change: Duration::from_secs(60) }
 }
 
 #[test]

@@ -187,7 +187,7 @@ impl Lab {
         let first = self.first.to_string();
         let entry = ["-t", &first, "-m", "-p", "-n", "-u", "-i", "--", program];
         let done =
-            host::command::run("nsenter", &[&entry, arguments].concat(), Duration::from_secs(60)).unwrap();
+            host::command::run("nsenter", &[&entry, arguments].concat(), Duration::from_secs(180)).unwrap();
         assert_eq!(done.code, Some(0), "{program} {arguments:?}: {}{}", done.output, done.errors);
         done.output
     }
@@ -251,7 +251,7 @@ fn hold() -> Child {
 
 /// Waits for what the lab itself needs.
 fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
-    let until = Instant::now() + Duration::from_secs(60);
+    let until = Instant::now() + Duration::from_secs(180);
     while !holds() {
         assert!(Instant::now() < until, "the lab waited in vain for {what}");
         std::thread::park_timeout(Duration::from_millis(10));
@@ -276,7 +276,7 @@ impl Insight for Lab {
 
 impl World for Lab {
     fn open(&self) -> Arc<dyn Hypervisor> {
-        self.open_with(Deadlines { look: Duration::from_secs(20), change: Duration::from_secs(60) })
+        self.open_with(Deadlines { look: Duration::from_secs(60), change: Duration::from_secs(180) })
     }
 
     fn open_hasty(&self) -> (Arc<dyn Hypervisor>, Duration) {

@@ -121,7 +121,7 @@ type Counters = std::collections::BTreeMap<String, u64>;
 /// The target devices of a guest's disks and the MAC addresses of its interfaces.
 fn devices(hypervisor: &dyn Hypervisor) -> (Vec<String>, Vec<String>) {
     let all = hypervisor.statistics().unwrap();
-    let (_, of_guest) = all.into_iter().find(|(vm, _)| *vm == WEB.vm).unwrap();
+    let of_guest = all.into_iter().find(|(vm, _)| *vm == WEB.vm).map(|(_, told)| told).unwrap_or_default();
     (of_guest.disks.into_keys().collect(), of_guest.interfaces.into_keys().collect())
 }
 
@@ -132,7 +132,7 @@ pub(crate) fn a_device_is_attached_once_and_detached_once(world: &dyn World) {
     hypervisor.start(&WEB.start(1)).unwrap();
     assert!(refusal(hypervisor.attach(WEB.vm, "<sound/>")).contains("sound"));
     assert_eq!(hypervisor.guests(), Ok(vec![running(&WEB, 1)]));
-    assert_eq!(devices(&*hypervisor), (vec!["vda".into()], vec![]));
+    wait(world, "what it began with is told", || devices(&*hypervisor) == (vec!["vda".into()], vec![]));
     for _ in 0..2 {
         hypervisor.attach(WEB.vm, &disk_xml()).unwrap();
         hypervisor.attach(WEB.vm, &interface_xml()).unwrap();
@@ -208,8 +208,8 @@ pub(crate) fn a_hypervisor_that_hangs_costs_no_more_than_the_deadline(world: &dy
     silent(hasty.start(&DB.start(1)));
     silent(hasty.statistics().map(drop));
     silent(hasty.stop(WEB.vm, 1));
-    // Four calls; the rest is for a machine that does other things too.
-    assert!(began.elapsed() < deadline * 4 + Duration::from_secs(5), "{:?}", began.elapsed());
+    // Four calls, which would wait for ever; the rest is for a machine that does other things too.
+    assert!(began.elapsed() < deadline * 4 + Duration::from_secs(30), "{:?}", began.elapsed());
     world.heal();
     wait(world, "it answers again", || hasty.guests().is_ok());
     // What was asked while it hung was done late, or not at all; asking again settles it.

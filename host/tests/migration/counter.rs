@@ -1,8 +1,6 @@
 //! A guest that counts aloud: a boot sector that says the next number on the serial port with every tick of its timer,
 //! and fills 24 MiB of its memory, once or again before each number.
 
-use std::collections::BTreeSet;
-
 /// How a guest treats its memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Manner {
@@ -59,9 +57,6 @@ pub(crate) fn numbers(said: &str) -> Vec<u64> {
 }
 
 /// Whether a guest counted on without leaving out or repeating a number.
-pub(crate) fn assert_whole(said: &str) {
-    let numbers = numbers(said);
-    assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "it did not count on: {said}");
-    let different: BTreeSet<_> = numbers.iter().collect();
-    assert_eq!(different.len(), numbers.len());
+pub(crate) fn is_whole(said: &str) -> bool {
+    numbers(said).windows(2).all(|pair| pair[1] == pair[0] + 1)
 }

@@ -101,6 +101,10 @@ impl Sides for InMemory {
         (0..10).for_each(|_| self.pass_time());
     }
 
+    fn forget_what_was_said(&self) {
+        // In memory a guest says nothing.
+    }
+
     fn assert_goes_on(&self, side: Side) {
         let other = match side {
             Side::Source => Side::Target,

@@ -58,12 +58,14 @@ pub(crate) trait Sides {
     fn wait_until_target_is_told(&self);
     /// Fails unless the guest truly goes on, on one machine alone, and has left nothing out.
     fn assert_goes_on(&self, side: Side);
+    /// What the guest said is forgotten, on both machines: the next one begins to count anew.
+    fn forget_what_was_said(&self);
     /// Lets a little time go by.
     fn pass_time(&self);
 }
 
 /// How long anything may take before a law counts as broken.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(240);
 
 /// Waits until the condition holds.
 pub(crate) fn wait(sides: &dyn Sides, what: &str, mut holds: impl FnMut() -> bool) {
@@ -90,6 +92,19 @@ impl Both {
         both.source.hypervisor.start(&start(sides, Side::Source)).unwrap();
         sides.assert_goes_on(Side::Source);
         both
+    }
+
+    /// Ends the guest wherever it is, and starts it anew on the source: to try what came too late once more.
+    pub(crate) fn start_anew(&self, sides: &dyn Sides) {
+        wait(sides, "the move is over", || !self.is_under_way());
+        for open in [&self.source, &self.target] {
+            wait(sides, "the guest is ended", || open.hypervisor.stop(WEB.vm, INCARNATION).is_ok());
+        }
+        self.wait_until_gone(sides, Side::Source);
+        self.wait_until_gone(sides, Side::Target);
+        sides.forget_what_was_said();
+        self.source.hypervisor.start(&start(sides, Side::Source)).unwrap();
+        sides.assert_goes_on(Side::Source);
     }
 
     /// How the guest stands on one side; `None` also while the hypervisor there does not say.
@@ -119,8 +134,10 @@ impl Both {
             Side::Source => &self.source,
             Side::Target => &self.target,
         };
-        wait(sides, "nothing is left", || open.migration.look(WEB.vm) == Ok(None));
-        assert_eq!(open.hypervisor.guests(), Ok(vec![]));
+        // That it is gone is known before the hypervisor has seen it.
+        wait(sides, "nothing is left", || {
+            open.migration.look(WEB.vm) == Ok(None) && open.hypervisor.guests() == Ok(vec![])
+        });
     }
 
     /// Waits until the move has brought the guest to the target.
@@ -188,5 +205,7 @@ pub(crate) fn departure(sides: &dyn Sides, method: Method, bandwidth_mib: u64) -
 pub(crate) const FAST: u64 = 1000;
 /// So slowly that the guest is on its way for some seconds.
 pub(crate) const STEADY: u64 = 8;
+/// So slowly that it is on its way for some ten seconds, in which somebody may stand still for a while.
+pub(crate) const GENTLE: u64 = 2;
 /// So slowly that there is time to disturb it.
 pub(crate) const SLOW: u64 = 1;

@@ -49,7 +49,7 @@ impl Namespaces {
     }
 
     pub(crate) fn kernel() -> Kernel {
-        Kernel::new(Duration::from_secs(20))
+        Kernel::new(Duration::from_secs(60))
     }
 
     /// Does something in the neighbours' namespace, on a thread that ends with it.

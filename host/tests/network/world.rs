@@ -50,7 +50,7 @@ pub(crate) struct Heard {
 }
 
 /// How long anything may take before a law counts as broken.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Waits until the condition holds.
 pub(crate) fn wait(world: &dyn World, what: &str, mut holds: impl FnMut() -> bool) {
@@ -98,11 +98,24 @@ impl Bell {
 
     /// Performs `act` once nothing rings any more, and lets time go by until the bell is rung.
     pub(crate) fn rings_when(&self, world: &dyn World, what: &str, act: impl FnOnce()) {
-        let count = || *self.rung.lock().unwrap();
-        while self.rings_after(count(), Duration::from_millis(300)) {}
-        let before = count();
+        let before = self.silence();
         act();
-        wait(world, &format!("somebody is woken: {what}"), || count() > before);
+        self.rings_beyond(world, what, before);
+    }
+
+    /// Waits until nothing rings any more; how often it was rung by then.
+    pub(crate) fn silence(&self) -> u64 {
+        while self.rings_after(self.count(), Duration::from_millis(300)) {}
+        self.count()
+    }
+
+    /// Lets time go by until it is rung more often than `before`.
+    pub(crate) fn rings_beyond(&self, world: &dyn World, what: &str, before: u64) {
+        wait(world, &format!("somebody is woken: {what}"), || self.count() > before);
+    }
+
+    fn count(&self) -> u64 {
+        *self.rung.lock().unwrap()
     }
 
     /// Whether it is rung more often than `before`, within this time.

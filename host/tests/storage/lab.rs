@@ -210,7 +210,7 @@ impl Lab {
     pub(crate) fn inside(&self, program: &str, arguments: &[&str]) -> String {
         let first = self.first.to_string();
         let entry = ["-t", &first, "-m", "-p", "-n", "--", program];
-        let limit = Duration::from_secs(60);
+        let limit = Duration::from_secs(180);
         let done = host::command::run("nsenter", &[&entry, arguments].concat(), limit).unwrap();
         assert_eq!(done.code, Some(0), "{program} {arguments:?}: {}{}", done.output, done.errors);
         done.output

@@ -11,7 +11,7 @@ use logic::time::Span;
 use nix::sys::signal::{SigSet, Signal};
 
 use crate::content::Unwatched;
-use crate::world::{Home, World, cause};
+use crate::world::{Home, World, cause, wait};
 
 const SIZE_BYTES: u64 = 16 << 20;
 
@@ -104,14 +104,20 @@ pub(crate) fn a_trial_can_be_ended_and_lets_go_of_the_volume(world: &dyn World) 
     let volume = home.path("ended");
     home.storage.create_plain(&volume, SIZE_BYTES).unwrap();
     let long = Exercise { span: Span::seconds(600), ..exercise(&volume, Trial::SmallWrite) };
-    let impatient = Impatient { asked: AtomicU32::new(0), refused: OnceLock::new() };
     // As in the daemons, which wait for their signals on a thread that is there for that.
     let mut held_back = SigSet::empty();
     held_back.add(Signal::SIGTERM);
     held_back.thread_block().unwrap();
-    assert_eq!(cause(home.storage.run_trial(&long, &impatient)), Cause::Ended);
-    let took = impatient.refused.get().unwrap().elapsed();
-    assert!(took < GRACE, "it was killed, and did not end by itself: {took:?}");
+    // A machine that stands still makes it late once, and a signal that does not reach it makes it late each time.
+    let mut took = Vec::new();
+    while took.last().is_none_or(|last| *last >= GRACE) {
+        assert!(took.len() < 3, "it was killed, and did not end by itself: {took:?}");
+        let impatient = Impatient { asked: AtomicU32::new(0), refused: OnceLock::new() };
+        assert_eq!(cause(home.storage.run_trial(&long, &impatient)), Cause::Ended);
+        took.push(impatient.refused.get().unwrap().elapsed());
+    }
+    // Who was killed has it open until that is noticed.
+    wait("nobody has it open", || took.len() == 1 || home.storage.users(&volume).unwrap().0.is_empty());
     home.storage.remove(&volume).unwrap();
 }
 

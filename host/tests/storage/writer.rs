@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 use crate::world::{Writer, wait};
 
 /// How long a write may take: longer than it takes to notice that a storage is gone.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// What `qemu-io` writes before it waits for words.
 const PROMPT: &str = "qemu-io> ";
@@ -109,7 +109,7 @@ impl QemuIo {
     /// Closes the volume properly, within a while.
     fn say_goodbye(&mut self) -> Result<(), String> {
         self.words.write_all(b"quit\n").map_err(|error| error.to_string())?;
-        let until = std::time::Instant::now() + Duration::from_secs(10);
+        let until = std::time::Instant::now() + Duration::from_secs(30);
         while std::time::Instant::now() < until {
             match self.child.try_wait() {
                 Ok(Some(_)) => return Ok(()),

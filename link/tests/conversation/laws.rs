@@ -10,7 +10,7 @@ use link::frame::BODY_BYTES_MAX;
 use link::message::Request;
 use link::server::Limits;
 
-use crate::stage::{Road, console, stage, wait_until};
+use crate::stage::{QUIET, Road, console, stage, wait_until};
 
 pub(crate) fn one_connection_carries_one_answer_after_another(road: Road) {
     let stage = stage(road, Limits::default());
@@ -55,7 +55,8 @@ pub(crate) fn a_client_that_does_not_read_holds_the_node_back_and_then_loses_its
 
 pub(crate) fn a_node_that_has_nothing_to_say_yet_is_not_taken_for_a_silent_one(road: Road) {
     let stage = stage(road, Limits::default());
-    let patience = Patience { answer: Duration::from_millis(300), ..Patience::default() };
+    // Half of that: the node's threads may stand still for a moment too.
+    let patience = Patience { answer: QUIET / 2, ..Patience::default() };
     let mut client = stage.connect(patience).unwrap();
     let quiet = Request::Console { vm: String::new(), name: "quiet".into(), lines: 1, follow: true };
     assert_eq!(client.ask(&quiet).unwrap().whole(100).unwrap(), b"at last");
@@ -102,13 +103,14 @@ pub(crate) fn a_subscription_ends_when_its_client_hangs_up_from_another_thread(r
 }
 
 pub(crate) fn a_stopping_server_ends_its_subscriptions_and_says_so(road: Road) {
-    let stage = stage(road, Limits::default());
+    let stop = Duration::from_secs(60);
+    let stage = stage(road, Limits { stop, ..Limits::default() });
     let mut client = stage.client();
     let mut answer = client.ask(&Request::Statistics).unwrap();
     assert!(answer.part().unwrap().is_some());
     let begun = Instant::now();
     stage.server.stop();
-    assert!(begun.elapsed() < Duration::from_secs(2), "an answer that asks is told at once");
+    assert!(begun.elapsed() < stop / 2, "an answer that asks is told at once");
     let refused = answer.part().unwrap_err();
     assert_eq!(refused, Error::Refused { why: "the node's daemon is stopping".into() });
     assert!(matches!(stage.place.connect(Patience::default()), Err(Error::Unreachable { .. })));
@@ -119,7 +121,7 @@ pub(crate) fn a_stopping_server_hangs_up_on_clients_that_rest(road: Road) {
     let _resting = stage.client();
     let begun = Instant::now();
     stage.server.stop();
-    assert!(begun.elapsed() < Duration::from_secs(2));
+    assert!(begun.elapsed() < Duration::from_secs(30));
 }
 
 fn upload(task: &str) -> Request {

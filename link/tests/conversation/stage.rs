@@ -17,6 +17,9 @@ use link::transport::{TlsListener, listen_tls, listen_unix};
 
 use crate::paper::Authority;
 
+/// For how long a console has nothing to say.
+pub(crate) const QUIET: Duration = Duration::from_secs(8);
+
 /// A node whose log is `lines` lines long, whose consoles do not exist, and whose statistics go on and on.
 #[derive(Debug, Default)]
 pub(crate) struct Node {
@@ -30,7 +33,7 @@ pub(crate) struct Node {
 impl Node {
     pub(crate) fn wait_until_ended(&self, count: usize) {
         let ended = self.ended.lock().expect("no test panics while it counts");
-        let wait = self.changed.wait_timeout_while(ended, Duration::from_secs(10), |ended| *ended < count);
+        let wait = self.changed.wait_timeout_while(ended, Duration::from_secs(60), |ended| *ended < count);
         assert!(!wait.expect("no test panics while it counts").1.timed_out(), "an answer did not end");
     }
 }
@@ -51,7 +54,7 @@ impl Answer for Node {
             }
             Request::Console { name, follow: true, .. } if name == "quiet" => {
                 let begun = Instant::now();
-                while begun.elapsed() < Duration::from_millis(600) {
+                while begun.elapsed() < QUIET {
                     sink.rest()?;
                     thread::park_timeout(Duration::from_millis(10));
                 }
@@ -168,7 +171,7 @@ impl Stage {
     }
 
     pub(crate) fn raw(&self) -> Box<dyn Raw> {
-        let wait_max = Some(Duration::from_secs(10));
+        let wait_max = Some(Duration::from_secs(60));
         match &self.place {
             Place::Unix { path, .. } => {
                 let stream = UnixStream::connect(path).unwrap();
@@ -208,9 +211,9 @@ pub(crate) fn console(name: &str) -> Request {
 }
 
 pub(crate) fn wait_until(what: &str, holds: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(10);
+    let end = Instant::now() + Duration::from_secs(60);
     while !holds() {
-        assert!(Instant::now() < end, "{what}: not within 10 s");
+        assert!(Instant::now() < end, "{what}: not within 60 s");
         thread::yield_now();
     }
 }

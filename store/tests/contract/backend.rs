@@ -7,6 +7,7 @@ use store::sqlite::Sqlite;
 use store::zookeeper::ZooKeeper;
 use store::{Secret, Store};
 
+use crate::laws::eventually;
 use crate::servers::Servers;
 
 /// A backend under test.
@@ -49,8 +50,31 @@ pub(crate) fn ensemble() -> Box<dyn Backend> {
 
 impl Backend for Servers {
     fn open(&self) -> Arc<dyn Store> {
-        Arc::new(ZooKeeper::open(&self.addresses(), &secret()).expect("the servers serve"))
+        self.open_for(SESSION_MS)
     }
+}
+
+/// A session that outlives it when everything stands still for a while.
+const SESSION_MS: u32 = 20_000;
+
+impl Servers {
+    /// Opens a session that is over when nothing was heard of it for so long.
+    pub(crate) fn open_for(&self, timeout_ms: u32) -> Arc<dyn Store> {
+        opened(&self.addresses(), timeout_ms)
+    }
+}
+
+/// A session with these servers, which may be slow to begin.
+pub(crate) fn opened(servers: &[String], timeout_ms: u32) -> Arc<dyn Store> {
+    let mut servers = servers.to_vec();
+    let last = servers.last_mut().expect("there are servers");
+    last.push_str(&format!("?session_timeout_ms={timeout_ms}"));
+    let mut store = None;
+    eventually("the servers serve", || {
+        store = ZooKeeper::open(&servers, &secret()).ok();
+        store.is_some()
+    });
+    Arc::new(store.expect("it was waited for"))
 }
 
 /// The secret of every ZooKeeper here.

@@ -73,7 +73,7 @@ fn sqlite_in(folder: &tempfile::TempDir) -> String {
 }
 
 fn zookeeper_at(servers: &Servers) -> String {
-    format!("zookeeper://{}?session_timeout_ms=2000", servers.addresses()[0])
+    format!("zookeeper://{}?session_timeout_ms=8000", servers.addresses()[0])
 }
 
 fn stopped_past_its_lease(url: &str) {

@@ -37,7 +37,7 @@ const JVM: [&str; 10] = [
 ];
 
 /// How long servers may take to serve.
-const START_WAIT: Duration = Duration::from_secs(60);
+const START_WAIT: Duration = Duration::from_secs(180);
 
 /// What a server is besides the usual.
 #[derive(Clone, Debug, Default)]
@@ -100,7 +100,7 @@ impl Servers {
             fs::write(home.join("myid"), (number + 1).to_string()).expect("the folder was just made");
             let port = own[0];
             let text = format!(
-                "tickTime=500\ninitLimit=20\nsyncLimit=6\ndataDir={}\nclientPort={port}\n\
+                "tickTime=500\ninitLimit=60\nsyncLimit=6\nmaxSessionTimeout=60000\ndataDir={}\nclientPort={port}\n\
                  clientPortAddress=127.0.0.1\nmaxClientCnxns=0\nadmin.enableServer=false\n\
                  4lw.commands.whitelist=srvr\n{members}{}",
                 home.display(),
@@ -117,7 +117,8 @@ impl Servers {
     /// The number of a server that follows another.
     pub(crate) fn follower(&self) -> usize {
         let follows = |server: &Server| server.mode().as_deref() == Some("follower");
-        self.servers.iter().position(follows).expect("an ensemble that serves has followers")
+        let find = || self.servers.iter().position(follows);
+        found(find, "an ensemble that serves has followers")
     }
 
     /// The servers as the store's address.
@@ -139,8 +140,10 @@ impl Servers {
 
     /// Kills the leader without a word.
     pub(crate) fn kill_leader(&mut self) {
-        let leads = |server: &&mut Server| server.mode().as_deref() == Some("leader");
-        self.servers.iter_mut().find(leads).expect("an ensemble that serves has a leader").kill();
+        let leads = |server: &Server| server.mode().as_deref() == Some("leader");
+        let find = || self.servers.iter().position(leads);
+        let leader = found(find, "an ensemble that serves has a leader");
+        self.servers[leader].kill();
     }
 
     /// Kills all of them without a word.
@@ -151,6 +154,18 @@ impl Servers {
     fn said(&self) -> String {
         let said = |server: &Server| fs::read_to_string(server.home.join("log")).unwrap_or_default();
         self.servers.iter().map(said).collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// A server that is busy says late what it is.
+fn found(find: impl Fn() -> Option<usize>, claim: &str) -> usize {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = find() {
+            return found;
+        }
+        assert!(began.elapsed() < START_WAIT, "{claim}");
+        std::thread::park_timeout(Duration::from_millis(20));
     }
 }
 
