@@ -296,7 +296,7 @@ fn start_daemons(
         memory.door = Some(Door { process, node: node.first });
         keep(folder, memory)?;
     }
-    wait_for("the API to answer", Duration::from_secs(60), || {
+    wait_for("the API to answer", Duration::from_secs(180), || {
         let answer = http::once(&memory.listen, &memory.token, "GET", "/api/v1/")?;
         match answer.status {
             200 => Ok(()),
@@ -313,7 +313,7 @@ fn initialise(node: &Node, profile: Profile, folder: &Path, memory: &mut Remembe
     output(&mut daemons::pvc(node, profile, &["cluster", "init", "-y"]))?;
     memory.initialised = true;
     keep(folder, memory)?;
-    wait_for("the node to be registered", Duration::from_secs(60), || {
+    wait_for("the node to be registered", Duration::from_secs(180), || {
         let nodes = http::once(&memory.listen, &memory.token, "GET", "/api/v1/node")?;
         match nodes.body.contains("\"run\"") {
             true => Ok(()),

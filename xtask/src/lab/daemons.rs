@@ -111,7 +111,7 @@ pub fn start(node: &Node, profile: Profile) -> Result<()> {
         }
     }
     for name in DAEMONS {
-        wait_for(name, Duration::from_secs(5), || match node.runs(name) {
+        wait_for(name, Duration::from_secs(60), || match node.runs(name) {
             true => Ok(()),
             false => bail!("it does not run: {}", said(node, name)),
         })?;

@@ -103,7 +103,7 @@ pub fn start(node: &Node) -> Result<String> {
     if !node.runs("virtlogd") {
         node.start("virtlogd", &["virtlogd"])?;
     }
-    wait_for("virtlogd", Duration::from_secs(20), || {
+    wait_for("virtlogd", Duration::from_secs(60), || {
         fs::metadata(node.path("/run/libvirt/virtlogd-sock")).context("it does not listen").map(drop)
     })?;
     if !node.runs("libvirtd") {
@@ -111,7 +111,7 @@ pub fn start(node: &Node) -> Result<String> {
         let listens = settings.contains("listen_tls = 1");
         node.start("libvirtd", if listens { &["libvirtd", "--listen"] } else { &["libvirtd"] })?;
     }
-    let version = wait_for("libvirt to answer", Duration::from_secs(60), || {
+    let version = wait_for("libvirt to answer", Duration::from_secs(180), || {
         output(node.inside("virsh").args(["-q", "-c", "qemu:///system", "version", "--daemon"]))
     })?;
     let running = version.lines().find_map(|line| line.strip_prefix("Running against daemon: "));

@@ -61,7 +61,7 @@ impl Process {
     /// When it is still there after ten seconds.
     pub fn end(&self) -> Result<()> {
         self.signal(Signal::SIGKILL)?;
-        wait_for("a killed process to be gone", Duration::from_secs(10), || match self.is_alive() {
+        wait_for("a killed process to be gone", Duration::from_secs(60), || match self.is_alive() {
             true => bail!("process {} is still there", self.pid),
             false => Ok(()),
         })

@@ -135,7 +135,7 @@ pub fn start(node: &Node) -> Result<()> {
 /// # Errors
 /// When it does not within 30 s.
 pub fn serves(node: &Node) -> Result<()> {
-    wait_for("ZooKeeper", Duration::from_secs(30), || match role(node)? {
+    wait_for("ZooKeeper", Duration::from_secs(120), || match role(node)? {
         Some(_) => Ok(()),
         None => bail!("it does not serve; {}", crate::lab::daemons::said(node, "zookeeper")),
     })

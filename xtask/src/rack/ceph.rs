@@ -18,10 +18,10 @@ use crate::rack::{Rack, name};
 pub mod lay;
 
 /// How long a node may wait for its address on the storage network, which PVC gives it.
-const ADDRESS_LIMIT: Duration = Duration::from_secs(60);
+const ADDRESS_LIMIT: Duration = Duration::from_secs(120);
 
 /// How long Ceph may take until its OSDs are up; all machines share a few processors.
-const READY_LIMIT: Duration = Duration::from_secs(120);
+const READY_LIMIT: Duration = Duration::from_secs(240);
 
 /// Where the volumes of a lab are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,7 +149,7 @@ impl Rack {
             let words = daemon.words(number);
             node.start(&program, &words.iter().map(String::as_str).collect::<Vec<_>>())?;
         }
-        wait_for(&program, Duration::from_secs(10), || {
+        wait_for(&program, Duration::from_secs(60), || {
             ensure!(node.runs(&program), "it does not run: {}", daemons::said(&node, &program));
             Ok(())
         })

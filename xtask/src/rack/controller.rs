@@ -53,7 +53,7 @@ pub fn start(rack: &Rack) -> Result<()> {
         fs::write(folder.join("process.json"), serde_json::to_string(&process)?)?;
     }
     for number in rack.numbers() {
-        wait_for("the power controller", Duration::from_secs(20), || match power(rack, number)? {
+        wait_for("the power controller", Duration::from_secs(90), || match power(rack, number)? {
             true => Ok(()),
             false => bail!("it says that its machine is off"),
         })?;

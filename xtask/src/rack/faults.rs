@@ -40,7 +40,7 @@ impl Rack {
         for (number, daemon) in self.ceph_of_all() {
             self.stall(number, &daemon.name())?;
         }
-        wait_for("the time of Ceph to stand still", Duration::from_secs(5), || self.ceph_is_stalled())
+        wait_for("the time of Ceph to stand still", Duration::from_secs(60), || self.ceph_is_stalled())
     }
 
     /// Whether the time of all of Ceph stands still.

@@ -27,7 +27,7 @@ mod stores;
 mod volumes;
 
 /// How long a guest may take to boot or a daemon to notice; emulated guests on a busy machine are slow.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Runs the suite.
 pub fn run(tally: &mut Tally, xtask: &Path) {

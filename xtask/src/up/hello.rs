@@ -35,7 +35,7 @@ pub fn ensure(node: &Node, profile: Profile, guest: &Guest, uuid: &str, nonce: &
         output(&mut daemons::pvc(node, profile, &["vm", "start", HELLO]))?;
         done.push("started");
     }
-    wait_for("the VM to be started", Duration::from_secs(60), || match state(node, profile)? {
+    wait_for("the VM to be started", Duration::from_secs(180), || match state(node, profile)? {
         Some(state) if state == "start" => Ok(()),
         other => bail!("its state is {}", other.unwrap_or_else(|| "unknown".into())),
     })?;

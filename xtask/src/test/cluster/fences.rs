@@ -61,8 +61,11 @@ fn fenced(rack: &Rack) -> Result<()> {
         Ok(())
     })?;
     ensure!(blocked()?, "Ceph does not list {entry}");
-    let down = rack.ceph_status(1)?["osdmap"]["num_up_osds"] == 2;
-    ensure!(down, "its OSD counts as up");
+    wait_for("its OSD to count as down", PATIENCE, || {
+        let up = &rack.ceph_status(1)?["osdmap"]["num_up_osds"];
+        ensure!(*up == 2, "{up} are up");
+        Ok(())
+    })?;
     rack.start(VICTIM)?;
     wait_for("it to be let in", PATIENCE, || {
         ensure!(!blocked()?, "Ceph lists {entry}");

@@ -163,9 +163,14 @@ fn not_removed(rack: &Rack) -> Result<()> {
         ensure!(said.contains("holds VMs") && said.contains(APP), "it says: {said}");
         Ok(())
     })?;
-    let health = health_ids(rack)?;
-    ensure!(health.contains(&format!("NODE_STOPPED_{}", name(NODE).to_uppercase())), "it tells {health:?}");
-    Ok(())
+    wait_for("the health to tell that it was stopped", PATIENCE, || {
+        let health = health_ids(rack)?;
+        ensure!(
+            health.contains(&format!("NODE_STOPPED_{}", name(NODE).to_uppercase())),
+            "it tells {health:?}"
+        );
+        Ok(())
+    })
 }
 
 fn removed(rack: &Rack) -> Result<()> {
@@ -187,10 +192,12 @@ fn removed(rack: &Rack) -> Result<()> {
             Ok(())
         })?;
     }
-    let (list, health) = (rack.pvc(2, &["node", "list"])?, health_ids(rack)?);
-    ensure!(!list.contains(&name(NODE)), "the list is\n{list}");
-    ensure!(!health.iter().any(|id| id.contains(&name(NODE).to_uppercase())), "it tells {health:?}");
-    Ok(())
+    wait_for("the health to tell nothing of it", PATIENCE, || {
+        let (list, health) = (rack.pvc(2, &["node", "list"])?, health_ids(rack)?);
+        ensure!(!list.contains(&name(NODE)), "the list is\n{list}");
+        ensure!(!health.iter().any(|id| id.contains(&name(NODE).to_uppercase())), "it tells {health:?}");
+        Ok(())
+    })
 }
 
 fn back(rack: &Rack) -> Result<()> {

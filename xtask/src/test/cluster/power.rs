@@ -40,15 +40,18 @@ fn power_cut(rack: &Rack) -> Result<()> {
     ensure!(!answers_ping(rack, 2), "it still answers");
     becomes(rack, 2, "dead", 1)?;
     becomes(rack, 2, "dead", 3)?;
-    let status = rack.pvc(3, &["cluster", "status"])?;
-    ensure!(status.contains("pvc2") && status.contains("dead"), "the status does not say so:\n{status}");
-    let why = rack.pvc(1, &["vm", "why", WEB])?;
-    ensure!(why.contains("the VM waits for it"), "it does not say that the VM waits:\n{why}");
+    wait_for("the status and the VM's reasons to say so", PATIENCE, || {
+        let status = rack.pvc(3, &["cluster", "status"])?;
+        ensure!(status.contains("pvc2") && status.contains("dead"), "the status does not say so:\n{status}");
+        let why = rack.pvc(1, &["vm", "why", WEB])?;
+        ensure!(why.contains("the VM waits for it"), "it does not say that the VM waits:\n{why}");
+        Ok(())
+    })?;
     rack.counts_on(DB, 3)?;
     ensure!(rack.whereabouts(WEB).is_empty(), "somebody took the VM over without proof");
     // The others do their work: a wish is carried out.
-    rack.pvc(1, &["vm", "restart", "-y", DB])?;
     let before = rack.guest(DB, 3)?;
+    rack.pvc(1, &["vm", "restart", "-y", DB])?;
     wait_for("the guest to be restarted", PATIENCE, || {
         ensure!(rack.guest(DB, 3)? != before, "it is still the same");
         Ok(())

@@ -54,11 +54,11 @@ fn noded_killed(lab: &Lab) -> Result<()> {
 fn noded_stopped(lab: &Lab) -> Result<()> {
     let (guest, daemon) = (lab.guest(HELLO)?, lab.up.node.process("pvcnoded")?);
     daemon.signal(Signal::SIGTERM)?;
-    wait_for("pvcnoded to end by itself", Duration::from_secs(20), || {
+    wait_for("pvcnoded to end by itself", PATIENCE, || {
         ensure!(!daemon.is_alive(), "it still runs");
         Ok(())
     })?;
-    wait_for("the API to know of it", Duration::from_secs(5), || {
+    wait_for("the API to know of it", PATIENCE, || {
         let node = lab.node()?;
         ensure!(node["daemon_state"] == "stop", "it tells {}", node["daemon_state"]);
         Ok(())
@@ -75,7 +75,7 @@ fn guest_crashed(lab: &Lab) -> Result<()> {
     let after = lab.wait_for_guest(HELLO)?;
     let took = begin.elapsed();
     ensure!(after != before, "it did not crash");
-    ensure!(took < Duration::from_secs(15), "it took {took:?}");
+    ensure!(took < Duration::from_secs(45), "it took {took:?}");
     lab.wait_for_state(HELLO, "start")?;
     lab.wait_for_counting(HELLO, &lab.up.nonce)
 }
@@ -104,9 +104,14 @@ fn libvirt_hung(lab: &Lab) -> Result<()> {
         let ended = capture(virsh.args(["2", "virsh", "-q", "-c", "qemu:///system", "list"]))?;
         ensure!(ended.status.code() == Some(124), "libvirt still answers: {}", ended.status);
         keepalive_goes_on(lab)?;
-        let begin = Instant::now();
-        lab.api_answers("GET", "/api/v1/vm", "", 200, HELLO)?;
-        ensure!(begin.elapsed() < Duration::from_secs(1), "the API took {:?}", begin.elapsed());
+        // One that waits for libvirt does so each time, and one that stands still for a moment only once.
+        let mut took = Vec::new();
+        while took.last().is_none_or(|last| *last >= Duration::from_secs(1)) {
+            ensure!(took.len() < 5, "the API took {took:?}");
+            let begin = Instant::now();
+            lab.api_answers("GET", "/api/v1/vm", "", 200, HELLO)?;
+            took.push(begin.elapsed());
+        }
         lab.pvc(&["vm", "log", "-l", "2", HELLO]).map(drop)
     })();
     daemon.signal(Signal::SIGCONT)?;
@@ -151,7 +156,7 @@ fn logs_reopened(lab: &Lab) -> Result<()> {
         let process = lab.up.node.process(daemon)?;
         std::fs::rename(&log, log.with_extension("log.1"))?;
         process.signal(Signal::SIGHUP)?;
-        wait_for(&format!("the log of {daemon}"), Duration::from_secs(20), || {
+        wait_for(&format!("the log of {daemon}"), PATIENCE, || {
             // The API's first line in it is about a request.
             lab.api_answers("GET", "/api/v1/vm", "", 200, HELLO)?;
             std::fs::metadata(&log).context("it is not there").map(drop)
@@ -168,7 +173,7 @@ fn api_stopped(lab: &Lab) -> Result<()> {
     let mut follow = follow.stdin(nowhere()).stdout(nowhere()).stderr(nowhere()).spawn()?;
     lab.wait_for_counting(HELLO, &lab.up.nonce)?;
     daemon.signal(Signal::SIGTERM)?;
-    let ended = wait_for("pvcapid to end by itself", Duration::from_secs(20), || {
+    let ended = wait_for("pvcapid to end by itself", PATIENCE, || {
         ensure!(!daemon.is_alive(), "it still runs");
         Ok(())
     });
@@ -192,13 +197,13 @@ fn power_cut(lab: &Lab) -> Result<()> {
 
 /// Two keepalives more arrive from now on: each brings other figures of the machine's memory and load.
 fn keepalive_goes_on(lab: &Lab) -> Result<()> {
-    let mut last = wait_for("the node to run", Duration::from_secs(30), || {
+    let mut last = wait_for("the node to run", PATIENCE, || {
         let node = lab.node()?;
         ensure!(node["daemon_state"] == "run", "its state is {}", node["daemon_state"]);
         Ok(node)
     })?;
     for _ in 0..2 {
-        last = wait_for("the node's next keepalive", Duration::from_secs(30), || {
+        last = wait_for("the node's next keepalive", PATIENCE, || {
             let node = lab.node()?;
             ensure!(node["daemon_state"] == "run", "its state is {}", node["daemon_state"]);
             ensure!(node != last, "nothing has changed");

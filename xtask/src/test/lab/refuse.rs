@@ -127,7 +127,7 @@ fn no_store(lab: &Lab) -> Result<()> {
     }
     // The API answers 503 and says why, and goes on trying.
     let mut command = lab.up.node.inside("timeout");
-    command.arg("3").arg(lab.up.profile.folder().join("pvcapid")).args(["--config", &bad]);
+    command.arg("10").arg(lab.up.profile.folder().join("pvcapid")).args(["--config", &bad]);
     let said = String::from_utf8_lossy(&capture(&mut command)?.stderr).into_owned();
     ensure!(said.contains(place), "pvcapid does not name \"{place}\": {}", tail(&said, 5));
     Ok(())
@@ -140,7 +140,7 @@ fn ends_with(lab: &Lab, config: &str, names: &str) -> Result<()> {
 /// A daemon that is started with this configuration must end by itself, with code 1 and a word about it.
 fn refuses_to_start(lab: &Lab, daemon: &str, config: &str, names: &str) -> Result<()> {
     let mut command = lab.up.node.inside("timeout");
-    command.arg("20").arg(lab.up.profile.folder().join(daemon)).args(["--config", config]);
+    command.arg("120").arg(lab.up.profile.folder().join(daemon)).args(["--config", config]);
     let ended = capture(&mut command)?;
     let said = String::from_utf8_lossy(&ended.stderr).into_owned();
     ensure!(ended.status.code() == Some(1), "{daemon} ended with {}: {}", ended.status, tail(&said, 5));
