@@ -117,6 +117,10 @@ impl World for OnCeph {
         Arc::new(Ceph::open(self.settings()))
     }
 
+    fn open_usual(&self) -> Arc<dyn Storage> {
+        Arc::new(Ceph::open(usual(self.lab)))
+    }
+
     fn open_nothing(&self) -> Arc<dyn Storage> {
         Arc::new(Ceph::open(Settings { file: "/nonexistent/ceph.conf".into(), ..self.settings() }))
     }
@@ -136,10 +140,6 @@ impl World for OnCeph {
 }
 
 impl Shared for OnCeph {
-    fn open_usual(&self) -> Arc<dyn Storage> {
-        Arc::new(Ceph::open(usual(self.lab)))
-    }
-
     fn open_hasty(&self) -> (Arc<dyn Storage>, Duration) {
         let deadline = Duration::from_millis(1500);
         let deadlines = Deadlines { look: deadline, change: deadline, osd: deadline, stall: deadline };

@@ -61,10 +61,6 @@ impl World for InMemory {
 }
 
 impl Shared for InMemory {
-    fn open_usual(&self) -> Arc<dyn Storage> {
-        self.open()
-    }
-
     fn open_hasty(&self) -> (Arc<dyn Storage>, Duration) {
         (self.open(), Duration::ZERO)
     }

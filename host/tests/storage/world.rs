@@ -13,6 +13,10 @@ use logic::storage::{Replication, SnapshotPath, Tier, VolumePath};
 pub(crate) trait World {
     /// A daemon's way to the storage.
     fn open(&self) -> Arc<dyn Storage>;
+    /// The same with the deadlines of the product, for what is measured; others may have more patience.
+    fn open_usual(&self) -> Arc<dyn Storage> {
+        self.open()
+    }
     /// A daemon's way to a storage that is not there.
     fn open_nothing(&self) -> Arc<dyn Storage>;
     /// How pools are replicated here.
@@ -25,8 +29,6 @@ pub(crate) trait World {
 
 /// A storage that several machines reach.
 pub(crate) trait Shared: World {
-    /// A daemon's way with the deadlines of the product, for what is measured: others have more patience.
-    fn open_usual(&self) -> Arc<dyn Storage>;
     /// A daemon's way with short deadlines, which are returned.
     fn open_hasty(&self) -> (Arc<dyn Storage>, Duration);
     /// Somebody opens a volume for writing on this machine, and not where the other writers are.
