@@ -100,6 +100,9 @@ pub fn end_within(child: &mut Child, limit: Duration) -> Result<Option<std::proc
     }
 }
 
+/// How long a step of the lab itself may take: many times what it does, since a long one costs nothing unless it fails.
+pub const LAB_LIMIT: Duration = Duration::from_secs(120);
+
 /// Asks again and again until there is an answer; the last refusal is the error.
 ///
 /// # Errors

@@ -42,10 +42,11 @@ impl Connection {
     pub fn open(address: &str, token: &str) -> Result<Self> {
         // A machine that is off does not even refuse.
         let at = address.to_socket_addrs()?.next().with_context(|| format!("{address} is no address"))?;
-        let stream = TcpStream::connect_timeout(&at, Duration::from_secs(5))
+        let stream = TcpStream::connect_timeout(&at, Duration::from_secs(10))
             .with_context(|| format!("nobody listens on {address}"))?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+        // Longer than the API itself waits for anything: an end that it names must not be missed by a moment.
+        stream.set_read_timeout(Some(Duration::from_secs(90)))?;
         Ok(Self { stream: BufReader::new(stream), address: address.into(), token: token.into() })
     }
 

@@ -9,6 +9,7 @@ pub mod forward;
 pub mod guest;
 pub mod libvirt;
 pub mod node;
+pub mod patience;
 pub mod process;
 pub mod rootfs;
 pub mod toucher;

@@ -11,10 +11,10 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::command::{capture, output, shown};
 use crate::http::{Answer, Connection};
 use crate::lab::daemons::{self, Profile};
 use crate::lab::node::Node;
+use crate::lab::patience::{self, Outcome};
 use crate::tree;
 use crate::up::Preparation;
 
@@ -201,7 +201,7 @@ impl Rack {
     /// # Errors
     /// What it says when it does not.
     pub fn pvc(&self, number: u8, words: &[&str]) -> Result<String> {
-        output(&mut self.pvc_command(number, words)?)
+        patience::said(words, |words| self.pvc_command(number, words))
     }
 
     /// What `pvc` says on a node when it refuses.
@@ -209,10 +209,10 @@ impl Rack {
     /// # Errors
     /// When it does not.
     pub fn pvc_refuses(&self, number: u8, words: &[&str]) -> Result<String> {
-        let mut command = self.pvc_command(number, words)?;
-        let ended = capture(&mut command)?;
+        let ended = patience::ended(Outcome::Refused, words, |words| self.pvc_command(number, words))?;
         if ended.status.code() != Some(1) {
-            bail!("`{}` ended with {}, not with 1", shown(&command), ended.status);
+            let said = String::from_utf8_lossy(&ended.stdout).into_owned();
+            bail!("`pvc {}` ended with {}, not with 1: {}", words.join(" "), ended.status, said.trim());
         }
         Ok(String::from_utf8_lossy(&ended.stderr).into_owned())
     }
@@ -240,12 +240,20 @@ impl Rack {
         self.ask_at(Network::Upstream.address(number), method, path, form)
     }
 
+    /// The same, asked again while the API says that its store is late.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn answer(&self, number: u8, method: &str, path: &str, form: &str) -> Result<Answer> {
+        patience::answer(|| self.ask(number, method, path, form))
+    }
+
     /// What a node's API tells, which must be there.
     ///
     /// # Errors
     /// When the answer's status is not 200.
     pub fn told(&self, number: u8, path: &str) -> Result<Value> {
-        let answer = self.ask(number, "GET", path, "")?;
+        let answer = self.answer(number, "GET", path, "")?;
         if answer.status != 200 {
             bail!("{} answers {path} with {}: {}", name(number), answer.status, answer.body);
         }

@@ -2,18 +2,17 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
-use crate::command::{output, wait_for};
+use crate::command::{LAB_LIMIT, output, wait_for};
 use crate::lab::daemons::{self, API_INSIDE, Profile, Settings};
 use crate::lab::guest::Guest;
 use crate::lab::libvirt::Others;
 use crate::lab::node::Node;
 use crate::lab::process::Process;
-use crate::lab::{forward, libvirt, zookeeper};
+use crate::lab::{forward, libvirt, patience, zookeeper};
 use crate::say::{self, Stages};
 use crate::{http, packages, tree};
 
@@ -296,7 +295,7 @@ fn start_daemons(
         memory.door = Some(Door { process, node: node.first });
         keep(folder, memory)?;
     }
-    wait_for("the API to answer", Duration::from_secs(180), || {
+    wait_for("the API to answer", LAB_LIMIT, || {
         let answer = http::once(&memory.listen, &memory.token, "GET", "/api/v1/")?;
         match answer.status {
             200 => Ok(()),
@@ -310,10 +309,11 @@ fn initialise(node: &Node, profile: Profile, folder: &Path, memory: &mut Remembe
     if memory.initialised {
         return Ok("found".into());
     }
-    output(&mut daemons::pvc(node, profile, &["cluster", "init", "-y"]))?;
+    // The API answers before it has reached the store.
+    patience::said(&["cluster", "init", "-y"], |words| Ok(daemons::pvc(node, profile, words)))?;
     memory.initialised = true;
     keep(folder, memory)?;
-    wait_for("the node to be registered", Duration::from_secs(180), || {
+    wait_for("the node to be registered", LAB_LIMIT, || {
         let nodes = http::once(&memory.listen, &memory.token, "GET", "/api/v1/node")?;
         match nodes.body.contains("\"run\"") {
             true => Ok(()),

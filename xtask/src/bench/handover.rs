@@ -50,7 +50,7 @@ pub fn run(words: &[&str], xtask: &Path) -> Result<Report> {
 /// nodes' states tell that it is done.
 ///
 /// # Errors
-/// When the role does not move within two minutes.
+/// When the role does not move within four minutes.
 pub fn planned(rack: &Rack) -> Result<Value> {
     let from = primary(rack, 1)?;
     let to = from % rack.numbers().end() + 1;
@@ -83,7 +83,7 @@ pub fn planned(rack: &Rack) -> Result<Value> {
 /// state tells that it is primary.
 ///
 /// # Errors
-/// When nobody takes the role over within two minutes.
+/// When nobody takes the role over within four minutes.
 pub fn killed(rack: &Rack) -> Result<Value> {
     let from = primary(rack, 1)?;
     let by = from % rack.numbers().end() + 1;

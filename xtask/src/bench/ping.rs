@@ -4,7 +4,6 @@ use std::fs::{self, File};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
-use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::{Signal, kill};
@@ -12,6 +11,7 @@ use nix::unistd::Pid;
 
 use crate::command::wait_for;
 use crate::rack::Rack;
+use crate::rack::guests::PATIENCE;
 
 /// A `ping` that runs on the switch.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl Pinger {
     /// Pings an address so often, and waits until twenty answers have come.
     ///
     /// # Errors
-    /// When they do not within 30 s.
+    /// When they do not within four minutes.
     pub fn start(rack: &Rack, address: Ipv4Addr, every_ms: u32) -> Result<Self> {
         let log = rack.folder.join("ping.log");
         let file = File::create(&log)?;
@@ -45,7 +45,7 @@ impl Pinger {
         command.args(["-n", "-D", "-i", &every, &address.to_string()]);
         let child = command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).spawn()?;
         let pinger = Self { child, log, every_ms };
-        wait_for(&format!("{address} to answer"), Duration::from_secs(30), || {
+        wait_for(&format!("{address} to answer"), PATIENCE, || {
             let answers = answers(&pinger.said()).len();
             ensure!(answers >= 20, "it gave {answers} answers so far");
             Ok(())
@@ -56,10 +56,10 @@ impl Pinger {
     /// Waits until so many answers more have come.
     ///
     /// # Errors
-    /// When they do not within a minute.
+    /// When they do not within four minutes.
     pub fn hear(&self, more: usize) -> Result<()> {
         let before = answers(&self.said()).len();
-        wait_for("answers to pings", Duration::from_secs(60), || {
+        wait_for("answers to pings", PATIENCE, || {
             ensure!(answers(&self.said()).len() >= before + more, "none came");
             Ok(())
         })

@@ -96,9 +96,9 @@ impl<'a> Ground<'a> {
     /// Makes the pool with so many volumes that stay, of which the first has three snapshots.
     ///
     /// # Errors
-    /// What is refused, or not measured within two minutes.
+    /// What is refused, or not measured within four minutes.
     pub fn make(rack: &'a Rack, volumes: usize) -> Result<Self> {
-        let primary = handover::primary(rack, 1)?;
+        let primary = wait_for("a primary", PATIENCE, || handover::primary(rack, 1))?;
         let pvc = |words: &[&str]| rack.pvc(primary, &[&["storage"], words].concat());
         pvc(&["pool", "add", POOL, "16", "--replcfg", "copies=3,mincopies=2"])?;
         for number in 0..volumes {
@@ -167,7 +167,10 @@ impl<'a> Ground<'a> {
             }
         }
         ensure!(told("share_percent"), "the uploads tell no share");
-        ensure!(self.left()?.is_empty(), "there is left {:?}", self.left()?);
+        wait_for("nothing to be left", PATIENCE, || {
+            ensure!(self.left()?.is_empty(), "there is left {:?}", self.left()?);
+            Ok(())
+        })?;
         self.clear()
     }
 

@@ -4,11 +4,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use crate::command::{program, run, tail, wait_for};
+use crate::command::{LAB_LIMIT, program, run, tail, wait_for};
 use crate::lab::node::Node;
 use crate::tree;
 
@@ -111,7 +110,7 @@ pub fn start(node: &Node, profile: Profile) -> Result<()> {
         }
     }
     for name in DAEMONS {
-        wait_for(name, Duration::from_secs(60), || match node.runs(name) {
+        wait_for(name, LAB_LIMIT, || match node.runs(name) {
             true => Ok(()),
             false => bail!("it does not run: {}", said(node, name)),
         })?;

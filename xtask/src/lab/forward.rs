@@ -27,7 +27,7 @@ pub fn start(node: &Node, listen: &str, inside: &str, xtask: &Path) -> Result<Pr
     command.args(["forward", &node.first.pid.to_string(), listen, inside]).env_clear();
     let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
     let process = Process::of(i32::try_from(child.id())?)?;
-    crate::command::wait_for("the door to open", std::time::Duration::from_secs(60), || {
+    crate::command::wait_for("the door to open", crate::command::LAB_LIMIT, || {
         if !process.is_alive() {
             let said = std::fs::read_to_string(node.folder.join("forward.log")).unwrap_or_default();
             return Ok(Err(anyhow::anyhow!("it ended: {}", said.trim())));

@@ -2,11 +2,10 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
-use crate::command::{output, wait_for};
+use crate::command::{LAB_LIMIT, output, wait_for};
 use crate::lab::node::Node;
 
 /// Whether other machines may reach libvirt.
@@ -98,22 +97,33 @@ pub fn configure(folder: &Path, others: Others) -> Result<()> {
 /// Starts both daemons, those that do not run yet, and waits until libvirt answers.
 ///
 /// # Errors
-/// When libvirt does not answer within 60 s.
+/// When libvirt does not answer within two minutes, or the node's power is cut meanwhile.
 pub fn start(node: &Node) -> Result<String> {
     if !node.runs("virtlogd") {
         node.start("virtlogd", &["virtlogd"])?;
     }
-    wait_for("virtlogd", Duration::from_secs(60), || {
-        fs::metadata(node.path("/run/libvirt/virtlogd-sock")).context("it does not listen").map(drop)
-    })?;
+    let goes_on = || -> Result<()> {
+        ensure!(node.first.is_alive(), "the node was switched off meanwhile");
+        Ok(())
+    };
+    wait_for("virtlogd", LAB_LIMIT, || match goes_on() {
+        Ok(()) => {
+            let there = fs::metadata(node.path("/run/libvirt/virtlogd-sock"));
+            there.context("it does not listen").map(|_| Ok(()))
+        }
+        off => Ok(off),
+    })??;
     if !node.runs("libvirtd") {
         let settings = fs::read_to_string(node.path("/etc/libvirt/libvirtd.conf")).unwrap_or_default();
         let listens = settings.contains("listen_tls = 1");
         node.start("libvirtd", if listens { &["libvirtd", "--listen"] } else { &["libvirtd"] })?;
     }
-    let version = wait_for("libvirt to answer", Duration::from_secs(180), || {
-        output(node.inside("virsh").args(["-q", "-c", "qemu:///system", "version", "--daemon"]))
-    })?;
+    let version = wait_for("libvirt to answer", LAB_LIMIT, || match goes_on() {
+        Ok(()) => {
+            output(node.inside("virsh").args(["-q", "-c", "qemu:///system", "version", "--daemon"])).map(Ok)
+        }
+        Err(off) => Ok(Err(off)),
+    })??;
     let running = version.lines().find_map(|line| line.strip_prefix("Running against daemon: "));
     Ok(format!("libvirt {}", running.unwrap_or("of an unknown version")))
 }

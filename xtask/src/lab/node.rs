@@ -7,13 +7,12 @@ use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use nix::sched::{CloneFlags, setns, unshare};
 use serde::{Deserialize, Serialize};
 
-use crate::command::{output, program, run, wait_for};
+use crate::command::{LAB_LIMIT, output, program, run, wait_for};
 use crate::lab::process::Process;
 use crate::lab::rootfs::{self, Acceleration};
 
@@ -57,7 +56,7 @@ impl Node {
         let remembered = Remembered { name: name.into(), first };
         fs::write(folder.join(FIRST), serde_json::to_string(&remembered)?)?;
         let node = Self { name: name.into(), folder: folder.into(), first };
-        wait_for("the node to be ready", Duration::from_secs(120), || {
+        wait_for("the node to be ready", LAB_LIMIT, || {
             if !first.is_alive() {
                 bail!("it ended: {}", fs::read_to_string(folder.join("boot.log")).unwrap_or_default());
             }
@@ -194,7 +193,7 @@ impl Node {
     /// Cuts the power, waits until nothing is left in any of the node's namespaces, and tells how many processes ended.
     ///
     /// # Errors
-    /// When something of it is still there after a minute.
+    /// When something of it is still there after two minutes.
     pub fn vanish(&self) -> Result<usize> {
         let spaces: Vec<(&str, PathBuf)> = ["pid", "mnt", "net", "ipc", "uts"]
             .into_iter()
@@ -206,7 +205,7 @@ impl Node {
         self.cut_power()?;
         for (kind, space) in spaces {
             // What was about to end when the power was cut may take a moment.
-            wait_for("the node's namespaces to be empty", Duration::from_secs(60), || {
+            wait_for("the node's namespaces to be empty", LAB_LIMIT, || {
                 let left = in_namespace(kind, &space)?;
                 match left.is_empty() {
                     true => Ok(()),
@@ -220,16 +219,14 @@ impl Node {
     /// Cuts the power: everything in the node ends at once.
     ///
     /// # Errors
-    /// When something is still there after a minute.
+    /// When something is still there after two minutes.
     pub fn cut_power(&self) -> Result<()> {
         let members = self.processes().unwrap_or_default();
         self.first.end()?;
         for member in members {
-            wait_for("the node's processes to be gone", Duration::from_secs(60), || {
-                match member.is_alive() {
-                    true => bail!("process {} is still there", member.pid),
-                    false => Ok(()),
-                }
+            wait_for("the node's processes to be gone", LAB_LIMIT, || match member.is_alive() {
+                true => bail!("process {} is still there", member.pid),
+                false => Ok(()),
             })?;
         }
         fs::remove_file(self.folder.join(FIRST)).context("cannot forget the node")

@@ -58,7 +58,7 @@ impl Process {
     /// Ends it at once and waits until it is gone.
     ///
     /// # Errors
-    /// When it is still there after ten seconds.
+    /// When it is still there after a minute: one that waits for a disk ends when that has answered.
     pub fn end(&self) -> Result<()> {
         self.signal(Signal::SIGKILL)?;
         wait_for("a killed process to be gone", Duration::from_secs(60), || match self.is_alive() {

@@ -5,11 +5,10 @@ use std::fs;
 use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use crate::command::{output, wait_for};
+use crate::command::{LAB_LIMIT, output, wait_for};
 use crate::lab::node::Node;
 
 /// Where it serves inside the node.
@@ -124,7 +123,7 @@ pub fn launch(node: &Node) -> Result<()> {
 /// Starts the server of a node, if it does not run yet, and waits until it serves.
 ///
 /// # Errors
-/// When it does not serve within 30 s.
+/// When it does not serve within two minutes.
 pub fn start(node: &Node) -> Result<()> {
     launch(node)?;
     serves(node)
@@ -133,9 +132,9 @@ pub fn start(node: &Node) -> Result<()> {
 /// Waits until the server of a node serves; one of several does when most of them have found each other.
 ///
 /// # Errors
-/// When it does not within 30 s.
+/// When it does not within two minutes.
 pub fn serves(node: &Node) -> Result<()> {
-    wait_for("ZooKeeper", Duration::from_secs(120), || match role(node)? {
+    wait_for("ZooKeeper", LAB_LIMIT, || match role(node)? {
         Some(_) => Ok(()),
         None => bail!("it does not serve; {}", crate::lab::daemons::said(node, "zookeeper")),
     })
@@ -155,7 +154,7 @@ pub fn role(node: &Node) -> Result<Option<String>> {
 /// # Errors
 /// When it does not answer.
 pub fn ask(node: &Node, word: &str) -> Result<String> {
-    let script = format!("printf {word} | timeout 5 busybox nc -w 2 127.0.0.1 {PORT}");
+    let script = format!("printf {word} | timeout 20 busybox nc -w 15 127.0.0.1 {PORT}");
     Ok(output(node.inside("sh").args(["-c", &script]))?.trim().to_owned())
 }
 

@@ -6,10 +6,10 @@
 use std::fs;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use serde_json::Value;
 
-use crate::command::{output, wait_for};
+use crate::command::{LAB_LIMIT, output, wait_for};
 use crate::lab::daemons;
 use crate::lab::node::Node;
 use crate::rack::network::Network;
@@ -149,7 +149,7 @@ impl Rack {
             let words = daemon.words(number);
             node.start(&program, &words.iter().map(String::as_str).collect::<Vec<_>>())?;
         }
-        wait_for(&program, Duration::from_secs(60), || {
+        wait_for(&program, LAB_LIMIT, || {
             ensure!(node.runs(&program), "it does not run: {}", daemons::said(&node, &program));
             Ok(())
         })
@@ -160,7 +160,7 @@ impl Rack {
     /// # Errors
     /// What it says when it fails.
     pub fn ceph(&self, number: u8, words: &[&str]) -> Result<String> {
-        output(self.node(number)?.inside("ceph").args(["--connect-timeout", "10"]).args(words))
+        output(self.node(number)?.inside("ceph").args(["--connect-timeout", "30"]).args(words))
     }
 
     /// Ceph's status, as a node's client sees it.
@@ -174,7 +174,7 @@ impl Rack {
     /// Waits until all monitors agree, a manager is there, this many OSDs are up and in, and Ceph reports no error.
     ///
     /// # Errors
-    /// What is not so after two minutes.
+    /// What is not so after four minutes.
     pub fn ceph_is_well(&self, by: u8, osds: u64) -> Result<()> {
         wait_for("Ceph to be well", READY_LIMIT, || {
             let status = self.ceph_status(by)?;
@@ -195,12 +195,15 @@ impl Rack {
 fn awaits_address(node: &Node, number: u8) -> Result<()> {
     let address = format!("{}/", Network::Storage.address(number));
     wait_for("the address on the storage network", ADDRESS_LIMIT, || {
+        if !node.first.is_alive() {
+            return Ok(Err(anyhow!("{} was switched off meanwhile", node.name)));
+        }
         let told = output(node.inside("ip").args(["-4", "-o", "address", "show"]))?;
         match told.split_whitespace().any(|word| word.starts_with(&address)) {
-            true => Ok(()),
+            true => Ok(Ok(())),
             false => bail!("{} has not got it: {}", node.name, daemons::said(node, "pvcnoded")),
         }
-    })
+    })?
 }
 
 /// Starts a lab's Ceph, on all its nodes at once, and waits until it is well.

@@ -4,11 +4,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use crate::command::{output, program, wait_for};
+use crate::command::{LAB_LIMIT, output, program, wait_for};
 use crate::lab::process::{Process, descendants};
 use crate::rack::Rack;
 use crate::rack::network;
@@ -28,7 +27,7 @@ mc_enable 0x20
 /// Starts the controllers that do not run yet, and waits until each answers.
 ///
 /// # Errors
-/// When one does not answer within 20 s.
+/// When one does not answer within two minutes.
 pub fn start(rack: &Rack) -> Result<()> {
     let switch = rack.switch()?;
     for number in rack.numbers() {
@@ -53,7 +52,7 @@ pub fn start(rack: &Rack) -> Result<()> {
         fs::write(folder.join("process.json"), serde_json::to_string(&process)?)?;
     }
     for number in rack.numbers() {
-        wait_for("the power controller", Duration::from_secs(90), || match power(rack, number)? {
+        wait_for("the power controller", LAB_LIMIT, || match power(rack, number)? {
             true => Ok(()),
             false => bail!("it says that its machine is off"),
         })?;
@@ -64,7 +63,7 @@ pub fn start(rack: &Rack) -> Result<()> {
 /// Ends all of them that were started in this folder, and whatever they have just started.
 ///
 /// # Errors
-/// When one is still there after ten seconds.
+/// When one is still there after a minute.
 pub fn end(folder: &Path) -> Result<usize> {
     let mut ended = 0;
     for entry in fs::read_dir(folder)? {

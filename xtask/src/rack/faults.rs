@@ -1,12 +1,11 @@
 //! Disturbances of a lab that is up: processes killed and stalled, cables pulled, pairs cut; and all of it healed.
 
 use std::fs;
-use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 use nix::sys::signal::Signal;
 
-use crate::command::{tail, wait_for};
+use crate::command::{LAB_LIMIT, tail, wait_for};
 use crate::lab::daemons;
 use crate::rack::ceph::Daemon;
 use crate::rack::network::Network;
@@ -40,7 +39,7 @@ impl Rack {
         for (number, daemon) in self.ceph_of_all() {
             self.stall(number, &daemon.name())?;
         }
-        wait_for("the time of Ceph to stand still", Duration::from_secs(60), || self.ceph_is_stalled())
+        wait_for("the time of Ceph to stand still", LAB_LIMIT, || self.ceph_is_stalled())
     }
 
     /// Whether the time of all of Ceph stands still.

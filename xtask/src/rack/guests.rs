@@ -13,7 +13,7 @@ use crate::rack::{Rack, name};
 use crate::tree;
 
 /// How long a guest may take to boot or a daemon to notice; emulated guests on a busy machine are slow.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_secs(240);
 
 impl Rack {
     /// Defines a VM with the small guest on a node, with what else the command line may be told, and starts it. The guest

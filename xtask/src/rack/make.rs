@@ -22,7 +22,7 @@ use crate::say::Stages;
 use crate::up::Preparation;
 
 /// How long the nodes may take to find each other.
-const CLUSTER_LIMIT: Duration = Duration::from_secs(120);
+const CLUSTER_LIMIT: Duration = Duration::from_secs(240);
 
 /// Makes a lab, or finds the one that is there and mends what of it is off. It ends when every node's API tells that all
 /// nodes run.

@@ -12,7 +12,7 @@ use crate::lab::{libvirt, zookeeper};
 use crate::rack::{Rack, name};
 
 /// How long a machine's programs may take until its API answers; a busy machine is slow, and the store may be away.
-const PROGRAMS_LIMIT: Duration = Duration::from_secs(120);
+const PROGRAMS_LIMIT: Duration = Duration::from_secs(240);
 
 impl Rack {
     /// One change of a machine's power at a time, and one start of its programs, whoever asks for it. A power cut waits
@@ -44,7 +44,7 @@ impl Rack {
     /// Switches a machine on, and starts of its programs what does not run: what a machine does by itself.
     ///
     /// # Errors
-    /// When its API does not answer within two minutes.
+    /// When its API does not answer within four minutes.
     pub fn start(&self, number: u8) -> Result<()> {
         self.boot(number)?;
         self.start_programs(number)
@@ -53,7 +53,7 @@ impl Rack {
     /// Starts of a machine's programs what does not run, and waits until its API answers.
     ///
     /// # Errors
-    /// When it does not within two minutes; what the daemons said last is part of the error.
+    /// When it does not within four minutes; what the daemons said last is part of the error.
     pub fn start_programs(&self, number: u8) -> Result<()> {
         let _held = self.hold(number, "programs")?;
         self.show_disks(number)?;
@@ -104,7 +104,7 @@ impl Rack {
     /// until it is started. Tells whether it was on.
     ///
     /// # Errors
-    /// When something of it is still there after ten seconds.
+    /// When something of it is still there after two minutes.
     pub fn kill(&self, number: u8) -> Result<bool> {
         let _held = self.hold(number, "power")?;
         let Some(node) = self.machine(number) else { return Ok(false) };

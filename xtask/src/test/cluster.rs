@@ -30,6 +30,9 @@ mod storage;
 mod vms;
 mod volumes;
 
+/// How long Ceph stands still at least: so long that what waited for it can be told from what a busy machine held up.
+const STANDSTILL_MIN: Duration = Duration::from_secs(30);
+
 /// How long the story of the storage may take beside its standstill.
 const STORY_BUDGET: Duration = Duration::from_secs(300);
 
@@ -37,14 +40,13 @@ const STORY_BUDGET: Duration = Duration::from_secs(300);
 pub fn run(tally: &mut Tally, xtask: &Path) {
     let folder = tree::target().join("lab-cluster");
     let mut rack = None;
-    tally.check("a cluster of three nodes, three ZooKeeper servers and a Ceph comes up in time", || {
+    tally.check("a cluster of three nodes, three ZooKeeper servers and a Ceph comes up", || {
         make::down(&folder)?;
-        let begin = std::time::Instant::now();
+        // The aim is 20 s, and as much for Ceph. Its stages tell what they took, and each has a deadline of its own: a machine
+        // that does other things too takes several times as long.
         let usual = Plan::of(3, folder.clone(), Profile::Dev);
         let plan = Plan { preparation: Preparation::Done, storage: Storage::Ceph, ..usual };
         rack = Some(make::up(&plan, xtask)?);
-        // The aim is 20 s, and as much for Ceph; a machine that does other things too is given more.
-        ensure!(begin.elapsed().as_secs() < 240, "it took {:?}", begin.elapsed());
         Ok(())
     });
     if let Some(rack) = rack {
@@ -53,8 +55,7 @@ pub fn run(tally: &mut Tally, xtask: &Path) {
         vms::checks(&rack, tally);
         live::checks(&rack, tally);
         pools::checks(&rack, tally);
-        // Ceph stands still for no longer than it takes to see what is to be seen.
-        volumes::checks(&rack, tally, Duration::ZERO);
+        volumes::checks(&rack, tally, STANDSTILL_MIN);
         post_copy::checks(&rack, tally);
         power::checks(&rack, tally);
         faults::checks(&rack, tally);
@@ -65,7 +66,7 @@ pub fn run(tally: &mut Tally, xtask: &Path) {
     }
     tally.check("down leaves no process, namespace, device or mount of three nodes", || {
         make::down(&folder)?;
-        nothing_left(&folder)
+        crate::command::wait_for("everything to have ended", PATIENCE, || nothing_left(&folder))
     });
     hypervisor::checks(tally, xtask);
 }

@@ -8,10 +8,11 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
-use crate::command::{capture, output, shown, wait_for};
+use crate::command::{output, wait_for};
 use crate::http::{self, Answer};
 use crate::lab::daemons::{self, Profile};
 use crate::lab::guest::Guest;
+use crate::lab::patience::{self, Outcome};
 use crate::lab::process::Process;
 use crate::test::tally::Tally;
 use crate::tree;
@@ -28,6 +29,13 @@ mod volumes;
 
 /// How long a guest may take to boot or a daemon to notice; emulated guests on a busy machine are slow.
 const PATIENCE: Duration = Duration::from_secs(180);
+
+/// What is to happen at once takes less than a second, as the scenarios record it. On a busy machine it takes longer, and
+/// still less than the pauses of those that try again and again come to.
+const AT_ONCE_MAX: Duration = Duration::from_secs(60);
+
+/// What the command line says instead of an empty list.
+const EMPTY: [&str; 2] = ["There are no VMs yet", "There is no VM that matches"];
 
 /// Runs the suite.
 pub fn run(tally: &mut Tally, xtask: &Path) {
@@ -73,11 +81,15 @@ fn one_life(tally: &mut Tally, xtask: &Path, store: Store, work: impl FnOnce(&La
 
 fn down_leaves_nothing(folder: &Path) -> Result<()> {
     up::down(folder)?;
-    crate::test::cluster::nothing_left(folder)
+    wait_for("everything to have ended", PATIENCE, || crate::test::cluster::nothing_left(folder))
 }
 
+/// An address that nobody listens on. It is used some seconds later, so that none is taken which the kernel gives to
+/// whoever connects meanwhile.
 fn free_address() -> Result<String> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
+    let begin = u16::try_from(std::process::id() % 8_000)? + 20_000;
+    let free = (begin..begin + 1_000).map(|port| format!("127.0.0.1:{port}"));
+    free.into_iter().find(|address| TcpListener::bind(address).is_ok()).context("no port is free")
 }
 
 /// The one thing that was asked for: the contract puts it into a list.
@@ -98,7 +110,7 @@ struct Lab {
 impl Lab {
     /// What `pvc` says; it must end well.
     fn pvc(&self, words: &[&str]) -> Result<String> {
-        output(&mut daemons::pvc(&self.up.node, self.up.profile, words))
+        patience::said(words, |words| Ok(daemons::pvc(&self.up.node, self.up.profile, words)))
     }
 
     /// What `pvc` says as JSON.
@@ -109,22 +121,27 @@ impl Lab {
 
     /// `pvc` must refuse with this code, and name this on its error output.
     fn pvc_refuses(&self, words: &[&str], code: i32, names: &str) -> Result<()> {
-        let mut command = daemons::pvc(&self.up.node, self.up.profile, words);
-        let ended = capture(&mut command)?;
+        let command = |words: &[&str]| Ok(daemons::pvc(&self.up.node, self.up.profile, words));
+        let ended = patience::ended(Outcome::Refused, words, command)?;
         let said = String::from_utf8_lossy(&ended.stderr).into_owned();
-        let what = shown(&command);
+        let what = words.join(" ");
         ensure!(
             ended.status.code() == Some(code),
-            "`{what}` ended with {}, not {code}: {said}",
+            "`pvc {what}` ended with {}, not {code}: {said}",
             ended.status
         );
-        ensure!(said.contains(names), "`{what}` does not name \"{names}\" but says: {said}");
+        ensure!(said.contains(names), "`pvc {what}` does not name \"{names}\" but says: {said}");
         Ok(())
     }
 
-    /// One request to the API with its right token.
-    fn api(&self, method: &str, path: &str, form: &str) -> Result<Answer> {
+    /// One request to the API with its right token, whatever it answers.
+    fn asked(&self, method: &str, path: &str, form: &str) -> Result<Answer> {
         http::Connection::open(&self.up.address, &self.up.token)?.request(method, path, form)
+    }
+
+    /// The same, asked again while the API says that its store is late.
+    fn api(&self, method: &str, path: &str, form: &str) -> Result<Answer> {
+        patience::answer(|| self.asked(method, path, form))
     }
 
     /// The API must answer so, and name this.
@@ -137,11 +154,15 @@ impl Lab {
 
     /// The names of the VMs that `pvc vm list` tells with these words.
     fn names(&self, words: &[&str]) -> Result<Vec<String>> {
-        let ended = capture(&mut daemons::pvc(
-            &self.up.node,
-            self.up.profile,
-            &[&["vm", "list", "-f", "raw"], words].concat(),
-        ))?;
+        let words = [&["vm", "list", "-f", "raw"], words].concat();
+        let command = |words: &[&str]| Ok(daemons::pvc(&self.up.node, self.up.profile, words));
+        let ended = patience::ended(Outcome::Done, &words, command)?;
+        // An empty list is an answer of 404 in the contract.
+        let why = String::from_utf8_lossy(&ended.stderr).into_owned();
+        ensure!(
+            ended.status.success() || EMPTY.iter().any(|empty| why.contains(empty)),
+            "the list fails: {why}"
+        );
         let mut names: Vec<String> =
             String::from_utf8_lossy(&ended.stdout).lines().map(str::to_owned).collect();
         names.sort();

@@ -6,12 +6,13 @@ use std::process::Stdio;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
-use crate::command::{output, wait_for};
+use crate::command::{LAB_LIMIT, wait_for};
 use crate::lab::daemons::{self, Profile};
 use crate::lab::guest::Guest;
 use crate::lab::node::Node;
+use crate::lab::patience::{self, Outcome};
 use crate::say;
 use crate::up::HELLO;
 
@@ -23,19 +24,20 @@ const COUNT_LIMIT: Duration = Duration::from_secs(180);
 /// # Errors
 /// What the command line said.
 pub fn ensure(node: &Node, profile: Profile, guest: &Guest, uuid: &str, nonce: &str) -> Result<String> {
+    let pvc = |words: &[&str]| Ok(daemons::pvc(node, profile, words));
     let mut done = Vec::new();
     if state(node, profile)?.is_none() {
         let file = node.folder.join("hello.xml");
         fs::write(&file, guest.domain_xml(HELLO, uuid, nonce))?;
         let file = file.to_str().context("the path of the node is no text")?;
-        output(&mut daemons::pvc(node, profile, &["vm", "define", file]))?;
+        patience::said(&["vm", "define", file], pvc)?;
         done.push("defined");
     }
     if state(node, profile)?.as_deref() != Some("start") {
-        output(&mut daemons::pvc(node, profile, &["vm", "start", HELLO]))?;
+        patience::said(&["vm", "start", HELLO], pvc)?;
         done.push("started");
     }
-    wait_for("the VM to be started", Duration::from_secs(180), || match state(node, profile)? {
+    wait_for("the VM to be started", LAB_LIMIT, || match state(node, profile)? {
         Some(state) if state == "start" => Ok(()),
         other => bail!("its state is {}", other.unwrap_or_else(|| "unknown".into())),
     })?;
@@ -47,9 +49,15 @@ pub fn ensure(node: &Node, profile: Profile, guest: &Guest, uuid: &str, nonce: &
 /// # Errors
 /// When the command line cannot be asked or says something else than JSON.
 pub fn state(node: &Node, profile: Profile) -> Result<Option<String>> {
-    let list = output(&mut daemons::pvc(node, profile, &["vm", "list", "-f", "json"]));
-    // An empty list is an error in the contract of the API; the command line says so with code 1.
-    let Ok(list) = list else { return Ok(None) };
+    let words = ["vm", "list", "-f", "json"];
+    let ended = patience::ended(Outcome::Done, &words, |words| Ok(daemons::pvc(node, profile, words)))?;
+    if !ended.status.success() {
+        // An empty list is an error in the contract of the API; the command line says so with code 1.
+        let why = String::from_utf8_lossy(&ended.stderr).into_owned();
+        ensure!(why.contains("There are no VMs yet"), "the VMs cannot be listed: {}", why.trim());
+        return Ok(None);
+    }
+    let list = String::from_utf8_lossy(&ended.stdout).into_owned();
     let list: serde_json::Value = serde_json::from_str(&list).with_context(|| format!("no JSON: {list}"))?;
     let vms = list.as_array().context("the list of VMs is no list")?;
     let hello = vms.iter().find(|vm| vm["name"] == HELLO);
@@ -61,6 +69,19 @@ pub fn state(node: &Node, profile: Profile) -> Result<Option<String>> {
 /// # Errors
 /// When it has not within three minutes; the last lines of the console are part of the error.
 pub fn counts(node: &Node, profile: Profile, nonce: &str) -> Result<String> {
+    let begin = Instant::now();
+    loop {
+        // An API that has just started may not have found its node yet, and ends the stream.
+        match heard(node, profile, nonce) {
+            Err(error) if begin.elapsed() > COUNT_LIMIT => return Err(error),
+            Err(_) => std::thread::sleep(Duration::from_millis(200)),
+            heard => return heard,
+        }
+    }
+}
+
+/// Follows the console once, to its end or until the guest has counted on.
+fn heard(node: &Node, profile: Profile, nonce: &str) -> Result<String> {
     let mut follow = daemons::pvc(node, profile, &["vm", "log", "-f", HELLO]);
     let mut follow = follow.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
     let lines = follow.stdout.take().context("the output was asked for")?;

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use crate::command::output;
+use crate::command::{LAB_LIMIT, output, wait_for};
 use crate::rack::ceph::first_osd;
 use crate::rack::network::Network;
 use crate::rack::{Rack, name, together};
@@ -198,11 +198,14 @@ pub(in crate::rack) fn register(rack: &Rack) -> Result<()> {
     // One program for all of them: each start of it takes half a second.
     let script = "printf %s \"$1\" | ceph --connect-timeout 60";
     let said = output(rack.node(1)?.inside("sh").args(["-c", script, "sh", &orders]))?;
-    let known = rack.ceph(1, &["osd", "ls"])?;
-    let missing =
-        rack.numbers().map(first_osd).find(|osd| !known.lines().any(|line| line == osd.to_string()));
-    match missing {
-        Some(osd) => anyhow::bail!("the monitors do not know osd.{osd}: {said}"),
-        None => Ok(()),
-    }
+    // Another monitor than the one that was told may be asked.
+    wait_for("the monitors to know the OSDs", LAB_LIMIT, || {
+        let known = rack.ceph(1, &["osd", "ls"])?;
+        let missing =
+            rack.numbers().map(first_osd).find(|osd| !known.lines().any(|line| line == osd.to_string()));
+        match missing {
+            Some(osd) => anyhow::bail!("the monitors do not know osd.{osd}: {said}"),
+            None => Ok(()),
+        }
+    })
 }

@@ -49,7 +49,10 @@ fn fenced(rack: &Rack) -> Result<()> {
     output(cargo.current_dir(tree::root()).args(["build", "--quiet", "-p", "store", "--example", "fence"]))?;
     let entry = format!("{}:0/0", Network::Storage.address(VICTIM));
     let blocked = || Ok::<_, anyhow::Error>(rack.ceph(1, &["osd", "blocklist", "ls"])?.contains(&entry));
-    ensure!(!blocked()?, "it is blocked already");
+    wait_for("nobody to have blocked it", PATIENCE, || {
+        ensure!(!blocked()?, "it is blocked already");
+        Ok(())
+    })?;
     ensure!(rack.kill(VICTIM)?, "it was off before");
     let asks = tree::target().join("debug/examples/fence");
     output(rack.node(1)?.inside(asks).args(["/etc/pvc/pvc.toml", &name(VICTIM)]))?;
@@ -60,10 +63,11 @@ fn fenced(rack: &Rack) -> Result<()> {
         ensure!(text.contains("writes nothing there"), "{text}");
         Ok(())
     })?;
-    ensure!(blocked()?, "Ceph does not list {entry}");
-    wait_for("its OSD to count as down", PATIENCE, || {
-        let up = &rack.ceph_status(1)?["osdmap"]["num_up_osds"];
-        ensure!(*up == 2, "{up} are up");
+    // A monitor that was just elected answers late.
+    wait_for("Ceph to say the same", PATIENCE, || {
+        ensure!(blocked()?, "Ceph does not list {entry}");
+        let down = rack.ceph_status(1)?["osdmap"]["num_up_osds"] == 2;
+        ensure!(down, "its OSD counts as up");
         Ok(())
     })?;
     rack.start(VICTIM)?;

@@ -9,6 +9,9 @@ use crate::rack::{Rack, name};
 use crate::test::cluster::healed;
 use crate::test::tally::Tally;
 
+/// How often something is tried that a busy machine may come too late for.
+const TRIES: usize = 5;
+
 pub(super) fn checks(rack: &Rack, tally: &mut Tally) {
     tally.check("a guest moves while it runs: it counts on, and its peers hardly notice", || live(rack));
     tally.check(
@@ -38,25 +41,44 @@ pub(super) fn checks(rack: &Rack, tally: &mut Tally) {
     });
 }
 
-/// The measurement itself, there and on. Its aim is a pause of a tenth of a second; here the machine may be busy.
+/// The measurement itself, there and on. Its aim is a pause of a tenth of a second, which `bench migrate` holds it to. Here
+/// the machine may be busy, and lets the guest wait in the middle of a move; but not in each.
 fn live(rack: &Rack) -> Result<()> {
     migrate::start(rack, migrate::DOWNTIME_MS)?;
-    for _ in 0..2 {
+    let (mut short, mut all) = (0, Vec::new());
+    for _ in 0..TRIES {
         let told = migrate::once(rack)?;
         let pause = told["pause_ms"].as_f64().context("it tells no pause")?;
-        ensure!(pause < 5000.0, "the pause was too long: {told}");
+        short += usize::from(pause < 5000.0);
+        all.push(told.to_string());
+        if short == 2 {
+            return Ok(());
+        }
     }
-    Ok(())
+    bail!("the pause was too long: {}", all.join("; "))
 }
 
-/// Gives the node that the guest stayed on.
+/// Gives the node that the guest stayed on. A guest that had arrived before the power was cut is waited for, and moved again.
 fn target_cut(rack: &Rack) -> Result<u8> {
-    let (source, target) = begun(rack)?;
-    ensure!(rack.kill(target)?, "it was off");
-    ensure!(rack.machine(target).is_none(), "it is still on");
-    rack.vm_becomes(TRAVELLER, ("start", source), source)?;
-    rack.counts_on(TRAVELLER, source)?;
-    Ok(source)
+    for _ in 0..TRIES {
+        let (source, target) = begun(rack)?;
+        ensure!(rack.kill(target)?, "it was off");
+        ensure!(rack.machine(target).is_none(), "it is still on");
+        let stays = wait_for("the guest to be told where it is", PATIENCE, || {
+            let vm = rack.vm(TRAVELLER, source)?;
+            let (state, node) = (&vm["state"], &vm["node"]);
+            let stays = *node == name(source).as_str();
+            ensure!(!stays || *state == "start", "it is in state {state} on {node}");
+            Ok(stays)
+        })?;
+        if stays {
+            rack.counts_on(TRAVELLER, source)?;
+            return Ok(source);
+        }
+        rack.start(target)?;
+        settled(rack)?;
+    }
+    bail!("each of {TRIES} moves was over before it could be disturbed")
 }
 
 fn daemons_killed(rack: &Rack) -> Result<()> {
@@ -69,21 +91,24 @@ fn daemons_killed(rack: &Rack) -> Result<()> {
     Ok(())
 }
 
-/// Begins a move, and waits until the guest's memory is on its way: QEMU is there on both nodes.
+/// Begins a move, and waits until the guest's memory is on its way: QEMU is there on both nodes. One that is over before that
+/// was seen is followed by another.
 fn begun(rack: &Rack) -> Result<(u8, u8)> {
-    let there = rack.whereabouts(TRAVELLER);
-    let [source] = there[..] else { bail!("it is on {there:?}") };
-    let target = source % rack.numbers().end() + 1;
-    rack.pvc(source, &["vm", "move", "--force-live", "-t", &name(target), TRAVELLER])?;
-    wait_for("the move to be under way", PATIENCE, || {
-        let there = rack.whereabouts(TRAVELLER);
-        ensure!(there.contains(&target), "it is on {there:?}");
-        Ok(there)
-    })
-    .and_then(|there| match there.contains(&source) {
-        true => Ok((source, target)),
-        false => bail!("it had arrived before it could be disturbed"),
-    })
+    for _ in 0..TRIES {
+        let source = settled(rack)?;
+        let target = source % rack.numbers().end() + 1;
+        rack.vm_becomes(TRAVELLER, ("start", source), source)?;
+        rack.pvc(source, &["vm", "move", "--force-live", "-t", &name(target), TRAVELLER])?;
+        let there = wait_for("the move to be under way", PATIENCE, || {
+            let there = rack.whereabouts(TRAVELLER);
+            ensure!(there.contains(&target), "it is on {there:?}");
+            Ok(there)
+        })?;
+        if there.contains(&source) {
+            return Ok((source, target));
+        }
+    }
+    bail!("each of {TRIES} moves was over before it could be disturbed")
 }
 
 /// Waits until the move is over one way or the other: the guest is on one node, which is the one that the record names,

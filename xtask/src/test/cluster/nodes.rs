@@ -23,11 +23,16 @@ pub(super) fn checks(rack: &Rack, tally: &mut Tally) {
         || together(rack.numbers(), |number| networks(rack, number)).map(drop),
     );
     tally.check("maintenance is switched on for all by one node, and off by another", || maintenance(rack));
-    tally.check("what idle nodes take is measured, and the store is told little", || footprint(rack));
+    tally.check("what idle nodes take is measured, and the store is told little", || {
+        // What came before may still be settling, and a busy ensemble elects a leader now and then.
+        wait_for("the nodes to be idle", PATIENCE, || footprint(rack))
+    });
     tally.check("every power controller says that its machine is on", || {
         together(rack.numbers(), |number| {
-            ensure!(controller::power(rack, number)?, "it says off");
-            Ok(())
+            wait_for("its answer", PATIENCE, || {
+                ensure!(controller::power(rack, number)?, "it says off");
+                Ok(())
+            })
         })
         .map(drop)
     });
@@ -52,9 +57,12 @@ fn same_nodes(rack: &Rack) -> Result<()> {
 }
 
 fn log_of_another(rack: &Rack) -> Result<()> {
-    let log = rack.pvc(1, &["node", "log", "-l", "200", "pvc3"])?;
-    ensure!(log.contains("pvcnoded starts") || log.lines().count() > 3, "the log of pvc3 is:\n{log}");
-    Ok(())
+    // The API of one node may just be finding the others.
+    wait_for("the log of pvc3", PATIENCE, || {
+        let log = rack.pvc(1, &["node", "log", "-l", "200", "pvc3"])?;
+        ensure!(log.contains("pvcnoded starts") || log.lines().count() > 3, "the log of pvc3 is:\n{log}");
+        Ok(())
+    })
 }
 
 fn networks(rack: &Rack, number: u8) -> Result<()> {
@@ -76,13 +84,15 @@ fn networks(rack: &Rack, number: u8) -> Result<()> {
         Ok(())
     })?;
     let route = format!("default via {} dev {}", Network::Upstream.switch(), Network::Upstream.bridge());
-    ensure!(told(&["route"])?.contains(&route), "the routes are {}", told(&["route"])?);
-    for network in Network::ALL {
-        let port = told(&["-o", "link", "show", &network.device()])?;
-        ensure!(port.contains(&format!("master {}", network.bridge())), "{port}");
-        ensure!(port.contains(&format!("mtu {}", network.mtu())), "{port}");
-    }
-    Ok(())
+    wait_for("the route and the bridges to be there", PATIENCE, || {
+        ensure!(told(&["route"])?.contains(&route), "the routes are {}", told(&["route"])?);
+        for network in Network::ALL {
+            let port = told(&["-o", "link", "show", &network.device()])?;
+            ensure!(port.contains(&format!("master {}", network.bridge())), "{port}");
+            ensure!(port.contains(&format!("mtu {}", network.mtu())), "{port}");
+        }
+        Ok(())
+    })
 }
 
 fn maintenance(rack: &Rack) -> Result<()> {

@@ -58,13 +58,18 @@ fn goes(rack: &Rack) -> Result<()> {
     rack.pvc(1, &["vm", "move", "--force-live", "-t", "pvc2", NAME])?;
     rack.vm_becomes(NAME, ("start", 2), 3)?;
     rack.counts_on(NAME, 2)?;
-    let (left, arrived) = (rack.count(NAME, 1), first(&rack.console(NAME, 2)));
-    // The line that it was in the middle of may be cut in two.
-    ensure!(arrived > left && arrived <= left + 2, "it counted to {left} here, and from {arrived} on there");
-    let said = fs::read_to_string(rack.place(1).join("var-log/pvcnoded.out"))?;
-    let by_post_copy = ["move-vain", "move-switched"].map(|reason| said.contains(reason));
-    ensure!(by_post_copy == [true, true], "it did not go by post-copy:\n{}", crate::command::tail(&said, 15));
-    Ok(())
+    // What it said last is written down by others, who may be late.
+    wait_for("what it told on both nodes to fit", PATIENCE, || {
+        let (left, arrived) = (rack.count(NAME, 1), first(&rack.console(NAME, 2)));
+        // The line that it was in the middle of may be cut in two.
+        let fits = arrived > left && arrived <= left + 2;
+        ensure!(fits, "it counted to {left} here, and from {arrived} on there");
+        let said = fs::read_to_string(rack.place(1).join("var-log/pvcnoded.out"))?;
+        let by_post_copy = ["move-vain", "move-switched"].map(|reason| said.contains(reason));
+        let last = || crate::command::tail(&said, 15);
+        ensure!(by_post_copy == [true, true], "it did not go by post-copy:\n{}", last());
+        Ok(())
+    })
 }
 
 /// The first number that was told whole.

@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::command::wait_for;
 use crate::rack::guests::PATIENCE;
@@ -36,13 +36,16 @@ fn power_cut(rack: &Rack) -> Result<()> {
     ensure!(rack.kill(2)?, "it was off before");
     heard_nothing(&mut peer)?;
     ensure!(!guest.is_alive(), "the guest survived the power cut");
-    ensure!(!controller::power(rack, 2)?, "the controller says that it is on");
+    wait_for("the controller to say that it is off", PATIENCE, || {
+        ensure!(!controller::power(rack, 2)?, "it says that it is on");
+        Ok(())
+    })?;
     ensure!(!answers_ping(rack, 2), "it still answers");
     becomes(rack, 2, "dead", 1)?;
     becomes(rack, 2, "dead", 3)?;
-    wait_for("the status and the VM's reasons to say so", PATIENCE, || {
+    wait_for("the system to say so", PATIENCE, || {
         let status = rack.pvc(3, &["cluster", "status"])?;
-        ensure!(status.contains("pvc2") && status.contains("dead"), "the status does not say so:\n{status}");
+        ensure!(status.contains("pvc2") && status.contains("dead"), "the status does not:\n{status}");
         let why = rack.pvc(1, &["vm", "why", WEB])?;
         ensure!(why.contains("the VM waits for it"), "it does not say that the VM waits:\n{why}");
         Ok(())
@@ -75,20 +78,24 @@ fn heard_nothing(peer: &mut TcpStream) -> Result<()> {
 }
 
 fn by_controller(rack: &Rack) -> Result<()> {
-    controller::ask(rack, 2, &["chassis", "power", "off"])?;
+    // What a controller has begun goes on, also when it takes longer than `ipmitool` waits for its answer.
+    let asked = |what: &str| controller::ask(rack, 2, &["chassis", "power", what]);
+    let off = asked("off");
     wait_for("the machine to be off", PATIENCE, || {
         ensure!(rack.machine(2).is_none(), "it is on");
         ensure!(!controller::power(rack, 2)?, "its controller says that it is on");
         Ok(())
-    })?;
-    controller::ask(rack, 2, &["chassis", "power", "on"])?;
-    ensure!(rack.machine(2).is_some(), "it is off");
-    let before = rack.node(2)?.first;
-    controller::ask(rack, 2, &["chassis", "power", "reset"])?;
+    })
+    .with_context(|| format!("{off:?}"))?;
+    let on = asked("on");
+    let before =
+        wait_for("the machine to be on", PATIENCE, || rack.node(2)).with_context(|| format!("{on:?}"))?;
+    let reset = asked("reset");
     wait_for("the machine to be started anew", PATIENCE, || {
-        ensure!(rack.node(2)?.first != before, "it is the same");
+        ensure!(rack.node(2)?.first != before.first, "it is the same");
         Ok(())
-    })?;
+    })
+    .with_context(|| format!("{reset:?}"))?;
     let wrong = controller::ask(rack, 2, &["-P", "wrong", "chassis", "power", "status"]);
     ensure!(wrong.is_err(), "it answers without its password");
     Ok(())

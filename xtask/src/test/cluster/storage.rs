@@ -15,8 +15,11 @@ pub(super) fn checks(rack: &Rack, tally: &mut Tally) {
     });
     tally.check("a pool is made by PVC", || {
         rack.pvc(2, &["storage", "pool", "add", "osds", "8"])?;
-        ensure!(rack.ceph(1, &["osd", "pool", "ls"])?.lines().any(|pool| pool == "osds"), "it is not there");
-        Ok(())
+        wait_for("Ceph to know it", PATIENCE, || {
+            let pools = rack.ceph(1, &["osd", "pool", "ls"])?;
+            ensure!(pools.lines().any(|pool| pool == "osds"), "there are {pools}");
+            Ok(())
+        })
     });
     tally.check("looks, changes and uploads are measured beside the commands of Ceph's", || {
         bench::storage::Ground::make(rack, 2)?.once(8)
@@ -48,10 +51,15 @@ fn osd(rack: &Rack) -> Result<()> {
     rack.ceph_is_well(1, 4)?;
     let again = rack.pvc_refuses(1, &["storage", "osd", "add", "-y", "--wait", "pvc2", &disk])?;
     ensure!(again.contains("bears OSD 3 already"), "{again}");
-    rack.pvc(3, &["storage", "osd", "out", "3"])?;
-    ensure!(rack.ceph_status(1)?["osdmap"]["num_in_osds"] == 3, "it is in");
-    rack.pvc(3, &["storage", "osd", "in", "3"])?;
-    ensure!(rack.ceph_status(1)?["osdmap"]["num_in_osds"] == 4, "it is out");
+    for (word, inside) in [("out", 3), ("in", 4)] {
+        rack.pvc(3, &["storage", "osd", word, "3"])?;
+        // Another monitor than the one that was told may be asked.
+        wait_for(&format!("it to be {word}"), PATIENCE, || {
+            let told = rack.ceph_status(1)?["osdmap"]["num_in_osds"].clone();
+            ensure!(told == inside, "{told} are in");
+            Ok(())
+        })?;
+    }
     ensure!(rack.kill(2)?, "it was off before");
     wait_for("two OSDs to be up", PATIENCE, || {
         let up = &rack.ceph_status(1)?["osdmap"]["num_up_osds"];
@@ -62,7 +70,10 @@ fn osd(rack: &Rack) -> Result<()> {
     // Its daemon starts the OSD that PVC has added: nobody else does.
     rack.ceph_is_well(1, 4)?;
     rack.pvc(1, &["storage", "osd", "remove", "-y", "--wait", "3"])?;
-    ensure!(!rack.ceph(1, &["osd", "ls"])?.lines().any(|osd| osd == "3"), "Ceph knows it still");
+    wait_for("Ceph to know it no more", PATIENCE, || {
+        ensure!(!rack.ceph(1, &["osd", "ls"])?.lines().any(|osd| osd == "3"), "Ceph knows it still");
+        Ok(())
+    })?;
     let left = std::fs::read_dir(rack.place(2).join("var-lib/pvc/osd"))?.count();
     ensure!(left == 0, "its node keeps {left} notes");
     // What was wiped can be taken again, as far as the node sees.

@@ -94,8 +94,12 @@ fn comes_and_goes(rack: &Rack) -> Result<()> {
         ensure!(has()?, "the guest has not got it");
         Ok(())
     })?;
-    let said = rack.pvc_refuses(2, &["storage", "volume", "remove", "-y", POOL, "writer_more"])?;
-    ensure!(said.contains(WRITER), "{said}");
+    // Another node's API knows a moment later whose it is; until then the storage itself refuses.
+    wait_for("the refusal to name it", PATIENCE, || {
+        let said = rack.pvc_refuses(2, &["storage", "volume", "remove", "-y", POOL, "writer_more"])?;
+        ensure!(said.contains(WRITER), "{said}");
+        Ok(())
+    })?;
     rack.pvc(3, &["vm", "volume", "remove", "-y", WRITER, "vms/writer_more"])?;
     wait_for("the guest to let go of it", PATIENCE, || {
         ensure!(!has()?, "it still has it");
@@ -113,12 +117,16 @@ fn moves(rack: &Rack) -> Result<()> {
     rack.counts_on(WRITER, 2)?;
     let before = rack.count(WRITER, 2);
     rack.pvc(3, &["storage", "volume", "snapshot", "add", POOL, "writer_vda", "moved"])?;
-    let after = rack.count(WRITER, 2);
     let log = rack.numbered_log(WRITER, &format!("{IMAGE}@moved"))?;
-    ensure!(
-        (before..=after + UNTOLD_MAX).contains(&log.last),
-        "it had told {before} before the snapshot and {after} after it, which has {log}"
-    );
+    ensure!(log.last >= before, "it had told {before} before the snapshot, which has {log}");
+    // What it told is written down by others, who may be late; but the snapshot stands still while it goes on.
+    wait_for("it to go on behind the snapshot", PATIENCE, || {
+        let now = rack.count(WRITER, 2);
+        ensure!(now > log.last + UNTOLD_MAX, "it has told {now}");
+        Ok(())
+    })?;
+    let later = rack.numbered_log(WRITER, &format!("{IMAGE}@moved"))?;
+    ensure!(later == log, "the snapshot had {log}, and has {later}");
     ensure!(log.boots.len() == 1, "it was started anew: {log}");
     rack.counts_on(WRITER, 2)
 }
@@ -151,7 +159,9 @@ fn crashes(rack: &Rack) -> Result<()> {
         ensure!(now != before, "it is still the same");
         Ok(())
     })?;
-    ensure!(begin.elapsed().as_secs() < 60, "it took {:?}, with {counted} counted", begin.elapsed());
+    // At once is some seconds, until Ceph has taken the lock from the old one; trying again takes minutes. The machine may
+    // be busy.
+    ensure!(begin.elapsed().as_secs() < 90, "it took {:?}, with {counted} counted", begin.elapsed());
     rack.vm_becomes(WRITER, ("start", 2), 1)?;
     rack.counts_on(WRITER, 2)?;
     let now = rack.count(WRITER, 2);
@@ -248,6 +258,13 @@ fn read(rack: &Rack) -> Result<NumberedLog> {
     rack.numbered_log(WRITER, IMAGE)
 }
 
+/// What a guest that is down has told since then fits to its log. What it told last is written down by others, who may be late.
+fn told_fits(rack: &Rack, earlier: &Told, log: &NumberedLog, begin: u64) -> Result<()> {
+    wait_for("what it told to fit to its log", PATIENCE, || {
+        rack.told_numbers(WRITER).since(earlier).agrees(log, begin)
+    })
+}
+
 fn down(rack: &Rack) -> Result<()> {
     rack.pvc(1, &["vm", "stop", "-y", WRITER])?;
     wait_for("its guest to be gone", PATIENCE, || {
@@ -279,7 +296,7 @@ fn whole(rack: &Rack, earlier: &Told) -> Result<()> {
     wait_for("the locks to be flushed", PATIENCE, || rack.pvc(1, &["vm", "flush-locks", WRITER]).map(drop))?;
     ensure!(locks()?.trim().is_empty(), "there is still {}", locks()?);
     let log = read(rack)?;
-    rack.told_numbers(WRITER).since(earlier).agrees(&log, 0)?;
+    told_fits(rack, earlier, &log, 0)?;
     ensure!(log.boots.len() == 2, "it was killed once: {log}");
     said(&log.to_string());
     Ok(())
@@ -287,7 +304,11 @@ fn whole(rack: &Rack, earlier: &Told) -> Result<()> {
 
 fn rolls_back(rack: &Rack) -> Result<()> {
     let (told, before) = (rack.told_numbers(WRITER), rack.numbered_log(WRITER, IMAGE)?);
-    rack.pvc(1, &["storage", "volume", "snapshot", "rollback", "-y", POOL, "writer_vda", "moved"])?;
+    // Ceph tells of a guest that was ended by force for half a minute, as if it had the volume open.
+    wait_for("it to be rolled back", PATIENCE, || {
+        rack.pvc(1, &["storage", "volume", "snapshot", "rollback", "-y", POOL, "writer_vda", "moved"])
+            .map(drop)
+    })?;
     let snapshot = rack.content(&format!("{IMAGE}@moved"))?;
     ensure!(rack.content(IMAGE)? == snapshot, "the volume is not what its snapshot shows");
     let moved = NumberedLog::parse(WRITER, &snapshot)?;
@@ -298,7 +319,7 @@ fn rolls_back(rack: &Rack) -> Result<()> {
     let log = read(rack)?;
     ensure!(log.boots.starts_with(&moved.boots), "it was {moved}, and is {log}");
     ensure!(log.boots.len() == moved.boots.len() + 1, "it was started once: {log}");
-    rack.told_numbers(WRITER).since(&told).agrees(&log, moved.last)?;
+    told_fits(rack, &told, &log, moved.last)?;
     said(&format!("rolled back from {} to {}: {log}", before.last, moved.last));
     Ok(())
 }

@@ -40,7 +40,7 @@ fn hear(node: &Node) -> Result<()> {
         |words: &[&str]| output(node.inside("virsh").args(["-q", "-c", "qemu:///system"]).args(words));
     virsh(&["define", file.to_str().context("the path is no text")?])?;
     virsh(&["start", "bare"])?;
-    wait_for("the guest to count", Duration::from_secs(120), || {
+    wait_for("the guest to count", Duration::from_secs(240), || {
         let console = fs::read_to_string(node.path(CONSOLE)).unwrap_or_default();
         ensure!(console.contains("hello 0nonce 3"), "the console says: {console}");
         Ok(())

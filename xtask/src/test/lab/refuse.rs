@@ -1,15 +1,18 @@
 //! Bad input of every kind: each is refused with a message that names the thing, and nothing is half-written.
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::command::{capture, tail};
+use crate::command::{capture, tail, wait_for};
 use crate::http::{Connection, encoded};
 use crate::lab::daemons;
-use crate::test::lab::Lab;
+use crate::test::lab::{Lab, PATIENCE};
 use crate::test::tally::Tally;
 use crate::up::HELLO;
 
 const UUID: &str = "11d0a9b4-8d53-4c57-8f43-b0c6f1d3a001";
+
+/// The name under which an API runs whose store cannot be reached.
+const SECOND_API: &str = "pvcapid-without-store";
 
 pub(super) fn checks(lab: &Lab, tally: &mut Tally) {
     documents(lab, tally);
@@ -126,11 +129,17 @@ fn no_store(lab: &Lab) -> Result<()> {
         refuses_to_start(lab, daemon, &bad, place)?;
     }
     // The API answers 503 and says why, and goes on trying.
-    let mut command = lab.up.node.inside("timeout");
-    command.arg("10").arg(lab.up.profile.folder().join("pvcapid")).args(["--config", &bad]);
-    let said = String::from_utf8_lossy(&capture(&mut command)?.stderr).into_owned();
-    ensure!(said.contains(place), "pvcapid does not name \"{place}\": {}", tail(&said, 5));
-    Ok(())
+    let program = lab.up.profile.folder().join("pvcapid");
+    let program = program.to_str().context("the path of the programs is no text")?;
+    lab.up.node.start(SECOND_API, &[program, "--config", &bad])?;
+    let outcome = wait_for("pvcapid to say why", PATIENCE, || {
+        let said = daemons::said(&lab.up.node, SECOND_API);
+        ensure!(said.contains(place), "pvcapid does not name \"{place}\": {said}");
+        ensure!(lab.up.node.runs(SECOND_API), "it has ended: {said}");
+        Ok(())
+    });
+    lab.up.node.process(SECOND_API).map_or(Ok(()), |daemon| daemon.end())?;
+    outcome
 }
 
 fn ends_with(lab: &Lab, config: &str, names: &str) -> Result<()> {

@@ -1,11 +1,9 @@
 //! VMs on volumes, in a directory of the one machine: they start, grow, lose their guest, and go with their VM.
 
-use std::time::Duration;
-
 use anyhow::{Context as _, Result, ensure};
 
 use crate::command::wait_for;
-use crate::test::lab::{Lab, PATIENCE};
+use crate::test::lab::{AT_ONCE_MAX, Lab, PATIENCE};
 use crate::test::tally::Tally;
 
 const NAME: &str = "onvol";
@@ -92,7 +90,7 @@ fn crashes(lab: &Lab) -> Result<()> {
     before.end()?;
     let after = lab.wait_for_guest(NAME)?;
     ensure!(after != before, "it did not crash");
-    ensure!(begin.elapsed() < Duration::from_secs(45), "it took {:?}", begin.elapsed());
+    ensure!(begin.elapsed() < AT_ONCE_MAX, "it took {:?}", begin.elapsed());
     lab.wait_for_state(NAME, "start")?;
     lab.wait_for_counting(NAME, NONCE)
 }
