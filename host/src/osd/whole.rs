@@ -6,6 +6,7 @@ use logic::storage::osd::record::{OsdShown, OsdsLooked};
 use logic::storage::osd::{DeviceChoice, OsdId, OsdUuid, Weight};
 
 use super::{Devices, Error, Roster};
+use crate::storage::Error as StorageError;
 
 /// The number of a member.
 ///
@@ -69,9 +70,11 @@ pub fn purge(roster: &dyn Roster, id: Option<OsdId>, osd: OsdUuid) -> Result<(),
     let members = roster.members()?;
     let own = members.iter().find(|(_, uuid)| *uuid == osd).map(|(id, _)| *id);
     let is_free = |id: &OsdId| members.iter().all(|(taken, _)| taken != id);
-    match own.or(id.filter(is_free)) {
-        Some(id) => Ok(roster.purge(id)?),
-        None => Ok(()),
+    let Some(id) = own.or(id.filter(is_free)) else { return Ok(()) };
+    match roster.purge(id) {
+        // An earlier purge may have taken effect, and its answer have been lost.
+        Err(StorageError::Refused { .. }) if roster.standing(id)?.is_none() => Ok(()),
+        told => Ok(told?),
     }
 }
 

@@ -128,3 +128,17 @@ fn what_goes_with_data_on_it_is_remembered_and_whether_anybody_else_had_it() {
     assert!(world.members.mark_out(third.id).is_err());
     assert!(!world.members.standing(third.id).unwrap().unwrap().is_in, "it took effect, and nobody was told");
 }
+
+#[test]
+fn who_refuses_to_purge_what_is_gone_already_has_purged_it() {
+    let world = world();
+    let member = world.members.register(OsdUuid(uuid::Uuid::from_u128(11)), None).unwrap();
+    let purge = || host::osd::whole::purge(&*world.members, Some(member.id), member.uuid);
+    world.members.refuse(1);
+    assert!(purge().is_err(), "it is there");
+    world.members.lose_answers(1);
+    assert!(purge().is_err(), "nobody was told");
+    world.members.refuse(1);
+    purge().unwrap();
+    assert_eq!(world.members.standing(member.id).unwrap(), None);
+}

@@ -79,13 +79,18 @@ impl World {
         let outcome = work.job.act();
         moved.iter().for_each(|(resource, moved)| work.job.world.transfers.tell(resource, *moved));
         self.acted(&work, &outcome, before);
-        if self.chance.twice() {
+        let said_by_storage = match &outcome {
+            Err(Fault::Storage(error) | Fault::Osd(host::osd::Error::Storage(error))) => Some(error),
+            _ => None,
+        };
+        let is_refused = said_by_storage.is_some_and(|error| error.cause().is_some());
+        let is_silent = said_by_storage.is_some_and(|error| matches!(error, storage::Error::Silent { .. }));
+        // What was refused nobody asks for once more.
+        if self.chance.twice() && !is_refused {
             self.act_again(&work.job, &outcome);
         }
         let mut span = self.chance.to_report();
-        let silent = |error: &storage::Error| matches!(error, storage::Error::Silent { .. });
-        if matches!(&outcome, Err(Fault::Storage(error) | Fault::Osd(host::osd::Error::Storage(error))) if silent(error))
-        {
+        if is_silent {
             span = CALL_DEADLINE;
         }
         if matches!(outcome, Err(Fault::Hypervisor(hypervisor::Error::Silent { .. }))) {
