@@ -325,6 +325,7 @@ impl Memory {
             at,
             in_a_row: before + 1,
             overtaken: is_stale(fault),
+            silent: is_silence(fault),
         };
         self.failures.insert(step.resource.clone(), failure);
     }
@@ -404,6 +405,12 @@ fn left_by(fault: &Fault) -> Left {
         Fault::Storage(error) if error.cause() == Some(host::storage::Cause::Exists) => Left::Strange,
         _ => Left::Own,
     }
+}
+
+/// Whether the hypervisor did not answer.
+fn is_silence(fault: &Fault) -> bool {
+    use host::hypervisor::Error::{Silent, Unreachable};
+    matches!(fault, Fault::Hypervisor(Silent { .. } | Unreachable { .. }))
 }
 
 /// Whether the step was only overtaken: by a newer wish, or by the end of the lease. Nothing failed then.

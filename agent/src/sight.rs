@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use host::clock::Clock;
-use host::hypervisor::{self, Hypervisor};
+use host::hypervisor::{self, Hypervisor, Witness};
 use host::migration::{self, Migration};
 use host::network::Network;
 use logic::id::VmId;
@@ -87,14 +87,16 @@ impl Sight {
     pub fn look(&self) {
         let ticket = self.ticket();
         let begun = self.clock.now().boot;
-        let guests = match self.hypervisor.guests() {
-            Ok(guests) => Guests::Seen(guests.into_iter().map(seen).collect()),
-            Err(error) => Guests::Unknown { why: error.to_string() },
-        };
-        let look = Look { ticket, begun, guests };
+        let answer = self.hypervisor.guests();
         let mut latest = self.latest.lock().expect("no look panics while it holds this");
         if latest.ticket < ticket {
-            *latest = look;
+            let guests = match answer {
+                Ok(guests) => {
+                    Guests::Seen(guests.into_iter().map(|guest| seen(guest, &latest, begun)).collect())
+                }
+                Err(error) => Guests::Unknown { why: error.to_string() },
+            };
+            *latest = Look { ticket, begun, guests };
         }
     }
 
@@ -193,10 +195,25 @@ fn coursed(course: migration::Course) -> Course {
     }
 }
 
-fn seen(guest: hypervisor::Guest) -> (logic::id::VmId, Guest) {
+/// A guest that was seen by a look that began now, after the look `before`.
+fn seen(guest: hypervisor::Guest, before: &Look, now: BootTime) -> (VmId, Guest) {
     let activity = match guest.activity {
         hypervisor::Activity::Running => Activity::Running,
         hypervisor::Activity::Paused => Activity::Paused,
     };
-    (guest.vm, Guest { name: guest.name, activity, incarnation: guest.incarnation })
+    let gone_since = match guest.process {
+        Witness::There | Witness::Unknown => None,
+        Witness::Gone => Some(gone_before(guest.vm, guest.incarnation, before).unwrap_or(now)),
+    };
+    let hypervisor::Guest { vm, name, incarnation, .. } = guest;
+    (vm, Guest { name, activity, incarnation, gone_since })
 }
+
+/// Since when the process of this very guest has been gone, as far as the look tells.
+fn gone_before(vm: VmId, incarnation: Option<u64>, look: &Look) -> Option<BootTime> {
+    let Guests::Seen(guests) = &look.guests else { return None };
+    guests.get(&vm).filter(|guest| guest.incarnation == incarnation)?.gone_since
+}
+
+#[cfg(test)]
+mod tests;

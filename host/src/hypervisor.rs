@@ -18,6 +18,17 @@ pub enum Activity {
     Paused,
 }
 
+/// What another witness than the hypervisor says of a guest's process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Witness {
+    /// It is there.
+    There,
+    /// It is proven that it is not there any more.
+    Gone,
+    /// Nothing is proven: the witness could not be asked, or its answer can mean more than one thing.
+    Unknown,
+}
+
 /// A guest that exists at the hypervisor now. One that is shut off does not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Guest {
@@ -29,6 +40,8 @@ pub struct Guest {
     pub activity: Activity,
     /// The incarnation in its metadata; `None` when PVC did not start it.
     pub incarnation: Option<u64>,
+    /// Whether its process is there: a hypervisor may go on telling of a guest whose process has died.
+    pub process: Witness,
 }
 
 /// What to start.

@@ -15,7 +15,7 @@ use virt::error::ErrorNumber;
 use virt_sys as sys;
 
 use crate::calls::{Calls, Claim, Late};
-use crate::hypervisor::{Activity, Error, Guest, GuestStatistics, Hypervisor, Secret, Start, Waker};
+use crate::hypervisor::{Activity, Error, Guest, GuestStatistics, Hypervisor, Secret, Start, Waker, Witness};
 
 mod connection;
 mod device;
@@ -24,8 +24,10 @@ mod events;
 pub mod migration;
 mod secret;
 mod statistics;
+mod witness;
 
 use connection::{Connection, Keeper, Known, NoConnection};
+use witness::Processes;
 
 /// How long calls may take, the opening of a connection included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -260,6 +262,7 @@ impl Session<'_> {
         let all = list(active)?;
         let paused = list(active | sys::VIR_CONNECT_LIST_DOMAINS_PAUSED)?;
         let paused: Vec<Run> = paused.iter().filter_map(run_of).collect();
+        let processes = Processes::of(self.uri);
         let mut guests = Vec::with_capacity(all.len());
         let mut runs = Vec::with_capacity(all.len());
         for domain in &all {
@@ -267,7 +270,9 @@ impl Session<'_> {
             let Some(known) = self.known(run, domain)? else { continue };
             let name = domain.get_name().map_err(|error| self.unreachable(&error))?;
             let activity = if paused.contains(&run) { Activity::Paused } else { Activity::Running };
-            guests.push(Guest { vm: run.0, name, activity, incarnation: known.incarnation });
+            // After libvirt has told of it: what a former run left here is not there any more.
+            let process = processes.as_ref().map_or(Witness::Unknown, |processes| processes.look(&name));
+            guests.push(Guest { vm: run.0, name, activity, incarnation: known.incarnation, process });
             runs.push(run);
         }
         self.connection.known().retain(|run, _| runs.contains(run));

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::device::Device;
-use crate::hypervisor::{Activity, Guest, Waker};
+use crate::hypervisor::{Activity, Guest, Waker, Witness};
 use crate::migration::Standing;
 
 mod call;
@@ -112,6 +112,8 @@ struct Process {
     standing: Standing,
     incarnation: Option<u64>,
     devices: BTreeSet<Device>,
+    /// It has died, and the hypervisor has not noticed.
+    is_gone: bool,
     /// Its disks that have a source, by that.
     disks: BTreeMap<String, Disk>,
     ends_at: Option<BootTime>,
@@ -212,9 +214,14 @@ impl Machine {
     /// ordered.
     pub fn heal(&self) {
         self.change(|state, now| {
+            // Whoever begins anew looks at each process.
+            let began_anew = matches!(state.manner, Manner::Unreachable(_));
             state.manner = Manner::Prompt;
             state.refusals = (0, String::new());
             (state.lost_answers, state.lost_wakes) = (0, 0);
+            if began_anew {
+                state.guests.retain(|_, guest| !guest.is_gone);
+            }
             for call in std::mem::take(&mut state.late) {
                 // Whoever asked is no longer there to hear the answer.
                 drop(state.apply(&call, now));
@@ -235,6 +242,24 @@ impl Machine {
     /// A guest's QEMU process dies. Nothing happens when there is none.
     pub fn crash(&self, vm: VmId) {
         self.change(|state, now| state.end(vm, End::Crashed, now));
+    }
+
+    /// A guest's QEMU process dies, and the hypervisor does not notice: it goes on telling of the guest, and wakes nobody.
+    /// As [`Machine::crash`] for a guest that PVC did not start, that stands still, or is on its way.
+    pub fn crash_unseen(&self, vm: VmId) {
+        self.settle();
+        let now = self.clock.now().boot;
+        let mut state = self.lock();
+        let whole = |guest: &&mut Process| {
+            guest.incarnation.is_some() && !guest.is_gone && guest.standing == Standing::Running
+        };
+        let Some(guest) = state.guests.get_mut(&vm).filter(whole) else {
+            drop(state);
+            return self.crash(vm);
+        };
+        (guest.is_gone, guest.ends_at, guest.ends_in) = (true, None, None);
+        let (incarnation, happening) = (guest.incarnation, Happening::Ended(End::Crashed));
+        state.ledger.push(Entry { vm, incarnation, at: now, happening });
     }
 
     /// A guest's CPUs stop, or go on again.
@@ -300,7 +325,7 @@ impl Machine {
     pub fn guests(&self) -> Vec<Guest> {
         let mut state = self.lock();
         state.settle(self.clock.now().boot);
-        state.guests()
+        state.guests().into_iter().filter(|guest| guest.process != Witness::Gone).collect()
     }
 
     /// The size that a guest sees of the disk with this source; zero as long as it has not grown.
@@ -408,6 +433,7 @@ impl State {
             name: process.name.clone(),
             activity: if process.runs() { Activity::Running } else { Activity::Paused },
             incarnation: process.incarnation,
+            process: if process.is_gone { Witness::Gone } else { Witness::There },
         };
         self.guests.iter().map(guest).collect()
     }
@@ -432,13 +458,14 @@ impl State {
     ) {
         let standing = Standing::Running;
         let disks = BTreeMap::new();
-        let process = Process { name, standing, incarnation, devices, disks, ends_at: None, ends_in: None };
+        let (is_gone, ends_at, ends_in) = (false, None, None);
+        let process = Process { name, standing, incarnation, devices, is_gone, disks, ends_at, ends_in };
         self.guests.insert(vm, process);
         self.ledger.push(Entry { vm, incarnation, at, happening: Happening::Began });
     }
 
     fn end(&mut self, vm: VmId, end: End, at: BootTime) {
-        if let Some(guest) = self.guests.remove(&vm) {
+        if let Some(guest) = self.guests.remove(&vm).filter(|guest| !guest.is_gone) {
             let happening = Happening::Ended(end);
             self.ledger.push(Entry { vm, incarnation: guest.incarnation, at, happening });
         }

@@ -40,6 +40,7 @@ macro_rules! every_law {
             a_hypervisor_that_hangs_costs_no_more_than_the_deadline,
             guests_outlive_the_hypervisor_and_are_seen_and_told_of_again,
             a_guest_that_ended_while_the_hypervisor_was_away_is_not_taken_for_the_next,
+            a_guest_whose_process_died_unnoticed_is_told_apart_and_can_be_ended,
             a_hypervisor_that_comes_later_is_found,
         );)*
     };

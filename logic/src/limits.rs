@@ -30,6 +30,10 @@ pub const START_BACKOFF_MAX: Span = Span::seconds(300);
 /// it answers again.
 pub const START_BACKOFF_SILENT_MAX: Span = Span::seconds(20);
 
+/// How long a guest's process has to be gone before the guest is ended at a hypervisor that still tells of it: one that is
+/// well notices in a fifth of a second, and the next look comes within five.
+pub const PROCESS_GONE_PATIENCE: Span = Span::seconds(3);
+
 /// A guest that ran this long before it crashed is started again at once; one that crashes sooner each time waits.
 pub const CRASH_CALM: Span = Span::seconds(60);
 

@@ -37,6 +37,9 @@ pub struct Guest {
     pub activity: Activity,
     /// PVC's mark; `None` when PVC did not start it.
     pub incarnation: Option<u64>,
+    /// Since when its process has been proven gone in every look, though the hypervisor tells of it; `None` where it is
+    /// there, or nothing is known of it.
+    pub gone_since: Option<BootTime>,
 }
 
 /// What the hypervisor says.
@@ -66,6 +69,8 @@ pub struct StepFailure {
     pub in_a_row: u32,
     /// It was only overtaken, by another write or by the end of the lease: nothing is wrong.
     pub overtaken: bool,
+    /// The hypervisor did not answer: nobody refused anything.
+    pub silent: bool,
 }
 
 /// The stage of a task that is done, though its record does not say so yet.

@@ -248,6 +248,7 @@ pub enum Reason {
     Down,
     StopWished,
     StaleGuest { incarnation: u64 },
+    ProcessGone { incarnation: u64 },
     GuestElsewhere { incarnation: u64, node: NodeName },
     GuestOfRemoved { incarnation: u64 },
     StartedBehindOurBack,
@@ -316,6 +317,12 @@ impl fmt::Display for Reason {
             Self::StopWished => write!(f, "the operator wishes it stopped"),
             Self::StaleGuest { incarnation } => {
                 write!(f, "incarnation {incarnation} is not the current one")
+            }
+            Self::ProcessGone { incarnation } => {
+                write!(
+                    f,
+                    "the process of incarnation {incarnation} is gone, and the hypervisor has not noticed"
+                )
             }
             Self::GuestElsewhere { incarnation, node } => {
                 write!(f, "incarnation {incarnation} is over: the VM is {node}'s, and both may have written")
@@ -391,6 +398,7 @@ impl Reason {
             Self::Down => "down",
             Self::StopWished => "stop-wished",
             Self::StaleGuest { .. } => "stale-guest",
+            Self::ProcessGone { .. } => "process-gone",
             Self::GuestElsewhere { .. } => "guest-elsewhere",
             Self::GuestOfRemoved { .. } => "guest-of-removed",
             Self::StartedBehindOurBack => "started-behind-our-back",

@@ -91,7 +91,12 @@ pub(crate) fn written_vm(records: &Records) -> Vm {
 
 /// The machine `hv1`, running, with the given guests: a VM and the mark it carries.
 pub(crate) fn observed(guests: &[(VmId, Option<u64>)]) -> Observed {
-    let guest = |incarnation| Guest { name: "web1".into(), activity: Activity::Running, incarnation };
+    let guest = |incarnation| Guest {
+        name: "web1".into(),
+        activity: Activity::Running,
+        incarnation,
+        gone_since: None,
+    };
     Observed {
         name: hv1(),
         node: cluster().node(&hv1()).expect("the test cluster has this node").clone(),

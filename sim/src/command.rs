@@ -188,6 +188,8 @@ pub enum Command {
     },
     /// A guest's QEMU process dies.
     Crash(VmName),
+    /// The same, and the hypervisor does not notice.
+    CrashUnseen(VmName),
     /// What a guest does when its power button is pressed.
     Button(VmName, PowerButton),
     /// Somebody starts a guest past PVC.

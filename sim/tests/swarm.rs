@@ -12,6 +12,8 @@ const FLOORS: &[(&str, &[&str], u64)] = &[
     ("clusters", &["of  5 nodes"], 8),
     ("clusters", &["of 12 nodes"], 2),
     ("faults", &["kill", "grow"], 100),
+    ("faults", &["crash-unseen"], 8),
+    ("reasons", &["process-gone"], 3),
     ("faults", &["stall", "crash", "cut", "lose-answers", "lose-wakes", "refuse-starts"], 20),
     ("faults", &["hang-late", "hang-lost", "start-by-hand", "stop-by-hand", "button", "net"], 10),
     ("faults", &["store-gone", "store-gone-from-one", "slow", "cut-cable", "cut-power", "power-off"], 15),

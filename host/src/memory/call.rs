@@ -97,6 +97,7 @@ impl State {
     fn press_power(&mut self, vm: VmId, incarnation: u64, now: BootTime) {
         let button = self.buttons.get(&vm).copied().unwrap_or(self.button);
         let guest = self.guests.get_mut(&vm).filter(|guest| guest.incarnation == Some(incarnation));
+        let guest = guest.filter(|guest| !guest.is_gone);
         if let (Some(guest), PowerButton::Obeyed { after }) = (guest, button) {
             guest.ends_at.get_or_insert(now + after);
         }

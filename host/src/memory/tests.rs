@@ -115,6 +115,29 @@ fn a_call_whose_answer_is_lost_has_taken_effect() {
 }
 
 #[test]
+fn a_guest_that_crashed_unseen_is_told_of_until_it_is_ended_or_the_hypervisor_begins_anew() {
+    let (_, machine) = machine();
+    let daemon = machine.open();
+    let told = || daemon.guests().unwrap().iter().map(|guest| guest.process).collect::<Vec<_>>();
+    let ends: [fn(&Machine); 2] = [|machine| machine.cut("connection refused"), |_| ()];
+    for (incarnation, end) in (1..).zip(ends) {
+        daemon.start(&start(incarnation)).unwrap();
+        machine.crash_unseen(VM);
+        assert_eq!((machine.guests(), told()), (vec![], vec![Witness::Gone]));
+        let last = machine.ledger().last().unwrap().happening;
+        assert_eq!(last, Happening::Ended(End::Crashed));
+        let count = machine.ledger().len();
+        machine.hang(Late::Lost);
+        machine.heal();
+        assert_eq!(told(), [Witness::Gone], "a hypervisor that hung does not look");
+        end(&machine);
+        machine.heal();
+        daemon.stop(VM, incarnation).unwrap();
+        assert_eq!((told(), machine.ledger().len()), (vec![], count));
+    }
+}
+
+#[test]
 fn an_unreachable_hypervisor_leaves_its_guests_running() {
     let (_, machine) = machine();
     let daemon = machine.open();

@@ -3,6 +3,7 @@
 //! All it writes is in file systems of memory that only its namespaces see, and its first process dies with this
 //! test's: so nothing is left behind, however the test ends. Its `/dev` has no `kvm`, which hangs on some machines.
 
+use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use uuid::Uuid;
 use virt::connect::Connect;
 use virt::domain::Domain;
 
-use crate::guest::{CONSOLES, DB, Guest, IMAGES, WEB, boot_disk};
+use crate::guest::{CONSOLES, DB, Guest, IMAGES, WEB, boot_disk, disk_xml};
 use crate::world::{Insight, World};
 
 /// What the first process does before it waits for the end.
@@ -215,6 +216,48 @@ impl Lab {
         Arc::new(Libvirt::open(&self.uri(), deadlines))
     }
 
+    /// From here on libvirt answers, and hears of no guest's end: the one thread that it hears of them on waits for a guest
+    /// that hangs just when a device of its has gone.
+    fn deafen(&self) {
+        let stuck = Guest { vm: VmId(Uuid::from_u128(99)), name: "stuck" };
+        self.lay_out(&stuck, &stuck.says());
+        let monitor = "<qemu:commandline><qemu:arg value='-qmp'/>\
+                       <qemu:arg value='unix:/run/stuck.qmp,server=on,wait=off'/></qemu:commandline></domain>";
+        let document = stuck
+            .document()
+            .replace("<domain ", "<domain xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0' ")
+            .replace("</devices>", &format!("{}</devices>", disk_xml()))
+            .replace("</domain>", monitor);
+        self.by_hand(|connect| Domain::create_xml(connect, &document, 0).map(drop));
+        self.hang();
+        self.remove_device(&self.path("/run/stuck.qmp"), "usb-disk1");
+        self.signal(&Self::pid_file(&stuck), "STOP");
+        self.heal();
+        wait_for("libvirt to be deaf", || {
+            self.start_by_hand(&DB);
+            self.crash(&DB);
+            let until = Instant::now() + Duration::from_secs(2);
+            let is_told = || self.by_hand(|connect| Ok(Domain::lookup_by_uuid(connect, DB.vm.0).is_ok()));
+            while is_told() && Instant::now() < until {
+                self.pass_time();
+            }
+            is_told()
+        });
+    }
+
+    /// Has QEMU take a device away, by a monitor that libvirt knows nothing of.
+    fn remove_device(&self, monitor: &std::path::Path, id: &str) {
+        let mut monitor = std::os::unix::net::UnixStream::connect(monitor).unwrap();
+        let orders = format!(
+            "{{\"execute\":\"qmp_capabilities\"}}\n\
+             {{\"execute\":\"device_del\",\"arguments\":{{\"id\":\"{id}\"}}}}\n"
+        );
+        monitor.write_all(orders.as_bytes()).unwrap();
+        monitor.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let mut told = BufReader::new(monitor).lines().map(|line| line.expect("QEMU says what it did"));
+        assert!(told.any(|line| line.contains("DEVICE_DELETED")));
+    }
+
     /// Does something to guests past PVC.
     fn by_hand<T>(&self, act: impl FnOnce(&Connect) -> Result<T, virt::error::Error>) -> T {
         let mut connect = Connect::open(Some(&self.uri())).unwrap();
@@ -304,6 +347,11 @@ impl World for Lab {
 
     fn crash(&self, guest: &Guest) {
         self.signal(&Self::pid_file(guest), "KILL");
+    }
+
+    fn crash_unseen(&self, guest: &Guest) {
+        self.deafen();
+        self.crash(guest);
     }
 
     fn hang(&self) {

@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use host::hypervisor::{Activity, Error, Guest as Seen, Hypervisor, Secret};
+use host::hypervisor::{Activity, Error, Guest as Seen, Hypervisor, Secret, Witness};
 use uuid::Uuid;
 
 use crate::guest::{DB, Guest, MAC, WEB, disk_xml, interface_xml, spare};
 use crate::world::{Bell, World, wait};
 
 fn seen(guest: &Guest, incarnation: Option<u64>, activity: Activity) -> Seen {
-    Seen { vm: guest.vm, name: guest.name.into(), activity, incarnation }
+    Seen { vm: guest.vm, name: guest.name.into(), activity, incarnation, process: Witness::There }
 }
 
 fn running(guest: &Guest, incarnation: u64) -> Seen {
@@ -244,6 +244,26 @@ pub(crate) fn a_guest_that_ended_while_the_hypervisor_was_away_is_not_taken_for_
     wait_for_guests(world, &*hypervisor, &[]);
     hypervisor.start(&WEB.start(2)).unwrap();
     assert_eq!(hypervisor.guests(), Ok(vec![running(&WEB, 2)]));
+}
+
+pub(crate) fn a_guest_whose_process_died_unnoticed_is_told_apart_and_can_be_ended(world: &dyn World) {
+    let hypervisor = world.open();
+    let web = || hypervisor.guests().unwrap().into_iter().find(|guest| guest.vm == WEB.vm);
+    hypervisor.start(&WEB.start(1)).unwrap();
+    assert_eq!(web(), Some(running(&WEB, 1)));
+    world.crash_unseen(&WEB);
+    let gone = Seen { process: Witness::Gone, ..running(&WEB, 1) };
+    // The last of a process may take a moment, and proves nothing meanwhile.
+    wait(world, "its process is gone", || web().as_ref() == Some(&gone));
+    for _ in 0..50 {
+        assert_eq!(web().as_ref(), Some(&gone));
+        world.pass_time();
+    }
+    assert!(refusal(hypervisor.start(&WEB.start(2))).contains("as incarnation 1"), "it is in the way");
+    hypervisor.stop(WEB.vm, 1).unwrap();
+    assert_eq!(web(), None);
+    hypervisor.start(&WEB.start(2)).unwrap();
+    assert_eq!(web(), Some(running(&WEB, 2)));
 }
 
 pub(crate) fn a_hypervisor_that_comes_later_is_found(world: &dyn World) {

@@ -37,6 +37,8 @@ pub(crate) trait World: Insight {
     fn set_activity(&self, vm: VmId, activity: Activity);
     /// A guest's process dies.
     fn crash(&self, guest: &Guest);
+    /// A guest's process dies, and the hypervisor goes on answering and does not notice.
+    fn crash_unseen(&self, guest: &Guest);
     /// The hypervisor answers nothing any more.
     fn hang(&self);
     /// The hypervisor dies; its guests live on.
@@ -148,6 +150,10 @@ impl World for InMemory {
 
     fn crash(&self, guest: &Guest) {
         self.machine.crash(guest.vm);
+    }
+
+    fn crash_unseen(&self, guest: &Guest) {
+        self.machine.crash_unseen(guest.vm);
     }
 
     fn hang(&self) {

@@ -1,6 +1,6 @@
 //! The laws that every way of moving guests keeps.
 
-use host::hypervisor::{Activity, Error, Guest};
+use host::hypervisor::{Activity, Error, Guest, Witness};
 use host::migration::{Course, Departure, Method, Standing};
 
 use crate::guest::WEB;
@@ -67,6 +67,7 @@ pub(crate) fn a_guest_arrives_paused_and_whole_and_goes_on_where_it_is_released(
         name: WEB.name.into(),
         activity: Activity::Paused,
         incarnation: Some(INCARNATION),
+        process: Witness::There,
     };
     assert_eq!(both.target.hypervisor.guests(), Ok(vec![paused.clone()]));
     for _ in 0..2 {

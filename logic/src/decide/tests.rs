@@ -21,6 +21,7 @@ fn a_failed_step_waits_twice_as_long_each_time_and_no_other_waits() {
         at: NOW.boot,
         in_a_row,
         overtaken: false,
+        silent: false,
     };
     for (in_a_row, wait_ms) in [(1, 100), (2, 200), (5, 1600), (6, 2000), (40, 2000)] {
         seen.failures.insert(Resource::Vm(VM), failed(in_a_row));
@@ -43,6 +44,7 @@ fn the_failure_of_one_step_does_not_hold_back_another_on_the_same_vm() {
         at: NOW.boot,
         in_a_row: 1,
         overtaken: false,
+        silent: false,
     };
     seen.failures.insert(Resource::Vm(VM), failure);
     assert!(noded(&cluster, &seen, NOW).steps.iter().any(|step| step.reason.name() == "start-failed"));
@@ -65,8 +67,15 @@ fn an_osd_that_its_machine_cannot_start_is_tried_again_ever_more_rarely() {
     let all = noded(&cluster, &seen, NOW).steps.len();
     for (in_a_row, wait_ms) in [(1, 100), (6, 3200), (12, 204_800), (13, 300_000), (1000, 300_000)] {
         let why = "this node bears no OSD".into();
-        let failure =
-            StepFailure { step: "revive-osd", incarnation: 0, why, at: NOW.boot, in_a_row, overtaken: false };
+        let failure = StepFailure {
+            step: "revive-osd",
+            incarnation: 0,
+            why,
+            at: NOW.boot,
+            in_a_row,
+            overtaken: false,
+            silent: false,
+        };
         seen.failures.insert(Resource::Osd(OsdId(0)), failure);
         let before = Now { boot: NOW.boot + Span(wait_ms - 1), ..NOW };
         assert_eq!(noded(&cluster, &seen, before).steps.len(), all - 1, "{in_a_row} in a row");

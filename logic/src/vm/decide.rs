@@ -5,6 +5,7 @@
 //! | anything | is not PVC's | said so in the record, and left alone |
 //! | anything | carries an older mark than the record | ended: it is stale |
 //! | anything | has volumes, and its node is blocked at the storage | ended: it never writes again |
+//! | anything | is told of by the hypervisor, and its process has been gone for a while | ended there, and then not there |
 //! | run | runs | recorded as running |
 //! | run | is not there, and its node is blocked at the storage, or is to be | the start fails |
 //! | run | is not there, and ran before | a new incarnation is taken; at once, or after a wait if it keeps crashing |
@@ -32,17 +33,17 @@ use super::{Crashes, Failure, Meta, MigrationMethod, Phase, Power, Stopping, Tra
 use crate::cluster::{Cluster, VmEntry};
 use crate::fence::own;
 use crate::id::{NodeName, VmId};
-use crate::limits::{
-    CRASH_BACKOFF_FIRST, CRASH_BACKOFF_MAX, CRASH_CALM, LIVE_ATTEMPTS_MAX, REASON_BYTES_MAX,
-    SHUTDOWN_PRESS_INTERVAL, START_BACKOFF_FIRST, START_BACKOFF_MAX, START_BACKOFF_SILENT_MAX,
-};
+use crate::limits::{CRASH_CALM, LIVE_ATTEMPTS_MAX, PROCESS_GONE_PATIENCE, SHUTDOWN_PRESS_INTERVAL};
 use crate::node::{BootId, DaemonState, shown_daemon_state};
-use crate::observed::{Guests, Observed};
+use crate::observed::{Guest, Guests, Observed};
 use crate::plan::{Action, MoveReason, Plan, Reason, Resource, Step};
 use crate::record::{Guard, RecordId, Records, expect_of};
-use crate::time::{BootTime, Now, Span};
+use crate::time::{BootTime, Now};
 
+mod tries;
 mod volumes;
+
+use tries::crash_wait;
 
 /// One VM, its record's word and its guest: what the table is entered with.
 struct Case<'a> {
@@ -116,8 +117,23 @@ impl Case<'_> {
                 Reason::StaleGuest { incarnation: running },
             ),
             Some(running) if self.is_cut_off() => self.end_cut_off(running),
+            Some(running) if self.is_proven_gone(guest, look_at) => self.host(
+                Action::StopGuest { vm: self.id, incarnation: running },
+                Reason::ProcessGone { incarnation: running },
+            ),
             Some(running) => self.present(running, look_at),
         }
+    }
+
+    /// Whether the guest is as good as crashed: the hypervisor tells of it, and has had the time to notice that its process
+    /// is gone. One look proves nothing, as it may be the one in between.
+    fn is_proven_gone(&self, guest: &Guest, look_at: &mut LookAt<'_>) -> bool {
+        let Some(since) = guest.gone_since else { return false };
+        let due = since + PROCESS_GONE_PATIENCE;
+        if due > self.now.boot {
+            look_at(due);
+        }
+        self.observed.guests_at >= due
     }
 
     /// A stranger has the VM's place: nothing of ours runs, and what was taken for a start is not used any more.
@@ -230,9 +246,9 @@ impl Case<'_> {
                 None => self.take(fact.crashes, Reason::Wished),
             },
             Phase::Starting => {
-                if let Some(why) = self.start_failure() {
-                    return self
-                        .record(self.failed(why), Reason::StartFailed { attempts: self.attempts() + 1 });
+                if let Some(failure) = self.start_failure() {
+                    let reason = Reason::StartFailed { attempts: self.attempts() + 1 };
+                    return self.record(self.start_failed(failure), reason);
                 }
                 if self.observed.taken.get(&self.id) != Some(&fact.incarnation) {
                     let incarnation = fact.incarnation;
@@ -279,37 +295,6 @@ impl Case<'_> {
             ..self.fact.clone()
         };
         self.record(taken, reason)
-    }
-
-    /// Why the start of the present incarnation failed, if it did.
-    fn start_failure(&self) -> Option<&str> {
-        let failure = self.observed.failures.get(&Resource::Vm(self.id))?;
-        let starts = matches!(failure.step, "start-guest" | "look-at-volumes" | "break-locks");
-        let ours = starts && failure.incarnation == self.fact.incarnation;
-        ours.then_some(failure.why.as_str())
-    }
-
-    fn attempts(&self) -> u32 {
-        self.fact.failure.as_ref().map_or(0, |failure| failure.attempts)
-    }
-
-    fn failed(&self, why: &str) -> VmFact {
-        let attempts = self.attempts() + 1;
-        let failure = self.observed.failures.get(&Resource::Vm(self.id));
-        let longest = match failure.map(|failure| failure.step) {
-            Some("look-at-volumes" | "break-locks") => START_BACKOFF_SILENT_MAX,
-            _ => START_BACKOFF_MAX,
-        };
-        let retry_at = self.now.boot + doubled(START_BACKOFF_FIRST, attempts - 1, longest);
-        let mut reason = why.to_owned();
-        reason.truncate(reason.floor_char_boundary(REASON_BYTES_MAX));
-        VmFact {
-            boot: self.observed.node.boot,
-            phase: Phase::Stopped,
-            failure: Some(Failure { reason, attempts, retry_at }),
-            wish_done: self.wish().serial,
-            ..self.fact.clone()
-        }
     }
 
     /// A guest of ours runs here with the given mark.
@@ -482,16 +467,6 @@ enum Way {
     Shutdown,
     /// Not at all.
     Stay(Reason),
-}
-
-/// How long to wait before a guest that keeps crashing is started again; `None` for the first crash.
-fn crash_wait(crashes: Crashes) -> Option<Span> {
-    let repeated = crashes.in_a_row.checked_sub(2)?;
-    Some(doubled(CRASH_BACKOFF_FIRST, repeated, CRASH_BACKOFF_MAX))
-}
-
-fn doubled(first: Span, times: u32, most: Span) -> Span {
-    Span(first.0.saturating_mul(1 << times.min(20)).min(most.0))
 }
 
 #[cfg(test)]

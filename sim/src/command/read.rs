@@ -86,6 +86,7 @@ fn parse(words: &[&str]) -> Result<Command> {
         ["busy", vm] => Command::Busy(vm.parse()?),
         ["restless", vm] => Command::Restless(vm.parse()?),
         ["break-move", fault] => Command::BreakMove(parse_fault(fault)?),
+        ["crash-unseen", vm] => Command::CrashUnseen(vm.parse()?),
         ["crash", vm] => Command::Crash(vm.parse()?),
         ["button", vm, "ignored"] => Command::Button(vm.parse()?, PowerButton::Ignored),
         ["button", vm, after] => {

@@ -8,7 +8,7 @@ fn orders_are_read_back_as_they_are_written() {
                   remove web1\nrename web1 web2\nautostart web1\nmove web1\nmove web1 hv2\nmigrate web1\nmigrate web1 hv2\nunmigrate web1\nprimary hv1\nsecondary hv1\nflush hv1\nready hv1\nattach web1 vdb\ndetach web1 vdb\nrun noded@hv1\n\
                   end workerd@hv1\nkill noded@hv1\nstall noded@hv1 2.5s\nhang-loop noded@hv1 40s\nbreak noded@hv1 checked start-guest kill\n\
                   break noded@hv1 checked start-guest kill 20s\n\
-                  break workerd@hv1 acted record stall 8s\ncrash web1\nbutton web1 ignored\nbutton web1 0.25s\n\
+                  break workerd@hv1 acted record stall 8s\ncrash web1\ncrash-unseen web1\nbutton web1 ignored\nbutton web1 0.25s\n\
                   start-by-hand hv1 web1\nstop-by-hand web1\nrefuse-starts hv1 3\nhang hv1 late\nhang hv1 lost\ncut hv1\n\
                   heal hv1\nlose-answers hv1 1\nlose-wakes hv1 2\ncut-power hv1\ngrow hv1 16384\nprocessors hv1 2\nstore gone\nstore back\n\
                   lose-commit landed\nlose-commit not-landed\ndefine web1 1024 2 hv2\ncut-power hv1 hv2\npower-off hv1\n\

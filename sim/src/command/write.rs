@@ -139,6 +139,7 @@ impl fmt::Display for Command {
                 write!(f, "break {place} {moment} {step} {blow}")
             }
             Self::Crash(vm) => write!(f, "crash {vm}"),
+            Self::CrashUnseen(vm) => write!(f, "crash-unseen {vm}"),
             Self::Button(vm, PowerButton::Ignored) => write!(f, "button {vm} ignored"),
             Self::Button(vm, PowerButton::Obeyed { after }) => write!(f, "button {vm} {}", Seconds(*after)),
             Self::StartByHand(node, vm) => write!(f, "start-by-hand {node} {vm}"),

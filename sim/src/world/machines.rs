@@ -15,6 +15,7 @@ impl World {
     pub(super) fn order_machine(&mut self, command: &Command) -> bool {
         match command {
             Command::Crash(vm) => self.each_machine_with(vm, |machine, vm| machine.crash(vm)),
+            Command::CrashUnseen(vm) => self.each_machine_with(vm, |machine, vm| machine.crash_unseen(vm)),
             Command::Button(vm, button) => {
                 let button = *button;
                 self.each_machine_with(vm, |machine, vm| machine.set_power_button(vm, button));

@@ -7,10 +7,10 @@ use super::super::{End, Entry, Happening, Process, State};
 use crate::migration::Standing;
 
 impl State {
-    /// How an incarnation stands here.
+    /// How an incarnation stands here, if its process is there.
     pub(super) fn standing(&self, vm: VmId, incarnation: u64) -> Option<Standing> {
         let guest = self.guests.get(&vm).filter(|guest| guest.incarnation == Some(incarnation))?;
-        Some(guest.standing)
+        (!guest.is_gone).then_some(guest.standing)
     }
 
     /// A process begins that receives a guest like this one. The error is the target's refusal.

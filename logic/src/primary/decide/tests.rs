@@ -360,6 +360,7 @@ fn a_part_that_fails_or_cannot_be_here_degrades_the_role_and_does_not_stop_it() 
         at: NOW.boot,
         in_a_row: 1,
         overtaken,
+        silent: false,
     };
     failed.failures.insert(resource.clone(), failure(false));
     assert_eq!(turn(&cluster, &failed).unwrap().1, "role-taken-over");
@@ -383,7 +384,8 @@ fn a_former_holder_has_not_let_go_while_its_address_cannot_be_taken_away() {
     let resource =
         Resource::Address(refused.networks.wanted.own[0].bridge.clone(), FLOATING.parse().unwrap());
     let (why, step) = ("no".into(), "remove-address");
-    let failure = StepFailure { step, incarnation: 0, why, at: NOW.boot, in_a_row: 1, overtaken: false };
+    let failure =
+        StepFailure { step, incarnation: 0, why, at: NOW.boot, in_a_row: 1, overtaken: false, silent: false };
     refused.failures.insert(resource, failure);
     assert_eq!(steps(&cluster, &refused), [("remove-address", "role-left")]);
     assert_eq!(steps(&cluster, &networked("hv1", None)), [("record", "role-let-go")]);

@@ -89,7 +89,15 @@ mod tests {
         assert_eq!(started(&with(5), &seen), ["osd:2", "osd:3"]);
         assert!(started(&with(2), &seen).is_empty());
         let (step, why) = ("revive-osd", "no monitor answers".to_owned());
-        let failed = StepFailure { step, incarnation: 0, why, at: NOW.boot, in_a_row: 1, overtaken: false };
+        let failed = StepFailure {
+            step,
+            incarnation: 0,
+            why,
+            at: NOW.boot,
+            in_a_row: 1,
+            overtaken: false,
+            silent: false,
+        };
         seen.failures.insert(Resource::Osd(OsdId(2)), failed);
         assert_eq!(started(&with(5), &seen), ["osd:3", "osd:4"], "one that failed comes after the others");
     }

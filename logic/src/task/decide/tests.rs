@@ -234,6 +234,7 @@ mod storage {
                 at: NOW.boot,
                 in_a_row: 3,
                 overtaken: false,
+                silent: false,
             };
             seen.failures.insert(Resource::Task(TASK), failure);
             let at = WallTime(NOW.wall.0 - asked_ms);
@@ -405,6 +406,7 @@ mod storage {
                 at: NOW.boot,
                 in_a_row: 3,
                 overtaken: false,
+                silent: false,
             };
             let mut seen = observed(&[]);
             seen.failures.insert(Resource::Task(TASK), failure);
@@ -558,6 +560,7 @@ mod of_benchmarks {
             at: NOW.boot,
             in_a_row: 9,
             overtaken: false,
+            silent: false,
         };
         seen.failures.insert(Resource::Task(TASK), failure);
         let mut cluster = at_stage(6, BenchmarkWish::Made);

@@ -4,11 +4,16 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
+use super::tries::doubled;
 use super::*;
-use crate::limits::VOLUMES_NOTE_INTERVAL;
+use crate::limits::{
+    CRASH_BACKOFF_FIRST, START_BACKOFF_FIRST, START_BACKOFF_MAX, START_BACKOFF_SILENT_MAX,
+    VOLUMES_NOTE_INTERVAL,
+};
 use crate::observed::{Secret, StepFailure, StorageSight};
 use crate::record::{Expect, Record, Version};
 use crate::testing::{BOOT, NOW, VM, at, cluster_with_vm, fact, observed};
+use crate::time::Span;
 use crate::vm::domain::disks::{Sharing, VolumeUse};
 use crate::vm::volumes::{Client, HeldLock, Look, Occasion, Place, Presence, SeenVolume};
 
@@ -38,6 +43,34 @@ fn took_one() -> Observed {
 fn a_guest_is_started_once_with_the_incarnation_that_was_taken_for_it() {
     let cluster = cluster_with_vm(Power::Start, Some(fact(Phase::Starting)));
     assert_eq!(decided(&cluster, &took_one(), NOW).unwrap(), ("start-guest".into(), "takes"));
+}
+
+#[test]
+fn a_guest_whose_process_is_gone_is_ended_once_two_looks_apart_have_shown_it() {
+    let since = NOW.boot;
+    let seen = |gone_since, looked_s| {
+        let mut observed = observed(&[(VM, Some(1))]);
+        let Guests::Seen(guests) = &mut observed.guests else { panic!("the hypervisor answered") };
+        guests.get_mut(&VM).unwrap().gone_since = gone_since;
+        observed.guests_at = since + Span::seconds(looked_s);
+        observed
+    };
+    let ended = Some(("stop-guest".into(), "process-gone"));
+    let pressed = Some(("press-power".into(), "shutdown-pressed"));
+    let stopping = Some(Stopping { serial: 1, incarnation: 1, since });
+    for (power, stopping, meanwhile) in [(Power::Start, None, None), (Power::Shutdown, stopping, pressed)] {
+        let cluster = cluster_with_vm(power, Some(VmFact { stopping, ..fact(Phase::Running) }));
+        let later = |seconds| Now { boot: since + Span::seconds(seconds), ..NOW };
+        assert_eq!(decided(&cluster, &seen(None, 9), later(9)), meanwhile, "its process is there");
+        assert_eq!(decided(&cluster, &seen(Some(since), 0), later(1)), meanwhile, "one look");
+        assert_eq!(decided(&cluster, &seen(Some(since), 2), later(9)), meanwhile, "two looks, too soon");
+        assert_eq!(decided(&cluster, &seen(Some(since), 3), later(3)), ended);
+    }
+    let cluster = cluster_with_vm(Power::Start, Some(fact(Phase::Running)));
+    let plan = decide(&cluster, &seen(Some(since), 0), VM, NOW);
+    assert_eq!(plan.look_again, Some(since + PROCESS_GONE_PATIENCE));
+    let plan = decide(&cluster, &seen(Some(since), 2), VM, Now { boot: since + Span::seconds(4), ..NOW });
+    assert_eq!(plan.look_again, None, "the next look comes by itself, and is not waited for in haste");
 }
 
 /// The machine without guests, whose daemon took incarnation 1, and what it saw of the volumes before a start and during
@@ -120,14 +153,16 @@ fn a_start_looks_at_the_volumes_breaks_what_the_dead_hold_and_fails_where_they_c
 }
 
 #[test]
-fn a_start_waits_less_long_for_a_storage_that_is_silent() {
-    for (step, longest) in [
-        ("look-at-volumes", START_BACKOFF_SILENT_MAX),
-        ("break-locks", START_BACKOFF_SILENT_MAX),
-        ("start-guest", START_BACKOFF_MAX),
+fn a_start_waits_less_long_for_a_storage_or_a_hypervisor_that_is_silent() {
+    for (step, silent, longest) in [
+        ("look-at-volumes", false, START_BACKOFF_SILENT_MAX),
+        ("break-locks", false, START_BACKOFF_SILENT_MAX),
+        ("start-guest", false, START_BACKOFF_MAX),
+        ("start-guest", true, START_BACKOFF_FIRST),
     ] {
         let mut observed = took_one();
-        observed.failures.insert(Resource::Vm(VM), StepFailure { incarnation: 1, ..failure(step) });
+        let failure = StepFailure { incarnation: 1, silent, ..failure(step) };
+        observed.failures.insert(Resource::Vm(VM), failure);
         let before = Failure { reason: "no".into(), attempts: 20, retry_at: NOW.boot };
         let starting = VmFact { failure: Some(before), ..fact(Phase::Starting) };
         let plan = decide(&cluster_with_vm(Power::Start, Some(starting)), &observed, VM, NOW);
@@ -138,7 +173,15 @@ fn a_start_waits_less_long_for_a_storage_that_is_silent() {
 }
 
 fn failure(step: &'static str) -> StepFailure {
-    StepFailure { step, incarnation: 0, why: "no".into(), at: NOW.boot, in_a_row: 1, overtaken: false }
+    StepFailure {
+        step,
+        incarnation: 0,
+        why: "no".into(),
+        at: NOW.boot,
+        in_a_row: 1,
+        overtaken: false,
+        silent: false,
+    }
 }
 
 fn stopping(mut fact: VmFact, since: BootTime) -> VmFact {
@@ -290,6 +333,7 @@ fn failing(why: &str) -> Observed {
         at: NOW.boot,
         in_a_row: 1,
         overtaken: false,
+        silent: false,
     };
     seen.failures.insert(Resource::Vm(VM), failure);
     seen

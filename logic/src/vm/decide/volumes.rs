@@ -5,9 +5,10 @@ use super::Case;
 use crate::fence::reason::FenceReason;
 use crate::fence::{own, standing};
 use crate::id::NodeName;
-use crate::limits::VOLUMES_NOTE_INTERVAL;
+use crate::limits::{START_BACKOFF_MAX, VOLUMES_NOTE_INTERVAL};
 use crate::plan::{Action, Reason, Step, VolumesReason};
 use crate::record::{Guard, RecordId, expect_of};
+use crate::time::BootTime;
 use crate::vm::Phase;
 use crate::vm::domain::disks::Sharing;
 use crate::vm::volumes::{Look, Occasion, Verdict, clients_here, proofs, verdict};
@@ -23,9 +24,16 @@ impl Case<'_> {
                 let broken = Action::BreakLocks { vm: self.id, incarnation, locks };
                 self.resting(self.host(broken, VolumesReason::Stale.into()))
             }
-            Verdict::Bar(why) => self.record(self.failed(&why), VolumesReason::Barred.into()),
+            Verdict::Bar(why) => {
+                self.record(self.failed(&why, self.retry_at()), VolumesReason::Barred.into())
+            }
             Verdict::Clear => self.start(),
         }
+    }
+
+    /// When it is looked again whether the VM may be started.
+    fn retry_at(&self) -> BootTime {
+        self.now.boot + self.wait(START_BACKOFF_MAX)
     }
 
     fn start(&self) -> Option<Step> {
@@ -68,7 +76,7 @@ impl Case<'_> {
         if is_told {
             return None;
         }
-        self.record(self.failed(why), Reason::Fence(FenceReason::Barred))
+        self.record(self.failed(why, self.retry_at()), Reason::Fence(FenceReason::Barred))
     }
 
     /// Who this incarnation is at the storage, if that was not noted yet. A guest that writes has its volumes open: where a
