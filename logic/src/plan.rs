@@ -318,12 +318,7 @@ impl fmt::Display for Reason {
             Self::StaleGuest { incarnation } => {
                 write!(f, "incarnation {incarnation} is not the current one")
             }
-            Self::ProcessGone { incarnation } => {
-                write!(
-                    f,
-                    "the process of incarnation {incarnation} is gone, and the hypervisor has not noticed"
-                )
-            }
+            Self::ProcessGone { incarnation } => write!(f, "incarnation {incarnation} has no process"),
             Self::GuestElsewhere { incarnation, node } => {
                 write!(f, "incarnation {incarnation} is over: the VM is {node}'s, and both may have written")
             }

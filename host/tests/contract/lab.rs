@@ -315,6 +315,11 @@ impl Insight for Lab {
     fn forget_secret(&self, id: Uuid) {
         self.by_hand(|connect| virt::secret::Secret::lookup_by_uuid(connect, id)?.undefine());
     }
+
+    fn crash_unseen(&self, guest: &Guest) {
+        self.deafen();
+        self.crash(guest);
+    }
 }
 
 impl World for Lab {
@@ -347,11 +352,6 @@ impl World for Lab {
 
     fn crash(&self, guest: &Guest) {
         self.signal(&Self::pid_file(guest), "KILL");
-    }
-
-    fn crash_unseen(&self, guest: &Guest) {
-        self.deafen();
-        self.crash(guest);
     }
 
     fn hang(&self) {

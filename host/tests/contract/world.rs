@@ -21,6 +21,8 @@ pub(crate) trait Insight {
     fn secret(&self, id: Uuid) -> Option<Vec<u8>>;
     /// Somebody takes a secret away.
     fn forget_secret(&self, id: Uuid);
+    /// A guest's process dies, and the hypervisor goes on answering and does not notice.
+    fn crash_unseen(&self, guest: &Guest);
 }
 
 /// A hypervisor under test with the world around it.
@@ -37,8 +39,6 @@ pub(crate) trait World: Insight {
     fn set_activity(&self, vm: VmId, activity: Activity);
     /// A guest's process dies.
     fn crash(&self, guest: &Guest);
-    /// A guest's process dies, and the hypervisor goes on answering and does not notice.
-    fn crash_unseen(&self, guest: &Guest);
     /// The hypervisor answers nothing any more.
     fn hang(&self);
     /// The hypervisor dies; its guests live on.
@@ -125,6 +125,10 @@ impl Insight for InMemory {
     fn forget_secret(&self, id: Uuid) {
         self.machine.forget_secret(id);
     }
+
+    fn crash_unseen(&self, guest: &Guest) {
+        self.machine.crash_unseen(guest.vm);
+    }
 }
 
 impl World for InMemory {
@@ -150,10 +154,6 @@ impl World for InMemory {
 
     fn crash(&self, guest: &Guest) {
         self.machine.crash(guest.vm);
-    }
-
-    fn crash_unseen(&self, guest: &Guest) {
-        self.machine.crash_unseen(guest.vm);
     }
 
     fn hang(&self) {
