@@ -199,6 +199,20 @@ fn unused(cluster: &Cluster, path: &VolumePath, remedy: &'static str) -> Result<
     }
 }
 
+/// Whether a task may still take its volumes away. Another API may have given one to a VM while this one did not know of it
+/// yet; who performs the task does.
+///
+/// # Errors
+/// A VM uses one of them.
+pub fn still_unused(cluster: &Cluster, work: &StorageWork) -> Result<(), StorageRefusal> {
+    let volumes = match work {
+        StorageWork::RemoveVolume { .. } | StorageWork::RemovePool { .. } => work.volumes(),
+        StorageWork::RenameVolume { volume, .. } => vec![volume.clone()],
+        _ => Vec::new(),
+    };
+    volumes.iter().try_for_each(|path| unused(cluster, path, "it was given the volume meanwhile"))
+}
+
 /// No VM that runs has the volume.
 fn idle(cluster: &Cluster, path: &VolumePath, remedy: &'static str) -> Result<(), StorageRefusal> {
     match user_of(cluster, path) {

@@ -6,6 +6,7 @@
 //! | is about storage, for a node that is gone, and this one holds the primary role | it is taken over, if it has not begun there, or what has cannot take effect any more |
 //! | has no fact | it is claimed, if not too many are under way |
 //! | runs, its stage has not ended here | the stage is performed; a stage may be repeated |
+//! | is to remove or rename volumes, and a VM was given one meanwhile | it fails |
 //! | runs, its stage moves much and has come further | that is recorded, about once a second |
 //! | runs, its stage ended well | the next stage, or the end, is recorded |
 //! | runs, its stage failed, or the storage was silent for too long | the failure is recorded: what it left is undone |
@@ -22,6 +23,7 @@ use crate::node::{DaemonState, shown_daemon_state};
 use crate::observed::{Observed, StageDone, Upload};
 use crate::plan::{Action, Plan, Reason, Resource, Step};
 use crate::record::{Expect, Guard, RecordId, Records, expect_of};
+use crate::storage::accept::still_unused;
 use crate::storage::benchmark::{self, BenchmarkPlan, Trial};
 use crate::storage::change::Change;
 use crate::storage::end::{End, Finished, ended, passed};
@@ -142,7 +144,10 @@ impl Desk<'_> {
         let done = match &part {
             Part::Step(action) => match self.hindrance(action) {
                 Some(why) => Some(StageDone::failed(fact.stage, why)),
-                None => self.performed(fact, is_last || waits_to_hear(action)),
+                None => {
+                    let performed = self.performed(fact, is_last || waits_to_hear(action));
+                    performed.or_else(|| self.overtaken(fact).filter(|_| !is_last))
+                }
             },
             Part::Trial(_) => match self.cancelled() {
                 Some(why) => Some(StageDone::failed(fact.stage, why)),
@@ -206,6 +211,13 @@ impl Desk<'_> {
             }
             _ => None,
         }
+    }
+
+    /// A failure, where what the task is to take away has come into use since it was accepted.
+    fn overtaken(&self, fact: &TaskFact) -> Option<StageDone> {
+        let Work::Storage(work) = &self.entry.task.value.work else { return None };
+        let refusal = still_unused(self.cluster, work).err().filter(|_| fact.failed.is_none())?;
+        Some(StageDone::failed(fact.stage, refusal.to_string()))
     }
 
     /// What the task measures, if it is a benchmark.

@@ -5,6 +5,7 @@ use crate::observed::StageDone;
 use crate::record::Record;
 use crate::testing::{NOW, VM, at, cluster, hv1, observed};
 use crate::time::{Span, WallTime};
+use crate::vm::domain::disks::{Sharing, VolumeUse};
 
 const TASK: TaskId = TaskId(7);
 
@@ -367,6 +368,33 @@ mod storage {
         assert_eq!(flush.steps[0].action.name(), "flush-locks");
         let guarded = flush.steps[0].guards.iter().any(|guard| guard.record == RecordId::VmFact(VM));
         assert!(guarded, "a start between the decision and the step makes the step stale");
+    }
+
+    #[test]
+    fn what_a_vm_was_given_meanwhile_is_neither_removed_nor_renamed() {
+        let pool = || "vms".parse().unwrap();
+        let others = StorageWork::RemoveVolume { volume: "vms/other".parse().unwrap() };
+        for (work, step) in [
+            (StorageWork::RemoveVolume { volume: path() }, "remove-volume"),
+            (StorageWork::RenameVolume { volume: path(), to: "new".parse().unwrap() }, "expect-no-volume"),
+            (StorageWork::RemovePool { pool: pool(), volumes: vec![path()] }, "remove-volume"),
+        ] {
+            let mut cluster = about_vm(work, Phase::Stopped, at_stage(0, None));
+            assert_eq!(told(&cluster, &observed(&[])), step, "nobody uses it");
+            let mut entry = (**cluster.vms.get(&VM).unwrap()).clone();
+            entry.vm.value.volumes =
+                vec![VolumeUse { path: path(), dev: "sda".into(), sharing: Sharing::Alone }];
+            cluster.vms.insert(VM, entry.into());
+            let plan = decide(&cluster, &observed(&[]), TASK, NOW);
+            let Action::Record(records) = &plan.steps[0].action else { panic!("{plan:?}") };
+            let Some(Record::TaskFact(fact)) = &records.writes[0].value else { panic!("{records:?}") };
+            let why = &fact.failed.as_ref().expect("it failed").why;
+            assert!(why.contains("web1") && why.contains("meanwhile"), "{why}");
+        }
+        assert_eq!(
+            told(&about_vm(others, Phase::Stopped, at_stage(0, None)), &observed(&[])),
+            "remove-volume"
+        );
     }
 
     #[test]
