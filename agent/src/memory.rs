@@ -399,10 +399,12 @@ fn is_refusal(fault: &Fault) -> bool {
     )
 }
 
-/// Whose is what is there after this fault: what a call refuses because something else is there is not the caller's.
+/// Whose is what is there after this fault: what a call refuses because something else is there is not the caller's, nor is
+/// what comes to be there after one that made nothing.
 fn left_by(fault: &Fault) -> Left {
+    use host::storage::Cause::{Exists, Unmade};
     match fault {
-        Fault::Storage(error) if error.cause() == Some(host::storage::Cause::Exists) => Left::Strange,
+        Fault::Storage(error) if matches!(error.cause(), Some(Exists | Unmade)) => Left::Strange,
         _ => Left::Own,
     }
 }

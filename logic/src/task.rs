@@ -249,6 +249,7 @@ pub enum Left {
     /// The task's, as far as it has come: it may undo that.
     #[default]
     Own,
-    /// Somebody else's: the stage was refused because that was there, and each call of the task's own could be made again.
+    /// Somebody else's: the stage was refused because that was there, and each call of the task's own could be made again; or
+    /// it was refused while nothing was there.
     Strange,
 }

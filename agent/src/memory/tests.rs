@@ -5,6 +5,7 @@ use std::sync::Arc;
 use host::clock::ManualClock;
 use host::machine::Machine as _;
 use host::memory::Machine;
+use host::storage::Cause;
 
 use super::*;
 
@@ -81,12 +82,12 @@ fn what_stands_in_the_way_of_a_step_on_the_storage_is_not_the_tasks() {
     let task = TaskId(7);
     let volume: logic::storage::VolumePath = "vms/web".parse().unwrap();
     let change = logic::storage::change::Change::CreateVolume { volume, size_bytes: 1 << 30 };
-    let refused = |cause| {
+    let refused = |cause: Cause| {
         let (what, why, remedy) = ("make vms/web".to_owned(), "no".to_owned(), "see".to_owned());
         Fault::Storage(host::storage::Error::Refused { what, cause, why, remedy })
     };
     for (cause, left) in
-        [(host::storage::Cause::Exists, Left::Strange), (host::storage::Cause::Other, Left::Own)]
+        [(Cause::Exists, Left::Strange), (Cause::Unmade, Left::Strange), (Cause::Other, Left::Own)]
     {
         let step = Step {
             resource: Resource::Task(task),

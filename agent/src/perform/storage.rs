@@ -30,20 +30,26 @@ pub fn change_storage(world: &World, change: &Change, step: &Step) -> Result<Don
         Change::SetPlacementGroups { pool, count } => port.set_placement_groups(pool, *count)?,
         Change::RemovePool { pool } => port.remove_pool(pool)?,
         Change::ExpectNoVolume { volume } => whole::expect_no_volume(port, volume)?,
-        Change::CreateVolume { volume, size_bytes } => port.create(volume, *size_bytes)?,
+        Change::CreateVolume { volume, size_bytes } => {
+            whole::made(port, volume, port.create(volume, *size_bytes))?;
+        }
         Change::ResizeVolume { volume, size_bytes } => port.resize(volume, *size_bytes)?,
         Change::RenameVolume { volume, to } => port.rename(volume, to)?,
         Change::RemoveVolume { volume } => whole::remove(port, volume)?,
         Change::CopyVolume { from, to } => {
-            whole::copy(port, from, to, &Transfer::begin(world, step)?)?;
+            whole::made(port, to, whole::copy(port, from, to, &Transfer::begin(world, step)?))?;
         }
-        Change::CloneVolume { snapshot, to } => port.clone_volume(snapshot, to)?,
+        Change::CloneVolume { snapshot, to } => {
+            whole::made(port, to, port.clone_volume(snapshot, to))?;
+        }
         Change::ExpectNoSnapshot { snapshot } => whole::expect_no_snapshot(port, snapshot)?,
         Change::TakeSnapshot { snapshot } => port.take(snapshot)?,
         Change::RenameSnapshot { snapshot, to } => port.rename_snapshot(snapshot, to)?,
         Change::RemoveSnapshot { snapshot } => port.remove_snapshot(snapshot)?,
         Change::RollBack { snapshot } => port.roll_back(snapshot)?,
-        Change::CreatePlainVolume { volume, size_bytes } => port.create_plain(volume, *size_bytes)?,
+        Change::CreatePlainVolume { volume, size_bytes } => {
+            whole::made(port, volume, port.create_plain(volume, *size_bytes))?;
+        }
         Change::RunTrial(exercise) => return run_trial(world, port, exercise),
         Change::ClearVolume { volume } => whole::clear(port, volume)?,
         Change::LookAtStorage { volumes, pools } => {

@@ -9,6 +9,8 @@ pub enum Cause {
     Absent,
     /// Something of this name is there, and is different.
     Exists,
+    /// It was to be made, and nothing of it is there.
+    Unmade,
     /// Somebody has it open.
     InUse,
     /// The volume has snapshots, or the pool volumes.

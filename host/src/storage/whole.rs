@@ -102,6 +102,21 @@ pub fn clear(port: &dyn Storage, volume: &VolumePath) -> Result<(), Error> {
     }
 }
 
+/// How a volume's making ended: what was refused and is not there left nothing. What is there later is somebody else's.
+///
+/// # Errors
+/// The one that is given, whose cause is [`Cause::Unmade`] then.
+pub fn made(port: &dyn Storage, volume: &VolumePath, told: Result<(), Error>) -> Result<(), Error> {
+    match told {
+        Err(Error::Refused { what, cause, why, remedy }) if cause != Cause::Exists => {
+            let is_absent = matches!(port.volume(volume), Ok(None));
+            let cause = if is_absent { Cause::Unmade } else { cause };
+            Err(Error::Refused { what, cause, why, remedy })
+        }
+        told => told,
+    }
+}
+
 /// The target is there as a copy. It was not there when this was tried first, so that one that is there is the copy: it
 /// is seen only when it is whole.
 ///

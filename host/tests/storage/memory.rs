@@ -4,10 +4,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use host::storage::Storage;
 use host::storage::memory::{Cluster, Opened, Written};
+use host::storage::{Cause, Pools, Storage, Volumes, whole};
 use logic::id::PoolName;
-use logic::storage::{Replication, VolumePath};
+use logic::storage::{Replication, Tier, VolumePath};
 
 use crate::content::content;
 use crate::world::{Shared, World, Writer};
@@ -135,4 +135,30 @@ impl Drop for InMemoryWriter {
     fn drop(&mut self) {
         self.opened.take().into_iter().for_each(|opened| self.cluster.close(opened));
     }
+}
+
+#[test]
+fn what_was_refused_and_is_not_there_was_not_made() {
+    let cluster = Cluster::new(&[address(1)]);
+    let storage = cluster.open(address(1));
+    let pool = host::storage::Pool {
+        name: "vms".parse().unwrap(),
+        replication: Replication { copies: 3, copies_min: 2 },
+        tier: Tier::Default,
+        placement_group_count: 32,
+    };
+    storage.ensure_pool(&pool).unwrap();
+    let volume: VolumePath = "vms/web".parse().unwrap();
+    let make = |size_bytes| {
+        let told = whole::made(&storage, &volume, storage.create(&volume, size_bytes));
+        told.map_err(|error| error.cause())
+    };
+    cluster.refuse(1, "it has a bad day");
+    assert_eq!(make(1 << 30), Err(Some(Cause::Unmade)));
+    cluster.lose_answers(1);
+    assert_eq!(make(1 << 30), Err(None), "it may have been made");
+    cluster.refuse(1, "it has a bad day");
+    assert_eq!(make(1 << 30), Err(Some(Cause::Other)), "it was, by the one before");
+    assert_eq!(make(2 << 30), Err(Some(Cause::Exists)));
+    assert_eq!(make(1 << 30), Ok(()));
 }
